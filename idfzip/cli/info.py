@@ -1,0 +1,104 @@
+"""`idfzip info` and `idfzip models`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from idfzip.cli import files, work
+from idfzip.container import idfz, models
+from idfzip.container.header import FLAGSHIP, ImageHeader
+from idfzip.errors import ModelError
+
+_json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+
+@click.command()
+@click.argument(
+    "paths", metavar="FILE.idfz...", nargs=-1, required=True, type=click.Path(path_type=Path)
+)
+@_json_option
+def info(paths: tuple[Path, ...], as_json: bool) -> None:
+    """Print what each FILE.idfz holds, without decoding it."""
+    rows: list[dict[str, Any]] = []
+
+    def act(path: Path) -> None:
+        data = files.read(path)
+        row = {"file": str(path), **_facts(idfz.parse(data), len(data))}
+        rows.append(row)
+        if not as_json:
+            click.echo(_line(row))
+
+    try:
+        work.each(paths, act)
+    finally:
+        if as_json:
+            click.echo(json.dumps(rows, indent=2))
+
+
+def _facts(file: idfz.File, size: int) -> dict[str, Any]:
+    head = file.head
+    if not isinstance(head, ImageHeader):
+        return {"kind": "stored", "format": head.format, "bytes": size, "source_bytes": head.length}
+    samples = head.height * head.width * head.channels
+    return {
+        "kind": "lossless",
+        "format": head.format,
+        "mode": "L" if head.channels == 1 else "RGB",
+        "width": head.width,
+        "height": head.height,
+        "tiles": len(head.tiles),
+        "raw_tiles": sum(tile.codec != FLAGSHIP for tile in head.tiles),
+        "models": [{"name": m.name, "hash": m.hash.hex()} for m in head.models],
+        "bytes": size,
+        "bpd": round(8 * size / samples, 4),
+    }
+
+
+def _line(row: dict[str, Any]) -> str:
+    form = row["format"] or "unknown format"
+    if row["kind"] == "stored":
+        return f"{row['file']}: stored {form}, {row['source_bytes']} bytes in {row['bytes']}"
+    named = ", ".join(f"{m['name']} ({m['hash']})" for m in row["models"]) or "none"
+    return (
+        f"{row['file']}: {row['kind']} {form}, {row['width']}x{row['height']} {row['mode']}, "
+        f"{row['bytes']} bytes, {row['bpd']:.3f} bits per subpixel, "
+        f"{row['tiles']} tile{'s' if row['tiles'] > 1 else ''}, model {named}"
+    )
+
+
+@click.command(name="models")
+@_json_option
+def models_command(as_json: bool) -> None:
+    """List the models that are installed, with their hashes."""
+    rows: list[dict[str, Any]] = []
+    damaged = False
+    for file in models.files():
+        try:
+            model = models.open_file(file)
+        except ModelError as error:
+            work.say(f"idfzip: {error}")
+            damaged = True
+            continue
+        flagship = model.flagship
+        rows.append(
+            {
+                "name": model.name,
+                "hash": model.identity,
+                "channels": flagship.channels,
+                "products_per_pixel": flagship.network.operations,
+                "bytes": file.stat().st_size,
+                "file": str(file),
+            }
+        )
+    if as_json:
+        click.echo(json.dumps(rows, indent=2))
+    else:
+        for row in rows:
+            kind = "grey" if row["channels"] == 1 else "RGB"
+            click.echo(f"{row['name']:12} {row['hash'][:16]}  {kind:4} {row['file']}")
+    if damaged:
+        raise ModelError("some model files are damaged")

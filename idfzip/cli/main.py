@@ -1,0 +1,51 @@
+"""The group of commands, and how errors become lines and exit codes."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+
+import click
+
+from idfzip import __version__
+from idfzip.errors import IdfzipError
+
+_COMMANDS = {
+    "compress": ("compress", "compress", "Write FILE.idfz beside each image FILE."),
+    "decompress": ("decompress", "decompress", "Write the image in each FILE.idfz."),
+    "test": ("decompress", "test", "Decode and check, without writing anything."),
+    "info": ("info", "info", "Print what each FILE.idfz holds."),
+    "models": ("info", "models_command", "List the models that are installed."),
+}
+"""Each command's module in this package, its name there, and its line in the list of commands."""
+
+
+class _Group(click.Group):
+    """Imports a command's module when it is asked for; prints errors as one line."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return None
+        module, name, _ = _COMMANDS[cmd_name]
+        command: click.Command = getattr(importlib.import_module(f"idfzip.cli.{module}"), name)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, _, line) in _COMMANDS.items()])
+
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except IdfzipError as error:
+            click.echo(f"idfzip: {error}", err=True)
+            sys.exit(error.exit_code)
+
+
+@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="idfzip")
+def main() -> None:
+    """Lossless image compression with learned models; the same pixels on every machine."""

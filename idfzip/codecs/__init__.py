@@ -1,0 +1,1 @@
+"""Codecs: each turns tiles into bytes and back (`encode`, `decode`)."""

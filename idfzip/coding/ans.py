@@ -1,0 +1,125 @@
+"""Asymmetric numeral systems (Duda 2013, arXiv:1311.2540), the range variant, stepped in kernels.
+
+A state of 64 bits, words of 32 bits and frequencies that sum to 2**24, exactly constriction's
+`AnsCoder`, whose words these are: the tests compare every word. The state lives in a `uint64`
+array of one element so that neither numba nor a plain interpreter widens it.
+
+Words are produced by pushing the symbols backwards and are stored reversed, in the order in which
+a decoder reads them: a file that was cut holds what is decoded first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from idfzip.errors import FormatError
+from idfzip.integer.jit import kernel
+
+PRECISION = 24
+TOTAL = 1 << PRECISION
+
+_MASK = np.uint64(TOTAL - 1)
+_PRECISION = np.uint64(PRECISION)
+_WORD = np.uint64(32)
+_LOW = np.uint64(1 << 32)
+_LOW_WORD = np.uint64(0xFFFFFFFF)
+_FULL = np.uint64(64 - PRECISION)
+
+Words = npt.NDArray[np.uint32]
+
+
+@kernel
+def push_all(cumulative: npt.NDArray[np.int32], frequency: npt.NDArray[np.int32]) -> Words:
+    """Code the symbols given by their intervals, in order of decoding, on a fresh state.
+
+    `cumulative` and `frequency` are int32 of shape (n,), with 1 <= frequency and
+    cumulative + frequency <= 2**24. Returns uint32 words in the order of decoding.
+    """
+    n = len(frequency)
+    words = np.empty(n + 2, np.uint32)
+    used = 0
+    state = np.zeros(1, np.uint64)
+    for i in range(n - 1, -1, -1):
+        f = np.uint64(frequency[i])
+        s = state[0]
+        if (s >> _FULL) >= f:
+            words[used] = np.uint32(s & _LOW_WORD)
+            used += 1
+            s = s >> _WORD
+        state[0] = ((s // f) << _PRECISION) + np.uint64(cumulative[i]) + s % f
+    s = state[0]
+    while s != np.uint64(0):
+        words[used] = np.uint32(s & _LOW_WORD)
+        used += 1
+        s = s >> _WORD
+    return words[:used][::-1].copy()
+
+
+class Coder(NamedTuple):
+    """Decoders of several streams; first axis: streams.
+
+    `words` uint32 (total,), all streams one after the other; `place` int64 (streams, 2): next
+    word, end of the stream's words; `state` uint64 (streams,).
+    """
+
+    words: Words
+    place: npt.NDArray[np.int64]
+    state: npt.NDArray[np.uint64]
+
+
+def decoder(streams: Sequence[Words]) -> Coder:
+    """Return a decoder at the start of each stream."""
+    ends = np.cumsum([len(words) for words in streams])
+    place = np.stack([ends - [len(words) for words in streams], ends], axis=1).astype(np.int64)
+    words = np.concatenate([*streams, np.zeros(0, np.uint32)])
+    coder = Coder(words, place, np.zeros(len(streams), np.uint64))
+    _start(coder)
+    return coder
+
+
+@kernel
+def _start(coder: Coder) -> None:
+    for i in range(len(coder.place)):
+        for _ in range(2):
+            if coder.place[i, 0] < coder.place[i, 1]:
+                word = np.uint64(coder.words[coder.place[i, 0]])
+                coder.state[i] = (coder.state[i] << _WORD) | word
+                coder.place[i, 0] += 1
+
+
+def is_finished(coder: Coder, i: int) -> bool:
+    """Return whether stream `i` ended just where its symbols did."""
+    return bool(coder.state[i] == 0 and coder.place[i, 0] == coder.place[i, 1])
+
+
+@kernel
+def peek(coder: Coder, i: int) -> int:
+    """Return the quantile, 0 to 2**24 - 1, in whose interval the next symbol lies."""
+    return np.int64(coder.state[i] & _MASK)
+
+
+@kernel
+def pop(coder: Coder, i: int, cumulative: int, frequency: int) -> None:
+    """Remove the symbol of this interval, which must hold `peek`, and refill the state."""
+    s = coder.state[i]
+    s = (s >> _PRECISION) * np.uint64(frequency) + (s & _MASK) - np.uint64(cumulative)
+    if s < _LOW and coder.place[i, 0] < coder.place[i, 1]:
+        s = (s << _WORD) | np.uint64(coder.words[coder.place[i, 0]])
+        coder.place[i, 0] += 1
+    coder.state[i] = s
+
+
+def to_bytes(words: Words) -> bytes:
+    """Return the words as little-endian bytes."""
+    return words.astype("<u4").tobytes()
+
+
+def from_bytes(data: bytes | memoryview) -> Words:
+    """Return the words held in `data`; raises FormatError where its length is no multiple of 4."""
+    if len(data) % 4:
+        raise FormatError(f"coded stream of {len(data)} bytes: not a whole number of words")
+    return np.frombuffer(data, "<u4").astype(np.uint32)

@@ -1,0 +1,1 @@
+"""Containers: the `.idfz` and `.idfm` files, and what is in them."""

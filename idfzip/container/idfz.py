@@ -1,0 +1,144 @@
+"""`.idfz` files: a picture or a file of any kind goes in, bytes come out, and back."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from dataclasses import dataclass
+
+import numpy as np
+
+from idfzip.container import header, models, sections, tiling
+from idfzip.container.header import ImageHeader, ModelName, StoredHeader
+from idfzip.container.model_file import Model
+from idfzip.container.sections import Section
+from idfzip.container.tiling import Effort, Progress
+from idfzip.errors import FormatError, TileError
+from idfzip.images.picture import Metadata, Picture
+
+_METADATA = {b"p": "chunks", b"q": "last_chunks", b"c": "icc", b"e": "exif", b"x": "xmp"}
+"""Tags of ancillary sections, deflated, and what they hold; `d` holds pixels per inch."""
+
+MAX_METADATA = 256 << 20
+
+
+@dataclass(frozen=True)
+class File:
+    """The parts of an `.idfz` file."""
+
+    head: StoredHeader | ImageHeader
+    metadata: Metadata
+    streams: bytes
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A source file's own bytes, and its format."""
+
+    data: bytes
+    format: str
+
+
+def store(data: bytes, form: str) -> bytes:
+    """Return an `.idfz` file that keeps a file's own bytes."""
+    head = StoredHeader(form, len(data), zlib.crc32(data))
+    return sections.write([Section(sections.LAST, header.pack(head))], [data])
+
+
+def compress(
+    picture: Picture, model: Model, effort: Effort, progress: Progress | None = None
+) -> bytes:
+    """Return an `.idfz` file of the picture, coded by the model, which must fit its channels."""
+    pixels = picture.pixels
+    size, tiles, streams = tiling.encode(pixels, model, effort, progress)
+    used = any(tile.codec == header.FLAGSHIP for tile in tiles)
+    head = ImageHeader(
+        picture.format,
+        pixels.shape[2],
+        pixels.shape[0],
+        pixels.shape[1],
+        size,
+        (ModelName(model.short, model.name),) if used else (),
+        tuple(tiles),
+        zlib.crc32(np.ascontiguousarray(pixels)),
+    )
+    parts = _pack_metadata(picture.metadata)
+    return sections.write([*parts, Section(sections.LAST, header.pack(head))], streams)
+
+
+def parse(data: bytes) -> File:
+    """Return the parts of an `.idfz` file, checked as far as they go without decoding."""
+    parts, streams = sections.read(data)
+    for section in parts[:-1]:
+        if section.tag.isupper() or not section.tag.isalpha():
+            raise FormatError(f"section {section.tag!r} is not known to this release")
+    head = header.unpack(parts[-1].data, len(streams))
+    return File(head, _unpack_metadata(parts[:-1]), streams)
+
+
+def needed_models(head: ImageHeader, given: Model | None) -> list[Model]:
+    """Return the models an image was coded with; raises ModelNotFound."""
+    found = [models.for_file(name, given) for name in head.models]
+    for model, name in zip(found, head.models, strict=True):
+        if model.flagship.channels != head.channels:
+            raise FormatError(f"model {name} codes {model.flagship.channels} channels")
+    return found
+
+
+def decompress(
+    file: File,
+    given: Model | None,
+    effort: Effort,
+    progress: Progress | None = None,
+    salvage: bool = False,
+) -> tuple[Picture | Stored, list[int]]:
+    """Return what the file holds, and which tiles failed (none, unless `salvage` is set).
+
+    Raises FormatError or ModelNotFound; never returns pixels whose checksum is wrong as good.
+    """
+    head = file.head
+    if isinstance(head, StoredHeader):
+        if zlib.crc32(file.streams) != head.crc:
+            raise FormatError("the stored file is damaged (checksum)")
+        return Stored(file.streams, head.format), []
+    found = needed_models(head, given)
+    decoded = tiling.decode(head, file.streams, found, effort, progress)
+    if decoded.failed and not salvage:
+        raise TileError(
+            f"{len(decoded.failed)} of {len(head.tiles)} tiles are damaged (checksum), first tile "
+            f"{decoded.failed[0]}; --salvage writes the others"
+        )
+    return Picture(decoded.pixels, head.format, file.metadata), decoded.failed
+
+
+def _pack_metadata(metadata: Metadata) -> list[Section]:
+    found = [
+        Section(tag, zlib.compress(getattr(metadata, name), 9))
+        for tag, name in _METADATA.items()
+        if getattr(metadata, name)
+    ]
+    if metadata.dpi is not None:
+        found.append(Section(b"d", struct.pack("<2d", *metadata.dpi)))
+    return found
+
+
+def _unpack_metadata(parts: list[Section]) -> Metadata:
+    values: dict[str, bytes] = {}
+    dpi: tuple[float, float] | None = None
+    for section in parts:
+        if section.tag in _METADATA:
+            values[_METADATA[section.tag]] = _inflate(section)
+        elif section.tag == b"d" and len(section.data) == 16:
+            dpi = struct.unpack("<2d", section.data)
+    return Metadata(**values, dpi=dpi)
+
+
+def _inflate(section: Section) -> bytes:
+    stream = zlib.decompressobj()
+    try:
+        data = stream.decompress(section.data, MAX_METADATA)
+    except zlib.error as error:
+        raise FormatError(f"metadata {section.tag!r} is damaged ({error})") from None
+    if not stream.eof:
+        raise FormatError(f"metadata {section.tag!r} is cut or over {MAX_METADATA} bytes")
+    return data

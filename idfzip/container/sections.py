@@ -1,0 +1,113 @@
+"""The frame of an `.idfz` file: magic, version, sections. `FORMAT.md` is the specification."""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass
+
+from idfzip.errors import FormatError
+
+MAGIC = b"\x8aIDFZ"
+VERSION = 0
+LAST = b"I"
+"""Tag of the section after which only coded streams follow."""
+
+MAX_SECTION = 1 << 30
+
+
+class Reader:
+    """Reads numbers and bytes from a buffer; raises FormatError where it ends early."""
+
+    def __init__(self, data: bytes, at: int = 0) -> None:
+        self.data = data
+        self.at = at
+
+    def bytes(self, count: int) -> bytes:
+        """Return the next `count` bytes."""
+        if count > len(self.data) - self.at:
+            raise FormatError(f"file is cut: {count} bytes expected at offset {self.at}")
+        self.at += count
+        return self.data[self.at - count : self.at]
+
+    def byte(self) -> int:
+        """Return the next byte."""
+        return self.bytes(1)[0]
+
+    def crc(self) -> int:
+        """Return the next four bytes, little-endian."""
+        return int.from_bytes(self.bytes(4), "little")
+
+    def number(self) -> int:
+        """Return the next number: seven bits a byte, low first, the top bit says that more follow.
+
+        At most five bytes, the shortest form only.
+        """
+        value = 0
+        for i in range(5):
+            byte = self.byte()
+            value |= (byte & 0x7F) << (7 * i)
+            if byte < 0x80:
+                if byte == 0 and i > 0:
+                    break
+                return value
+        raise FormatError(f"number at offset {self.at} is not in its shortest form")
+
+    @property
+    def left(self) -> int:
+        """Bytes not read yet."""
+        return len(self.data) - self.at
+
+
+def number(value: int) -> bytes:
+    """Return a number as `Reader.number` reads it; 0 <= value < 2**35."""
+    out = bytearray()
+    while value > 0x7F:
+        out.append(value & 0x7F | 0x80)
+        value >>= 7
+    out.append(value)
+    return bytes(out)
+
+
+@dataclass(frozen=True)
+class Section:
+    """A tag of one letter and its bytes; a lower-case tag may be skipped by those who do not know it."""
+
+    tag: bytes
+    data: bytes
+
+
+def write(sections: list[Section], streams: list[bytes]) -> bytes:
+    """Return a file of these sections, the last of tag `I`, and the streams after them."""
+    parts = [MAGIC, bytes([VERSION])]
+    for section in sections:
+        frame = section.tag + number(len(section.data)) + section.data
+        parts += [frame, zlib.crc32(frame).to_bytes(4, "little")]
+    return b"".join(parts + streams)
+
+
+def is_idfz(data: bytes) -> bool:
+    """Return whether the bytes begin like an `.idfz` file."""
+    return data[: len(MAGIC)] == MAGIC
+
+
+def read(data: bytes) -> tuple[list[Section], bytes]:
+    """Return the sections and the bytes of the streams; raises FormatError."""
+    if not is_idfz(data):
+        raise FormatError("not an .idfz file" if data else "the file is empty")
+    reader = Reader(data, len(MAGIC))
+    version = reader.byte()
+    if version != VERSION:
+        raise FormatError(f"format version {version}; this release reads version {VERSION}")
+    sections: list[Section] = []
+    while not sections or sections[-1].tag != LAST:
+        start = reader.at
+        tag = reader.bytes(1)
+        length = reader.number()
+        if length > MAX_SECTION:
+            raise FormatError(f"section {tag!r} claims {length} bytes")
+        section = Section(tag, reader.bytes(length))
+        frame = data[start : reader.at]
+        if zlib.crc32(frame) != reader.crc():
+            raise FormatError(f"section {tag!r} at offset {start} is damaged (checksum)")
+        sections.append(section)
+    return sections, data[reader.at :]

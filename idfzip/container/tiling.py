@@ -1,0 +1,147 @@
+"""Tiles of an image: cut, coded by threads, checked, put together."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from idfzip.codecs import flagship
+from idfzip.container import header
+from idfzip.container.header import ImageHeader, Tile
+from idfzip.container.model_file import Model
+from idfzip.flows import colour
+from idfzip.images.picture import Pixels
+from idfzip.integer.dense import Product
+
+TILE_ROWS, TILE_COLUMNS = 256, 1024
+"""Largest tile. A tile of 256 rows keeps one core's group long enough for the products; borders
+cost about 0.3% on a Kodak image."""
+
+Progress = Callable[[int], object]
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How work is spread: threads, and tiles that one thread advances in lockstep."""
+
+    threads: int = 1
+    lockstep: int = 2
+
+
+def grid(height: int, width: int) -> tuple[int, int]:
+    """Return the size (rows, columns) of the tiles of an image: equal ones, as far as may be."""
+    rows = -(-height // -(-height // TILE_ROWS))
+    columns = -(-width // -(-width // TILE_COLUMNS))
+    return rows, columns
+
+
+def checksum(pixels: Pixels, index: int) -> int:
+    """Return the CRC-32 of a tile's index and its pixels."""
+    return zlib.crc32(np.ascontiguousarray(pixels), zlib.crc32(struct.pack("<I", index)))
+
+
+def encode(
+    pixels: Pixels, model: Model, effort: Effort, progress: Progress | None = None
+) -> tuple[tuple[int, int], list[Tile], list[bytes]]:
+    """Return the size of tiles, their rows for the header, and their streams."""
+    height, width, channels = pixels.shape
+    size = grid(height, width)
+    places = header.boxes(height, width, size)
+    product = model.product()
+
+    def code(batch: Sequence[int]) -> list[tuple[Tile, bytes]]:
+        cut = [_cut(pixels, places[i]) for i in batch]
+        planes = [colour.forward(tile) for tile in cut]
+        streams = flagship.encode(model.flagship, planes, product, progress)
+        return [_smaller(i, tile, s) for i, tile, s in zip(batch, cut, streams, strict=True)]
+
+    results = _spread(code, len(places), effort)
+    return size, [tile for tile, _ in results], [stream for _, stream in results]
+
+
+def _cut(pixels: Pixels, box: tuple[int, int, int, int]) -> Pixels:
+    y, x, h, w = box
+    return np.ascontiguousarray(pixels[y : y + h, x : x + w])
+
+
+def _smaller(index: int, pixels: Pixels, stream: bytes) -> tuple[Tile, bytes]:
+    crc = checksum(pixels, index)
+    if len(stream) < pixels.size:
+        transform = int(pixels.shape[2] == 3)
+        return Tile(header.FLAGSHIP, 0, transform, len(stream), crc), stream
+    return Tile(header.RAW, 0, 0, pixels.size, crc), pixels.tobytes()
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """Pixels, uint8 (height, width, C), and the indices of tiles that failed their checksum."""
+
+    pixels: Pixels
+    failed: list[int]
+
+
+def decode(
+    head: ImageHeader,
+    streams: bytes,
+    models: Sequence[Model],
+    effort: Effort,
+    progress: Progress | None = None,
+) -> Decoded:
+    """Return the pixels of an image; tiles that fail are mid-grey and listed."""
+    places = head.boxes
+    starts = np.cumsum([0] + [tile.length for tile in head.tiles])
+    pixels = np.empty((head.height, head.width, head.channels), np.uint8)
+    products: list[Product] = [model.product() for model in models]
+    failed: list[int] = []
+
+    def code(batch: Sequence[int]) -> list[int]:
+        for i in batch:
+            if head.tiles[i].codec == header.RAW:
+                y, x, h, w = places[i]
+                raw = np.frombuffer(streams[starts[i] : starts[i + 1]], np.uint8)
+                fits = raw.size == h * w * head.channels
+                _put(i, raw.reshape(h, w, head.channels) if fits else None)
+        for m, model in enumerate(models):
+            mine = [i for i in batch if head.tiles[i].codec and head.tiles[i].model == m]
+            whole = [i for i in mine if head.tiles[i].length % 4 == 0]
+            for i in set(mine) - set(whole):
+                _put(i, None)
+            if whole:
+                parts = [streams[starts[i] : starts[i + 1]] for i in whole]
+                sizes = [places[i][2:] for i in whole]
+                found = flagship.decode(model.flagship, parts, sizes, products[m], progress)
+                for i, planes in zip(whole, found, strict=True):
+                    _put(i, None if planes is None else colour.inverse(planes))
+        return list(batch)
+
+    def _put(i: int, tile: Pixels | None) -> None:
+        y, x, h, w = places[i]
+        if tile is None or checksum(tile, i) != head.tiles[i].crc:
+            failed.append(i)
+            pixels[y : y + h, x : x + w] = 128
+        else:
+            pixels[y : y + h, x : x + w] = tile
+
+    _spread(code, len(places), effort)
+    if not failed and len(places) > 1 and zlib.crc32(pixels) != head.crc:
+        failed = list(range(len(places)))
+    return Decoded(pixels, sorted(failed))
+
+
+def _spread(code: Callable[[Sequence[int]], list[T]], tiles: int, effort: Effort) -> list[T]:
+    """Run `code` on runs of tiles, over threads; BLAS itself stays with one thread in each."""
+    share = max(1, min(effort.lockstep, -(-tiles // effort.threads)))
+    batches = [range(i, min(i + share, tiles)) for i in range(0, tiles, share)]
+    with threadpool_limits(1, "blas"):
+        if effort.threads == 1 or len(batches) == 1:
+            return [result for batch in batches for result in code(batch)]
+        with ThreadPoolExecutor(effort.threads) as pool:
+            return [result for part in pool.map(code, batches) for result in part]

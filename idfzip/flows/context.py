@@ -1,0 +1,127 @@
+"""What the network sees of a pixel: its causal neighbourhood, normalised by the local error.
+
+Per channel, with `scale` the local error size in steps, a power of 2**(1/4):
+
+* the differences of the neighbours from the mean of the four nearest, over `scale`;
+* the expert's errors at six neighbours, over `scale` (the error context of CALIC and TMW);
+* the mean itself; the logarithms of the near error, the window's error and the window's energy,
+  each over `scale`; and the logarithm of `scale`;
+
+and, for the first channel, the expert's prediction less the mean, over `scale`. The prior's means
+and scales are in units of `scale` too, so the network is the same for smooth and noisy places.
+[Measured: bits of 60 k parameters after 1,500 steps of 6,144 pixels, with and without this
+normalisation: eight Kodak images 2.966 and 2.995, eight of CID22 validation 2.157 and 2.192.]
+
+Inputs are integers within +-511, in 1/64 (differences are halved first).
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from idfzip.flows.expert import Solution, base
+from idfzip.flows.wavefront import MARGIN
+from idfzip.integer.jit import kernel
+from idfzip.integer.log2 import log2
+
+LIMIT = 511
+SCALES = 52
+"""Number of scales: index i stands for 2**(i / 4 - 3) steps."""
+
+EXTRAS = 5
+"""Inputs of a channel beside its neighbours and errors."""
+
+ERROR_WEIGHTS = (2, 2, 1, 1, 1, 1)
+"""Weights of the errors at W, N, NW, NE, WW, NN in the near error."""
+
+
+class Tables(NamedTuple):
+    """Integer tables of a model; `log` int32 (64,), `gain` int64 (SCALES,): 2**15 over a scale."""
+
+    log: npt.NDArray[np.int32]
+    gain: npt.NDArray[np.int64]
+
+
+def gain_table() -> npt.NDArray[np.int64]:
+    """Return 2**15 over each scale, rounded: 32 over the scale, with 10 fractional bits."""
+    return np.round(2.0 ** (15 - (np.arange(SCALES) / 4 - 3))).astype(np.int64)
+
+
+def width(neighbours: int, errors: int, channels: int) -> int:
+    """Return the number of inputs."""
+    return channels * (neighbours + errors + EXTRAS) + 1
+
+
+@kernel
+def limited(value: int) -> int:
+    """Return `value` within the grid of the inputs."""
+    return min(max(value, -LIMIT), LIMIT)
+
+
+@kernel
+def gather(
+    planes: npt.NDArray[np.int32],
+    errors: npt.NDArray[np.int32],
+    neighbours: npt.NDArray[np.int64],
+    places: npt.NDArray[np.int64],
+    tables: Tables,
+    found: Solution,
+    b: int,
+    t: int,
+    first: int,
+    end: int,
+    inputs: npt.NDArray[np.float32],
+    scales: npt.NDArray[np.int32],
+    start: int,
+) -> None:
+    """Write the inputs of the rows `first` to `end` of tile `b` at step `t` from row `start` on.
+
+    `planes`, `errors` int32 (C, height + 4, width + 8); `neighbours`, `places` int64 (n, 2): dy,
+    dx; `inputs` float32 (rows, width), whole numbers; `scales` int32 (rows, C), indices.
+    """
+    channels = planes.shape[0]
+    m = MARGIN
+    for y in range(first, end):
+        x = t - 2 * y
+        row = inputs[start + y - first]
+        i = 0
+        for c in range(channels):
+            plane = planes[c]
+            error = errors[c]
+            near = 0
+            for k in range(len(places)):
+                size = abs(np.int64(error[y + m + places[k, 0], x + m + places[k, 1]]))
+                near += size * (2 if k < 2 else 1)
+            wide = found.error[b, y, c]
+            index = ((log2(near + wide + 128, tables.log) + 2) >> 2) - 28
+            index = min(max(index, 0), SCALES - 1)
+            scales[start + y - first, c] = index
+            gain = tables.gain[index]
+            mean = base(planes, c, y, x)
+            for k in range(len(neighbours)):
+                d = plane[y + m + neighbours[k, 0], x + m + neighbours[k, 1]] - mean
+                row[i] = limited((d * gain + 512) >> 10)
+                i += 1
+            for k in range(len(places)):
+                e = np.int64(error[y + m + places[k, 0], x + m + places[k, 1]])
+                row[i] = limited((e * gain + 32768) >> 16)
+                i += 1
+            level = 8 * (index - 12)  # 32 log2 of the scale
+            row[i] = limited(mean - 128 if c == 0 else mean)
+            row[i + 1] = limited(2 * (log2(near + 32, tables.log) - 144) - level)
+            row[i + 2] = limited(2 * (log2(wide + 8, tables.log) - 144) - level)
+            row[i + 3] = limited(np.int64(found.energy[b, y, c]) - level)
+            row[i + 4] = limited(level)
+            i += 5
+            if c == 0:
+                lead = found.partial[b, y, 0]
+                if not lead > -512.0:
+                    lead = -512.0
+                if lead > 512.0:
+                    lead = 512.0
+                e = np.int64(np.floor(lead * 64.0 + 0.5))
+                row[i] = limited((e * gain + 32768) >> 16)
+                i += 1

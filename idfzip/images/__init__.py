@@ -1,0 +1,1 @@
+"""Images: pixels, where they came from, and what goes with them."""

@@ -1,0 +1,160 @@
+"""The integer network of the flagship: a trunk of dense layers, and a small head per channel."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from idfzip.errors import ModelError
+from idfzip.integer import grid
+from idfzip.integer.dense import Floats, Layer, Product, activate, check_bound
+from idfzip.integer.jit import kernel
+
+ERROR_INPUTS = 3
+"""What a head sees of each channel before its own: the error, its size and its logarithm."""
+
+INPUT_LIMIT = 511
+
+
+class Head(NamedTuple):
+    """A channel's head as the kernel takes it; float32, whole numbers.
+
+    `seen` (errors, head): weights of the earlier channels' errors; `out` (head, 3 K); `bias`
+    (3 K,). The trunk's part of the first layer is computed for the whole group.
+    """
+
+    seen: Floats
+    out: Floats
+    bias: Floats
+
+
+@dataclass(frozen=True)
+class Network:
+    """Layers on the grids. `heads[c]` takes the trunk's values, then 3 for each channel before."""
+
+    trunk: tuple[Layer, ...]
+    heads: tuple[Layer, ...]
+    outs: tuple[Layer, ...]
+
+    def __post_init__(self) -> None:
+        """Check the shapes and prove the bounds; raises ModelError."""
+        inputs = self.trunk[0].weight.shape[0]
+        limit = INPUT_LIMIT
+        for i, layer in enumerate(self.trunk):
+            _check_shape(layer, inputs, f"trunk {i}")
+            check_bound(layer, np.full(inputs, limit), f"trunk {i}")
+            inputs, limit = layer.weight.shape[1], grid.ACTIVATION_LIMIT
+        width = self.heads[0].weight.shape[1]
+        for c, (head, out) in enumerate(zip(self.heads, self.outs, strict=True)):
+            seen = ERROR_INPUTS * c
+            _check_shape(head, inputs + seen, f"head {c}")
+            _check_shape(out, width, f"out {c}")
+            limits = np.full(inputs + seen, limit)
+            limits[inputs:] = INPUT_LIMIT
+            check_bound(head, limits, f"head {c}")
+            check_bound(out, np.full(width, limit), f"out {c}")
+
+    @property
+    def channels(self) -> int:
+        """Number of channels."""
+        return len(self.heads)
+
+    @property
+    def inputs(self) -> int:
+        """Number of inputs."""
+        return int(self.trunk[0].weight.shape[0])
+
+    @property
+    def components(self) -> int:
+        """Number of logistics in a mixture."""
+        return int(self.outs[0].weight.shape[1]) // 3
+
+    @property
+    def operations(self) -> int:
+        """Products and sums for a pixel."""
+        return sum(layer.weight.size for layer in (*self.trunk, *self.heads, *self.outs))
+
+    @cached_property
+    def fan(self) -> Layer:
+        """The trunk's part of all heads' first layers, side by side."""
+        values = self.trunk[-1].weight.shape[1]
+        return Layer(
+            np.concatenate([h.weight[:values] for h in self.heads], axis=1),
+            np.concatenate([h.bias for h in self.heads]),
+        )
+
+    @cached_property
+    def kernel_heads(self) -> tuple[Head, ...]:
+        """The rest of the heads, for the kernel."""
+        values = self.trunk[-1].weight.shape[1]
+        return tuple(
+            Head(
+                np.ascontiguousarray(head.weight[values:], np.float32),
+                np.ascontiguousarray(out.weight, np.float32),
+                out.bias.astype(np.float32),
+            )
+            for head, out in zip(self.heads, self.outs, strict=True)
+        )
+
+
+def _check_shape(layer: Layer, inputs: int, name: str) -> None:
+    if layer.weight.ndim != 2 or layer.weight.shape[0] != inputs:
+        raise ModelError(f"layer {name}: {inputs} inputs expected, shape {layer.weight.shape}")
+    if layer.bias.shape != (layer.weight.shape[1],):
+        raise ModelError(f"layer {name}: bias of shape {layer.bias.shape}")
+    if np.abs(layer.weight.astype(np.int32)).max() > grid.WEIGHT_LIMIT:
+        raise ModelError(f"layer {name}: a weight is over {grid.WEIGHT_LIMIT}")
+
+
+class Run:
+    """A network at work on groups of at most `rows` rows, with its buffers."""
+
+    def __init__(self, network: Network, product: Product, rows: int) -> None:
+        self._network = network
+        self._product = product
+        self._values = [np.empty((rows, len(layer.bias)), np.float32) for layer in network.trunk]
+        self._fan = np.empty((rows, len(network.fan.bias)), np.float32)
+
+    def fan(self, inputs: Floats) -> Floats:
+        """Return the heads' sums from the trunk, float32 (rows, C * head), of inputs (rows, n)."""
+        rows = len(inputs)
+        values = inputs
+        for layer, buffer in zip(self._network.trunk, self._values, strict=True):
+            out = buffer[:rows]
+            self._product.sums(values, layer, out)
+            activate(out)
+            values = out
+        fan = self._fan[:rows]
+        self._product.sums(values, self._network.fan, fan)
+        return fan
+
+
+@kernel
+def head_sums(
+    fan: Floats, c: int, errors: npt.NDArray[np.float32], head: Head, hidden: Floats, sums: Floats
+) -> None:
+    """Write channel `c`'s sums, float32 (3 K,), of one pixel.
+
+    `fan` (C * head,), the trunk's part; `errors` (3 C,), the inputs from the channels before;
+    `hidden` room for (head,).
+    """
+    width = len(hidden)
+    for j in range(width):
+        hidden[j] = fan[c * width + j]
+    for i in range(3 * c):
+        value = errors[i]
+        row = head.seen[i]
+        for j in range(width):
+            hidden[j] += value * row[j]
+    activate(hidden)
+    for k in range(len(sums)):
+        sums[k] = head.bias[k]
+    for j in range(width):
+        value = hidden[j]
+        row = head.out[j]
+        for k in range(len(sums)):
+            sums[k] += value * row[k]

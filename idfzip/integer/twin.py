@@ -1,0 +1,122 @@
+"""The torch twin of the integer network, for training: the same values, with gradients.
+
+Values are kept in real units; the grids are simulated with straight-through rounding (Bengio et
+al. 2013, arXiv:1308.3432). Products and sums are multiples of 2**-14 and exact in float32, so the
+twin's outputs, times 2**14, are the integers of the kernels.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from idfzip.integer import grid
+
+_LEAK = 1.0 / (1 << grid.LEAK_SHIFT)
+
+
+def straight_through(soft: Tensor, hard: Tensor) -> Tensor:
+    """Return the values of `hard` with the gradient of `soft`."""
+    return soft + (hard - soft).detach()
+
+
+def on_grid(values: Tensor, bits: int, limit: int) -> Tensor:
+    """Return `values` rounded to multiples of 2**-bits within +-limit of them."""
+    scale = float(1 << bits)
+    kept = values.clamp(-limit / scale, limit / scale)
+    return straight_through(kept, torch.round(kept * scale) / scale)
+
+
+class _Activation(torch.autograd.Function):
+    """The leaky activation; its gradient is the slope, 1 or 1/8, also beyond the clamp."""
+
+    @staticmethod
+    def forward(ctx: Any, sums: Tensor, exact: bool) -> Tensor:
+        """Return the activations of sums."""
+        scale = float(1 << grid.ACTIVATION_BITS)
+        bound = grid.ACTIVATION_LIMIT / scale
+        if exact:
+            whole = sums.mul(scale).add_(0.5).floor_()
+            leaked = whole.mul(_LEAK).floor_()
+            values = torch.maximum(whole, leaked, out=whole).mul_(1 / scale)
+        else:
+            values = nn.functional.leaky_relu(sums, _LEAK)
+        values.clamp_(-bound, bound)
+        ctx.save_for_backward(values)
+        return values
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        """Return the gradient of the sums."""
+        (values,) = ctx.saved_tensors
+        return torch.ops.aten.leaky_relu_backward(gradient, values, _LEAK, True), None
+
+
+def activation(sums: Tensor, exact: bool = True) -> Tensor:
+    """Return the leaky activation of sums; on its grid if `exact`."""
+    values: Tensor = _Activation.apply(sums, exact)
+    return values
+
+
+class GridLinear(nn.Linear):
+    """A dense layer whose weights lie on the grid while `exact` is set."""
+
+    exact = True
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Return the sums, shape (rows, out), of activations (rows, in)."""
+        if not self.exact:
+            return nn.functional.linear(input, self.weight, self.bias)
+        weight = on_grid(self.weight, grid.WEIGHT_BITS, grid.WEIGHT_LIMIT)
+        bias = on_grid(self.bias, grid.SUM_BITS, 1 << 22)
+        return nn.functional.linear(input, weight, bias)
+
+
+class TwinNetwork(nn.Module):
+    """Trunk of dense layers on the inputs, and for each channel a head of two layers.
+
+    The head of a channel sees the trunk and, for each channel before it at the same pixel, the
+    error, its size and its logarithm (3 values). It gives `3 * mixture` sums: logits, means and
+    log scales, in units of the channel's scale.
+    """
+
+    def __init__(
+        self, inputs: int, channels: int, hidden: int, layers: int, head: int, mixture: int
+    ) -> None:
+        super().__init__()
+        self.trunk = nn.ModuleList(
+            GridLinear(inputs if i == 0 else hidden, hidden) for i in range(layers)
+        )
+        self.heads = nn.ModuleList(GridLinear(hidden + 3 * c, head) for c in range(channels))
+        self.outs = nn.ModuleList(GridLinear(head, 3 * mixture) for _ in range(channels))
+        for out in self.outs:
+            out.weight.data.mul_(0.3)
+            out.bias.data.zero_()
+            out.bias.data[mixture : 2 * mixture] = torch.linspace(-0.7, 0.7, mixture)
+            out.bias.data[2 * mixture :] = torch.linspace(-1, 1, mixture)
+
+    def set_exact(self, exact: bool) -> None:
+        """Switch the grids on or off (off: the float network, for comparison and warm-up)."""
+        self.exact = exact
+        for module in self.modules():
+            if isinstance(module, GridLinear):
+                module.exact = exact
+
+    exact = True
+
+    def forward(self, inputs: Tensor, extras: list[Tensor]) -> list[Tensor]:
+        """Return each channel's sums, (rows, 3 * mixture).
+
+        `inputs` (rows, inputs) in real units; `extras[c]` (rows, 3 * c), the errors of the
+        channels before `c`.
+        """
+        values = inputs
+        for layer in self.trunk:
+            values = activation(layer(values), self.exact)
+        sums = []
+        for c, (head, out) in enumerate(zip(self.heads, self.outs, strict=True)):
+            seen = torch.cat([values, extras[c]], 1) if c else values
+            sums.append(out(activation(head(seen), self.exact)))
+        return sums

@@ -1,0 +1,72 @@
+"""From stored samples to the tensors of one training step."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from idfzip.flows.context import gain_table
+from idfzip.integer import grid
+from idfzip.integer.log2 import log2_table
+from idfzip.integer.twin import TwinNetwork
+from idfzip.training import likelihood
+from idfzip.training.samples import Samples
+
+
+@dataclass(frozen=True)
+class Batch:
+    """One step's pixels: the arguments of the network and of the likelihood."""
+
+    inputs: Tensor
+    extras: list[Tensor]
+    scales: Tensor
+    means: Tensor
+    values: Tensor
+
+
+def _log2(value: Tensor, table: Tensor) -> Tensor:
+    """Return 16 log2 of int64 `value` >= 1 as `idfzip.integer.log2` computes it."""
+    exponent = torch.frexp(value.double())[1] - 1
+    return 16 * exponent + table[((value << 6) >> exponent.long()) & 63]
+
+
+def error_inputs(errors: Tensor, scales: Tensor) -> Tensor:
+    """Return what later channels see of errors: (rows, 3), in real units.
+
+    `errors` int64 (rows,), in 1/64 of a step; `scales` int64 (rows,), indices.
+    """
+    gain = torch.from_numpy(gain_table())[scales]
+    whole = ((errors * gain + 32768) >> 16).clamp(-511, 511)
+    size = (errors.abs() * gain + 32768) >> 16
+    log = 2 * _log2(size + 4, torch.from_numpy(log2_table()).long()) - 160
+    limit = 511
+    columns = [whole, size.clamp(max=limit), log.clamp(-limit, limit)]
+    return torch.stack(columns, 1).float() / (1 << grid.ACTIVATION_BITS)
+
+
+def take(samples: Samples, rows: npt.NDArray[np.int64]) -> Batch:
+    """Return the batch of these rows of the samples."""
+    inputs = torch.from_numpy(samples.inputs[rows]).float() / (1 << grid.ACTIVATION_BITS)
+    scales = torch.from_numpy(samples.scales[rows].astype(np.int64))
+    means = torch.from_numpy(samples.means[rows].astype(np.int64))
+    values = torch.from_numpy(samples.values[rows].astype(np.int64))
+    channels = scales.shape[1]
+    seen = [error_inputs(values[:, c] * 64 - means[:, c], scales[:, c]) for c in range(channels)]
+    extras = [torch.cat(seen[:c], 1) if c else inputs[:, :0] for c in range(channels)]
+    return Batch(inputs, extras, scales.float() / 4 - 3, means.float() / 64, values.float())
+
+
+def bits(network: TwinNetwork, batch: Batch) -> Tensor:
+    """Return the bits of every channel of every pixel, shape (rows, C)."""
+    sums = network(batch.inputs, batch.extras)
+    columns = []
+    for c, found in enumerate(sums):
+        low = torch.zeros_like(batch.values[:, 0]) if c == 0 else -batch.values[:, 0]
+        columns.append(
+            likelihood.bits(found, batch.scales[:, c], batch.means[:, c], batch.values[:, c], low)
+        )
+    return torch.stack(columns, 1)

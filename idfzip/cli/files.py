@@ -52,8 +52,8 @@ def write(path: Path, data: bytes, force: bool, like: Path | None = None) -> Non
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(data)
-            _dress(temporary, like)
             file.flush()
+            _dress(temporary, like)
             os.fsync(file.fileno())
         check_free(path, force)
         os.replace(temporary, path)

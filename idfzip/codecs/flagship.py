@@ -1,9 +1,9 @@
 """The flagship codec: autoregressive flow, integer network, mixture of logistics, ANS.
 
-A batch of tiles advances in lockstep, a group a step: systems and inputs (`flows`), the trunk as
-products for the whole group (`integer`), then channel by channel and pixel by pixel the head, the
-mixture and the coder (here). Encoding takes the same steps, with the pixels known, and pushes the
-intervals backwards at the end.
+A batch of tiles advances in lockstep. Decoding takes a group a step: systems and inputs (`flows`),
+the trunk as products for the whole group (`integer`), then channel by channel the head, the
+mixture and the coder (here). Encoding knows the pixels, so it takes many groups to the network at
+once, notes the intervals in the order of decoding, and pushes them backwards at the end.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ import numpy.typing as npt
 
 from idfzip.coding import ans
 from idfzip.flows import autoregressive, context, expert, wavefront
-from idfzip.flows.autoregressive import Design, Lockstep, Planes
+from idfzip.flows.autoregressive import Design, Planes, Record
 from idfzip.flows.wavefront import MARGIN
 from idfzip.integer import network
 from idfzip.integer.dense import Floats, Product
-from idfzip.integer.jit import kernel
+from idfzip.integer.jit import inlined, kernel
 from idfzip.integer.log2 import log2
-from idfzip.integer.network import Head, Network
+from idfzip.integer.network import Network
 from idfzip.priors import mixture
 
 NAME = "flagship"
@@ -45,6 +45,39 @@ class Flagship:
         return self.network.channels
 
 
+CHUNK = 2048
+"""Rows that encoding takes to the network at once: the pixels are known, so groups may be joined."""
+
+
+class Tables(NamedTuple):
+    """All tables that the last stage reads; see `context.Tables` and `mixture.Tables`."""
+
+    log: npt.NDArray[np.int32]
+    gain: npt.NDArray[np.int64]
+    exp: npt.NDArray[np.int64]
+    sigmoid: npt.NDArray[np.int64]
+    inverse: npt.NDArray[np.int64]
+    span: npt.NDArray[np.int64]
+
+
+class View(NamedTuple):
+    """The part of a batch, and a group's working memory, that decoding a channel touches.
+
+    `seen` float32 (rows, 3 C), the errors as later channels see them; `z` float64 (rows, C), the
+    same in steps; `mixture` int64 (3, K).
+    """
+
+    planes: Planes
+    errors: Planes
+    sizes: npt.NDArray[np.int64]
+    scales: npt.NDArray[np.int32]
+    partial: npt.NDArray[np.float64]
+    link: npt.NDArray[np.float64]
+    seen: Floats
+    z: npt.NDArray[np.float64]
+    mixture: mixture.Mixture
+
+
 class Intervals(NamedTuple):
     """The symbols of a batch in order of decoding; int32 (tiles, symbols), used int64 (tiles,)."""
 
@@ -53,139 +86,119 @@ class Intervals(NamedTuple):
     used: npt.NDArray[np.int64]
 
 
-class Room(NamedTuple):
-    """A group's working memory; `seen` float32 (rows, 3 C), `z` float64 (rows, C)."""
-
-    seen: Floats
-    z: npt.NDArray[np.float64]
-    sums: Floats
-    hidden: Floats
-    parameters: mixture.Parameters
-
-
-@kernel
-def seen_errors(
-    error: int, scale: int, tables: context.Tables, out: npt.NDArray[np.float32]
+@inlined
+def see_error(
+    error: int,
+    gain: int,
+    log_table: npt.NDArray[np.int32],
+    seen: Floats,
+    row: int,
+    column: int,
 ) -> None:
     """Write what later channels see of an error, in 1/64 of a step: itself, size, logarithm."""
-    gain = tables.gain[scale]
     size = (abs(error) * gain + 32768) >> 16
-    out[0] = context.limited((error * gain + 32768) >> 16)
-    out[1] = min(size, context.LIMIT)
-    out[2] = context.limited(2 * log2(size + 4, tables.log) - 160)
+    seen[row, column] = context.limited((error * gain + 32768) >> 16)
+    seen[row, column + 1] = min(size, context.LIMIT)
+    seen[row, column + 2] = context.limited(2 * log2(size + 4, log_table) - 160)
 
 
 @kernel
-def code_group(
-    design: Design,
-    prior: mixture.Tables,
-    heads: tuple[Head, ...],
-    batch: Lockstep,
-    fan: Floats,
-    room: Room,
-    coder: ans.Coder,
-    intervals: Intervals,
-    truth: Planes,
-    t: int,
-    decode: bool,
+def decode_channel(
+    tables: Tables, view: View, sums: Floats, coder: ans.Coder, t: int, c: int
 ) -> None:
-    """Code the pixels of step `t` of every tile, and learn from them.
+    """Decode channel `c` of the pixels of step `t` of every tile, and place it.
 
-    Channel by channel, then row by row. Encoding takes the values from `truth`, int32 (tiles, C,
-    height, width), and notes the intervals; decoding reads `coder`.
+    `sums` float32 (rows, 3 K) are the head's.
     """
+    # Attributes of named tuples are fetched once: each costs a count of references.
+    log_table, gains, exp, sigmoid = tables.log, tables.gain, tables.exp, tables.sigmoid
+    inverse, spans = tables.inverse, tables.span
+    seen, z, mixed, scales = view.seen, view.z, view.mixture, view.scales
+    words, place, state = coder.words, coder.place, coder.state
     start = 0
-    for b in range(len(batch.sizes)):
-        height, width = batch.sizes[b]
+    for b in range(len(view.sizes)):
+        height, width = view.sizes[b]
         first = wavefront.first_row(t, width)
         end = wavefront.end_row(t, height)
-        for c in range(len(heads)):
-            plane = batch.planes[b, c]
-            errors = batch.errors[b, c]
-            for y in range(first, end):
-                x = t - 2 * y
-                row = start + y - first
-                value = expert.predict(batch.found, b, y, c, room.z[row])
-                middle = expert.base(batch.planes[b], c, y, x)
-                low = 0 if c == 0 else -batch.planes[b, 0, y + MARGIN, x + MARGIN]
-                mean = expert.to_mean(value, middle, low, low + mixture.VALUES - 1)
-                scale = batch.scales[row, c]
-                seen = room.seen[row]
-                network.head_sums(fan[row], c, seen, heads[c], room.hidden, room.sums)
-                mixture.mix(room.sums, scale, mean, prior, room.parameters)
-                if decode:
-                    quantile = ans.peek(coder, b)
-                    pixel = mixture.search(quantile, low, room.parameters, prior.sigmoid)
-                else:
-                    pixel = np.int64(truth[b, c, y, x])
-                lower = mixture.cumulative(pixel, low, room.parameters, prior.sigmoid)
-                upper = mixture.cumulative(pixel + 1, low, room.parameters, prior.sigmoid)
-                if decode:
-                    ans.pop(coder, b, lower, upper - lower)
-                else:
-                    intervals.cumulative[b, intervals.used[b]] = lower
-                    intervals.frequency[b, intervals.used[b]] = upper - lower
-                    intervals.used[b] += 1
-                error = pixel * expert.UNIT - mean
-                room.z[row, c] = np.float64(expert.clamped(pixel - middle)) - value
-                seen_errors(error, scale, design.tables, seen[3 * c :])
-                wavefront.place(plane, y, x, height, width, pixel)
-                wavefront.place(errors, y, x, height, width, error)
+        planes = view.planes[b]
+        plane = planes[c]
+        errors = view.errors[b, c]
+        partial = view.partial[b]
+        link = view.link[b]
+        for y in range(first, end):
+            x = t - 2 * y
+            row = start + y - first
+            value = expert.predict(partial, link, y, c, z, row)
+            middle = expert.base(planes, c, y, x)
+            low = 0 if c == 0 else -np.int64(planes[0, y + MARGIN, x + MARGIN])
+            mean = expert.to_mean(value, middle, low, low + mixture.VALUES - 1)
+            scale = scales[row, c]
+            mixture.mix(sums[row], scale, mean, exp, inverse, spans[scale], mixed)
+            quantile = ans.peek(state, b)
+            pixel, lower, upper = mixture.search(quantile, low, mixed, sigmoid)
+            ans.pop(words, place, state, b, lower, upper - lower)
+            error = pixel * expert.UNIT - mean
+            z[row, c] = np.float64(expert.clamped(pixel - middle)) - value
+            see_error(error, gains[scale], log_table, seen, row, 3 * c)
+            wavefront.place(plane, y, x, height, width, pixel)
+            wavefront.place(errors, y, x, height, width, error)
         start += max(0, end - first)
-    autoregressive.settle(design, batch, t)
 
 
-def _room(model: Flagship, rows: int) -> Room:
-    return Room(
-        np.zeros((rows, network.ERROR_INPUTS * model.channels), np.float32),
-        np.zeros((rows, model.channels)),
-        np.zeros(3 * model.network.components, np.float32),
-        np.zeros(model.network.kernel_heads[0].out.shape[0], np.float32),
-        mixture.parameters(model.network.components),
-    )
+@kernel
+def see_errors(
+    tables: Tables, seen: Record, scales: npt.NDArray[np.int32], count: int, out: Floats
+) -> None:
+    """Write what later channels see of `count` known pixels, float32 (rows, 3 C)."""
+    log_table, gains = tables.log, tables.gain
+    means, values = seen.means, seen.values
+    for row in range(count):
+        for c in range(means.shape[1]):
+            error = np.int64(values[row, c]) * expert.UNIT - means[row, c]
+            see_error(error, gains[scales[row, c]], log_table, out, row, 3 * c)
 
 
-def _code(
-    model: Flagship,
-    product: Product,
-    sizes: list[tuple[int, int]],
-    coder: ans.Coder,
+@kernel
+def note_intervals(
+    tables: Tables,
+    seen: Record,
+    scales: npt.NDArray[np.int32],
+    sums: tuple[Floats, ...],
+    sizes: npt.NDArray[np.int64],
+    begin: int,
+    stop: int,
+    mixed: mixture.Mixture,
     intervals: Intervals,
-    truth: Planes,
-    decode: bool,
-    progress: Progress | None,
-) -> Lockstep:
-    """Take every step of a batch; `progress` is called with the number of pixels of each."""
-    batch = autoregressive.begin(model.design, sizes, model.channels)
-    run = network.Run(model.network, product, len(batch.inputs))
-    room = _room(model, len(batch.inputs))
-    heads = model.network.kernel_heads
-    for t in range(autoregressive.steps(sizes)):
-        count = autoregressive.prepare(model.design, batch, t, True)
-        fan = run.fan(batch.inputs[:count])
-        code_group(
-            model.design,
-            model.prior,
-            heads,
-            batch,
-            fan,
-            room,
-            coder,
-            intervals,
-            truth,
-            t,
-            decode,
-        )
-        if progress is not None:
-            progress(count)
-    return batch
+) -> None:
+    """Append the intervals of the known pixels of the steps from `begin` up to `stop`.
+
+    In the order of decoding: in a step and tile, channel by channel, then row by row.
+    """
+    exp, sigmoid, inverse, spans = tables.exp, tables.sigmoid, tables.inverse, tables.span
+    means, values = seen.means, seen.values
+    cumulative, frequency, used = intervals.cumulative, intervals.frequency, intervals.used
+    start = 0
+    for t in range(begin, stop):
+        for b in range(len(sizes)):
+            height, width = sizes[b]
+            size = max(0, wavefront.end_row(t, height) - wavefront.first_row(t, width))
+            for c in range(means.shape[1]):
+                mine = sums[c]
+                for row in range(start, start + size):
+                    scale = scales[row, c]
+                    low = 0 if c == 0 else -np.int64(values[row, 0])
+                    mixture.mix(mine[row], scale, means[row, c], exp, inverse, spans[scale], mixed)
+                    value = np.int64(values[row, c])
+                    lower = mixture.cumulative(value, low, mixed, sigmoid)
+                    upper = mixture.cumulative(value + 1, low, mixed, sigmoid)
+                    cumulative[b, used[b]] = lower
+                    frequency[b, used[b]] = upper - lower
+                    used[b] += 1
+            start += size
 
 
-def _intervals(tiles: int, symbols: int) -> Intervals:
-    shape = (tiles, symbols)
-    return Intervals(
-        np.empty(shape, np.int32), np.empty(shape, np.int32), np.zeros(tiles, np.int64)
-    )
+def _tables(model: Flagship) -> Tables:
+    return Tables(**model.design.tables._asdict(), **model.prior._asdict())
 
 
 def encode(
@@ -194,14 +207,40 @@ def encode(
     product: Product,
     progress: Progress | None = None,
 ) -> list[bytes]:
-    """Return the stream of each tile: planes, int32 (C, height, width), coded in lockstep."""
+    """Return the stream of each tile: planes, int32 (C, height, width), coded in lockstep.
+
+    `progress` is called with numbers of pixels.
+    """
+    channels = model.channels
     sizes = [(tile.shape[1], tile.shape[2]) for tile in tiles]
     extent = (max(h for h, _ in sizes), max(w for _, w in sizes))
-    truth = np.zeros((len(tiles), model.channels, *extent), np.int32)
+    truth = np.zeros((len(tiles), channels, *extent), np.int32)
     for b, tile in enumerate(tiles):
         truth[b, :, : sizes[b][0], : sizes[b][1]] = tile
-    intervals = _intervals(len(tiles), max(tile.size for tile in tiles))
-    _code(model, product, sizes, ans.decoder([]), intervals, truth, False, progress)
+    residuals = np.zeros_like(truth)
+    batch = autoregressive.begin(model.design, sizes, channels, CHUNK)
+    rows = len(batch.inputs)
+    seen = autoregressive.record(rows, channels)
+    run = network.Run(model.network, product, rows)
+    errors = np.zeros((rows, network.ERROR_INPUTS * channels), np.float32)
+    mixed = mixture.room(model.network.components)
+    tables = _tables(model)
+    shape = (len(tiles), max(tile.size for tile in tiles))
+    intervals = Intervals(
+        np.empty(shape, np.int32), np.empty(shape, np.int32), np.zeros(len(tiles), np.int64)
+    )
+    t, stop = 0, autoregressive.steps(sizes)
+    while t < stop:
+        begin = t
+        t, count = autoregressive.observe(
+            model.design, batch, truth, residuals, t, stop, CHUNK, seen
+        )
+        fan = run.fan(batch.inputs[:count])
+        see_errors(tables, seen, batch.scales, count, errors)
+        sums = tuple(run.head(fan, c, errors) for c in range(channels))
+        note_intervals(tables, seen, batch.scales, sums, batch.sizes, begin, t, mixed, intervals)
+        if progress is not None:
+            progress(count)
     streams = []
     for b, used in enumerate(intervals.used):
         words = ans.push_all(intervals.cumulative[b, :used], intervals.frequency[b, :used])
@@ -220,11 +259,30 @@ def decode(
 
     Damage that no rule of the coder shows gives wrong planes: checksums are the container's work.
     """
-    words = [ans.from_bytes(stream) for stream in streams]
-    coder = ans.decoder(words)
-    nothing = _intervals(0, 0)
-    truth = np.zeros((0, 0, 0, 0), np.int32)
-    batch = _code(model, product, list(sizes), coder, nothing, truth, True, progress)
+    channels = model.channels
+    coder = ans.decoder([ans.from_bytes(stream) for stream in streams])
+    batch = autoregressive.begin(model.design, list(sizes), channels)
+    rows = len(batch.inputs)
+    run = network.Run(model.network, product, rows)
+    view = View(
+        batch.planes,
+        batch.errors,
+        batch.sizes,
+        batch.scales,
+        batch.found.partial,
+        batch.found.link,
+        np.zeros((rows, network.ERROR_INPUTS * channels), np.float32),
+        np.zeros((rows, channels)),
+        mixture.room(model.network.components),
+    )
+    tables = _tables(model)
+    for t in range(autoregressive.steps(list(sizes))):
+        count = autoregressive.advance(model.design, batch, t, 0, True)
+        fan = run.fan(batch.inputs[:count])
+        for c in range(channels):
+            decode_channel(tables, view, run.head(fan, c, view.seen), coder, t, c)
+        if progress is not None:
+            progress(count)
     tiles: list[Planes | None] = []
     for b, (height, width) in enumerate(sizes):
         inner = batch.planes[b, :, MARGIN : MARGIN + height, MARGIN : MARGIN + width]

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from idfzip.errors import FormatError
-from idfzip.integer.jit import kernel
+from idfzip.integer.jit import inlined, kernel
 
 PRECISION = 24
 TOTAL = 1 << PRECISION
@@ -96,21 +96,31 @@ def is_finished(coder: Coder, i: int) -> bool:
     return bool(coder.state[i] == 0 and coder.place[i, 0] == coder.place[i, 1])
 
 
-@kernel
-def peek(coder: Coder, i: int) -> int:
-    """Return the quantile, 0 to 2**24 - 1, in whose interval the next symbol lies."""
-    return np.int64(coder.state[i] & _MASK)
+@inlined
+def peek(state: npt.NDArray[np.uint64], i: int) -> int:
+    """Return the quantile, 0 to 2**24 - 1, in whose interval stream `i`'s next symbol lies."""
+    return np.int64(state[i] & _MASK)
 
 
-@kernel
-def pop(coder: Coder, i: int, cumulative: int, frequency: int) -> None:
-    """Remove the symbol of this interval, which must hold `peek`, and refill the state."""
-    s = coder.state[i]
+@inlined
+def pop(
+    words: Words,
+    place: npt.NDArray[np.int64],
+    state: npt.NDArray[np.uint64],
+    i: int,
+    cumulative: int,
+    frequency: int,
+) -> None:
+    """Remove the symbol of this interval, which must hold `peek`, and refill the state.
+
+    The arrays are those of a `Coder`.
+    """
+    s = state[i]
     s = (s >> _PRECISION) * np.uint64(frequency) + (s & _MASK) - np.uint64(cumulative)
-    if s < _LOW and coder.place[i, 0] < coder.place[i, 1]:
-        s = (s << _WORD) | np.uint64(coder.words[coder.place[i, 0]])
-        coder.place[i, 0] += 1
-    coder.state[i] = s
+    if s < _LOW and place[i, 0] < place[i, 1]:
+        s = (s << _WORD) | np.uint64(words[place[i, 0]])
+        place[i, 0] += 1
+    state[i] = s
 
 
 def to_bytes(words: Words) -> bytes:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from idfzip.errors import FormatError
 
-MAGIC = b"\x8aIDFZ"
+MAGIC = b"\x8aIDZ"
 VERSION = 0
 LAST = b"I"
 """Tag of the section after which only coded streams follow."""

@@ -39,8 +39,8 @@ class Lockstep(NamedTuple):
     """A batch of tiles under way; rows of a group are ordered by tile, then by y.
 
     `planes` and `errors` int32 (tiles, C, rows + 4, columns + 8) with margins, errors in 1/64 of a
-    step; `sizes` int64 (tiles, 2): height, width; `inputs` float32 (tiles * rows, inputs), whole
-    numbers; `scales` int32 (tiles * rows, C).
+    step; `sizes` int64 (tiles, 2): height, width; `inputs` float32 (tiles * rows or more, inputs),
+    whole numbers; `scales` int32 of as many rows, (.., C).
     """
 
     planes: Planes
@@ -57,8 +57,21 @@ def fill(channel: int) -> int:
     return 128 if channel == 0 else 0
 
 
-def begin(design: Design, sizes: list[tuple[int, int]], channels: int) -> Lockstep:
-    """Return an empty batch for tiles of these sizes (height, width)."""
+class Record(NamedTuple):
+    """What was seen of known pixels, row by row: int32 (rows, C).
+
+    `means` are the expert's, in 1/64 of a step; `values` the planes'.
+    """
+
+    means: npt.NDArray[np.int32]
+    values: npt.NDArray[np.int32]
+
+
+def begin(design: Design, sizes: list[tuple[int, int]], channels: int, room: int = 0) -> Lockstep:
+    """Return an empty batch for tiles of these sizes (height, width).
+
+    It has room for the inputs of one group and of `room` rows more.
+    """
     tiles, rows = len(sizes), max(h for h, _ in sizes)
     columns = max(w for _, w in sizes)
     shape = (tiles, channels, rows + MARGIN, columns + 2 * MARGIN)
@@ -71,8 +84,8 @@ def begin(design: Design, sizes: list[tuple[int, int]], channels: int) -> Lockst
         np.array(sizes, np.int64),
         expert.window(tiles, rows, len(design.regressors), channels),
         expert.solution(tiles, rows, channels),
-        np.zeros((tiles * rows, inputs), np.float32),
-        np.zeros((tiles * rows, channels), np.int32),
+        np.zeros((tiles * rows + room, inputs), np.float32),
+        np.zeros((tiles * rows + room, channels), np.int32),
     )
 
 
@@ -82,17 +95,25 @@ def steps(sizes: list[tuple[int, int]]) -> int:
 
 
 @kernel
-def prepare(design: Design, batch: Lockstep, t: int, inputs: bool) -> int:
-    """Solve the systems and, if asked, gather the inputs of step `t`; return the group's size."""
-    count = 0
+def advance(design: Design, batch: Lockstep, t: int, start: int, inputs: bool) -> int:
+    """Learn from step `t - 1`, whose pixels have been placed; prepare step `t`.
+
+    The systems of step `t` are solved and, if asked, its inputs gathered from row `start` on.
+    Returns the row after them.
+    """
     for b in range(len(batch.sizes)):
         height, width = batch.sizes[b]
-        first = wavefront.first_row(t, width)
-        end = wavefront.end_row(t, height)
+        planes, errors = batch.planes[b], batch.errors[b]
+        first, end = wavefront.first_row(t - 1, width), wavefront.end_row(t - 1, height)
+        if first < end:
+            expert.learn(planes, errors, design.regressors, batch.sums, b, t - 1, first, end)
+        first, end = wavefront.first_row(t, width), wavefront.end_row(t, height)
         if first >= end:
             continue
+        ridge = design.ridge[0] * expert.ONE
+        log_table = design.tables.log
         expert.solve(
-            batch.planes[b],
+            planes,
             design.regressors,
             batch.sums,
             b,
@@ -100,14 +121,14 @@ def prepare(design: Design, batch: Lockstep, t: int, inputs: bool) -> int:
             first,
             end,
             width,
-            design.ridge[0] * expert.ONE,
-            design.tables.log,
+            ridge,
+            log_table,
             batch.found,
         )
         if inputs:
             context.gather(
-                batch.planes[b],
-                batch.errors[b],
+                planes,
+                errors,
                 design.neighbours,
                 design.places,
                 design.tables,
@@ -118,64 +139,109 @@ def prepare(design: Design, batch: Lockstep, t: int, inputs: bool) -> int:
                 end,
                 batch.inputs,
                 batch.scales,
-                count,
+                start,
             )
-        count += end - first
-    return count
-
-
-@kernel
-def settle(design: Design, batch: Lockstep, t: int) -> None:
-    """Learn from the pixels of step `t`, which have been placed."""
-    for b in range(len(batch.sizes)):
-        height, width = batch.sizes[b]
-        first = wavefront.first_row(t, width)
-        end = wavefront.end_row(t, height)
-        expert.finish(
-            batch.planes[b], batch.errors[b], design.regressors, batch.sums, b, t, first, end
-        )
+        start += end - first
+    return start
 
 
 @kernel
 def exchange(
-    batch: Lockstep, b: int, t: int, given: Planes, other: Planes, means: Planes, inverse: bool
-) -> None:
-    """Place the pixels of step `t` of tile `b`.
+    planes: Planes,
+    errors: Planes,
+    partial: npt.NDArray[np.float64],
+    link: npt.NDArray[np.float64],
+    t: int,
+    height: int,
+    width: int,
+    given: Planes,
+    other: Planes,
+    inverse: bool,
+    record: Record,
+    start: int,
+) -> int:
+    """Place the pixels of step `t` of one tile; return the row of the record after them.
 
     Forward, `given` holds the pixels and `other` receives the residuals, pixel less rounded mean;
-    inverse, the other way round. `means` receives the means in 1/64 of a step. All are int32
-    (C, height, width).
+    inverse, the other way round; both int32 (C, height, width). The first four are the tile's
+    parts of a batch. Rows of `record` are written from `start` on.
     """
-    channels, height, width = given.shape
-    planes = batch.planes[b]
-    errors = batch.errors[b]
-    z = np.zeros(channels)
-    for y in range(wavefront.first_row(t, width), wavefront.end_row(t, height)):
+    channels = len(planes)
+    means, values = record.means, record.values
+    z = np.zeros((1, channels))
+    first, end = wavefront.first_row(t, width), wavefront.end_row(t, height)
+    for y in range(first, end):
         x = t - 2 * y
+        row = start + y - first
         for c in range(channels):
-            value = expert.predict(batch.found, b, y, c, z)
+            value = expert.predict(partial, link, y, c, z, 0)
             middle = expert.base(planes, c, y, x)
-            low = 0 if c == 0 else -planes[0, y + MARGIN, x + MARGIN]
+            low = 0 if c == 0 else -np.int64(planes[0, y + MARGIN, x + MARGIN])
             mean = expert.to_mean(value, middle, low, low + 255)
-            means[c, y, x] = mean
             rounded = (mean + expert.UNIT // 2) >> expert.MEAN_BITS
-            pixel = given[c, y, x] + rounded if inverse else given[c, y, x]
+            pixel = given[c, y, x] + rounded if inverse else np.int64(given[c, y, x])
             other[c, y, x] = pixel if inverse else pixel - rounded
-            z[c] = np.float64(expert.clamped(pixel - middle)) - value
+            means[row, c] = mean
+            values[row, c] = pixel
+            z[0, c] = np.float64(expert.clamped(pixel - middle)) - value
             wavefront.place(planes[c], y, x, height, width, pixel)
             wavefront.place(errors[c], y, x, height, width, pixel * expert.UNIT - mean)
+    return start + max(0, end - first)
+
+
+@kernel
+def observe(
+    design: Design,
+    batch: Lockstep,
+    truth: Planes,
+    residuals: Planes,
+    t: int,
+    stop: int,
+    room: int,
+    record: Record,
+) -> tuple[int, int]:
+    """Take steps with known pixels from `t` on, until `stop` or until `room` rows are filled.
+
+    `truth` and `residuals` are int32 (tiles, C, height, width). The last group may go beyond
+    `room`, for which a batch has rows. Returns the next step and the number of rows.
+    """
+    count = 0
+    while t < stop and count < room:
+        advance(design, batch, t, count, True)
+        for b in range(len(batch.sizes)):
+            height, width = batch.sizes[b]
+            count = exchange(
+                batch.planes[b],
+                batch.errors[b],
+                batch.found.partial[b],
+                batch.found.link[b],
+                t,
+                height,
+                width,
+                truth[b],
+                residuals[b],
+                False,
+                record,
+                count,
+            )
+        t += 1
+    return t, count
+
+
+def record(rows: int, channels: int) -> Record:
+    """Return room for what is seen of so many pixels."""
+    return Record(np.zeros((rows, channels), np.int32), np.zeros((rows, channels), np.int32))
 
 
 def _run(design: Design, given: Planes, inverse: bool) -> Planes:
     channels, height, width = given.shape
-    sizes = [(height, width)]
-    batch = begin(design, sizes, channels)
+    batch = begin(design, [(height, width)], channels)
     other = np.zeros_like(given)
-    means = np.zeros_like(given)
-    for t in range(steps(sizes)):
-        prepare(design, batch, t, False)
-        exchange(batch, 0, t, given, other, means, inverse)
-        settle(design, batch, t)
+    seen = record(height, channels)
+    parts = (batch.planes[0], batch.errors[0], batch.found.partial[0], batch.found.link[0])
+    for t in range(wavefront.steps(height, width)):
+        advance(design, batch, t, 0, False)
+        exchange(*parts, t, height, width, given, other, inverse, seen, 0)
     return other
 
 

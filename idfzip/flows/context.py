@@ -24,7 +24,7 @@ import numpy.typing as npt
 
 from idfzip.flows.expert import Solution, base
 from idfzip.flows.wavefront import MARGIN
-from idfzip.integer.jit import kernel
+from idfzip.integer.jit import inlined, kernel
 from idfzip.integer.log2 import log2
 
 LIMIT = 511
@@ -55,10 +55,19 @@ def width(neighbours: int, errors: int, channels: int) -> int:
     return channels * (neighbours + errors + EXTRAS) + 1
 
 
-@kernel
+@inlined
 def limited(value: int) -> int:
     """Return `value` within the grid of the inputs."""
     return min(max(value, -LIMIT), LIMIT)
+
+
+@inlined
+def offsets(places: npt.NDArray[np.int64], stride: int) -> npt.NDArray[np.int64]:
+    """Return the distances in a flat plane of neighbours, int64 (n, 2): dy, dx."""
+    found = np.empty(len(places), np.int64)
+    for k in range(len(places)):
+        found[k] = places[k, 0] * stride + places[k, 1]
+    return found
 
 
 @kernel
@@ -83,41 +92,50 @@ def gather(
     dx; `inputs` float32 (rows, width), whole numbers; `scales` int32 (rows, C), indices.
     """
     channels = planes.shape[0]
-    m = MARGIN
+    stride = planes.shape[2]
+    flat_planes = planes.reshape(channels, planes.shape[1] * stride)
+    flat_errors = errors.reshape(channels, planes.shape[1] * stride)
+    near_by = offsets(neighbours, stride)
+    error_at = offsets(places, stride)
+    log_table, gains = tables.log, tables.gain
+    wide_errors, energies, partial = found.error[b], found.energy[b], found.partial[b]
     for y in range(first, end):
         x = t - 2 * y
+        at = (y + MARGIN) * stride + x + MARGIN
         row = inputs[start + y - first]
         i = 0
         for c in range(channels):
-            plane = planes[c]
-            error = errors[c]
+            plane = flat_planes[c]
+            error = flat_errors[c]
             near = 0
-            for k in range(len(places)):
-                size = abs(np.int64(error[y + m + places[k, 0], x + m + places[k, 1]]))
+            for k in range(len(error_at)):
+                size = abs(np.int64(error[at + error_at[k]]))
                 near += size * (2 if k < 2 else 1)
-            wide = found.error[b, y, c]
-            index = ((log2(near + wide + 128, tables.log) + 2) >> 2) - 28
+            wide = wide_errors[y, c]
+            index = ((log2(near + wide + 128, log_table) + 2) >> 2) - 28
             index = min(max(index, 0), SCALES - 1)
             scales[start + y - first, c] = index
-            gain = tables.gain[index]
-            mean = base(planes, c, y, x)
-            for k in range(len(neighbours)):
-                d = plane[y + m + neighbours[k, 0], x + m + neighbours[k, 1]] - mean
-                row[i] = limited((d * gain + 512) >> 10)
-                i += 1
-            for k in range(len(places)):
-                e = np.int64(error[y + m + places[k, 0], x + m + places[k, 1]])
-                row[i] = limited((e * gain + 32768) >> 16)
-                i += 1
+            gain = gains[index]
+            narrow_gain = np.int32(gain)
+            mean = np.int32(base(planes, c, y, x))
+            for k in range(len(near_by)):
+                d = np.int32(plane[at + near_by[k]] - mean)
+                scaled = np.int32(np.int32(d * narrow_gain) + 512) >> 10
+                row[i + k] = min(max(scaled, -LIMIT), LIMIT)
+            i += len(near_by)
+            for k in range(len(error_at)):
+                e = np.int64(error[at + error_at[k]])
+                row[i + k] = limited((e * gain + 32768) >> 16)
+            i += len(error_at)
             level = 8 * (index - 12)  # 32 log2 of the scale
             row[i] = limited(mean - 128 if c == 0 else mean)
-            row[i + 1] = limited(2 * (log2(near + 32, tables.log) - 144) - level)
-            row[i + 2] = limited(2 * (log2(wide + 8, tables.log) - 144) - level)
-            row[i + 3] = limited(np.int64(found.energy[b, y, c]) - level)
+            row[i + 1] = limited(2 * (log2(near + 32, log_table) - 144) - level)
+            row[i + 2] = limited(2 * (log2(wide + 8, log_table) - 144) - level)
+            row[i + 3] = limited(np.int64(energies[y, c]) - level)
             row[i + 4] = limited(level)
-            i += 5
+            i += EXTRAS
             if c == 0:
-                lead = found.partial[b, y, 0]
+                lead = partial[y, 0]
                 if not lead > -512.0:
                     lead = -512.0
                 if lead > 512.0:

@@ -33,12 +33,15 @@ import numpy as np
 import numpy.typing as npt
 
 from idfzip.flows.wavefront import MARGIN
-from idfzip.integer.jit import kernel
-from idfzip.integer.lanes import LANES, subtract_product
+from idfzip.integer.jit import inlined, kernel
+from idfzip.integer.lanes import LANES, aligned, subtract
 from idfzip.integer.log2 import log2
 
 ONE = 256
 """The weight of one sample in the sums: 8 fractional bits."""
+
+PIVOT = 256.0
+"""The least pivot: one, in the units of the sums."""
 
 LIMIT = 255
 """Differences in a sample are clamped to this size, so that the sums fit 32 bits: a product is
@@ -46,6 +49,12 @@ below 2**16, ONE adds 8 bits, and the weights of a window sum to less than 56 (6
 
 RELATIVE_RIDGE = 0.0078125
 """Share of each variance that is added to it, beside the fixed ridge of the model."""
+
+ERROR_LIMIT = 8191
+"""Errors are summed in 1/16 of a step, up to this."""
+
+VECTOR = 16
+"""Entries that a processor multiplies at once, at best."""
 
 MEAN_BITS = 6
 """Predictions are in 1/64 of a step."""
@@ -56,12 +65,12 @@ UNIT = 1 << MEAN_BITS
 class Window(NamedTuple):
     """The running sums of a batch of tiles; int32, one slot of four for each of the last columns.
 
-    `row` is F, `product` P, `above` D of the module's text; shape (tiles, rows, 4, terms), where
-    terms are the lower triangle of the outer product, the count, and each channel's error.
+    `row` is F, `above` D of the module's text; shape (tiles, rows, 4, terms), where terms are the
+    lower triangle of the outer product, the count, and each channel's error. P is not kept:
+    P(y, x) = F(y, x) - d F(y, x-1), exactly.
     """
 
     row: npt.NDArray[np.int32]
-    product: npt.NDArray[np.int32]
     above: npt.NDArray[np.int32]
 
 
@@ -89,7 +98,7 @@ def terms(regressors: int, channels: int) -> int:
 def window(tiles: int, rows: int, regressors: int, channels: int) -> Window:
     """Return the empty sums of `tiles` tiles of at most `rows` rows."""
     shape = (tiles, rows, 4, terms(regressors, channels))
-    return Window(np.zeros(shape, np.int32), np.zeros(shape, np.int32), np.zeros(shape, np.int32))
+    return Window(np.zeros(shape, np.int32), np.zeros(shape, np.int32))
 
 
 def solution(tiles: int, rows: int, channels: int) -> Solution:
@@ -102,13 +111,13 @@ def solution(tiles: int, rows: int, channels: int) -> Solution:
     )
 
 
-@kernel
+@inlined
 def decayed(value: np.int32) -> np.int32:
     """Return 27/32 of `value`, each part rounded down."""
     return np.int32(np.int32(value - (value >> 3)) - (value >> 5))
 
 
-@kernel
+@inlined
 def base(planes: npt.NDArray[np.int32], c: int, y: int, x: int) -> int:
     """Return the rounded mean of W, N, NW, NE of channel `c` of the pixel (y, x)."""
     m = MARGIN
@@ -117,93 +126,108 @@ def base(planes: npt.NDArray[np.int32], c: int, y: int, x: int) -> int:
     return (total + 2) >> 2
 
 
-@kernel
+@inlined
 def clamped(value: int) -> int:
     """Return a difference within the limit of a sample."""
     return min(max(value, -LIMIT), LIMIT)
 
 
-@kernel
+@inlined
 def sample(
     planes: npt.NDArray[np.int32],
     regressors: npt.NDArray[np.int64],
     y: int,
     x: int,
+    bases: npt.NDArray[np.int64],
     out: npt.NDArray[np.int32],
 ) -> None:
-    """Write the neighbours' part of the sample of pixel (y, x) into `out`."""
-    m = MARGIN
-    bases = (base(planes, 0, y, x), 0, 0)
-    if planes.shape[0] == 3:
-        bases = (bases[0], base(planes, 1, y, x), base(planes, 2, y, x))
+    """Write the neighbours' part of the sample of pixel (y, x), and its channels' bases."""
+    for c in range(len(planes)):
+        bases[c] = base(planes, c, y, x)
     for i in range(len(regressors)):
         c = regressors[i, 0]
-        value = planes[c, y + m + regressors[i, 1], x + m + regressors[i, 2]]
+        value = planes[c, y + MARGIN + regressors[i, 1], x + MARGIN + regressors[i, 2]]
         out[i] = clamped(value - bases[c])
 
 
 @kernel
 def sum_window(
     row: npt.NDArray[np.int32],
-    product: npt.NDArray[np.int32],
     above: npt.NDArray[np.int32],
     y: int,
     x: int,
     width: int,
-    zero: npt.NDArray[np.int32],
     total: npt.NDArray[np.int32],
 ) -> None:
-    """Write the window's sums of pixel (y, x) into `total` and keep D for the row below."""
-    left = row[y, (x - 1) & 3] if x > 0 else zero
+    """Write the window's sums of pixel (y, x) into `total` and keep D for the row below.
+
+    `row` and `above` are a tile's part of a `Window`. Columns right of the tile add nothing.
+    """
     d = above[y, x & 3]
     n = len(total)
     if y >= 2:
-        f2 = row[y - 2, x & 3]
-        p1 = product[y - 2, (x + 1) & 3] if x + 1 < width else zero
-        p2 = product[y - 2, (x + 2) & 3] if x + 2 < width else zero
-        d1 = above[y - 1, x & 3]
-        for k in range(n):
-            right = decayed(np.int32(p1[k] + decayed(p2[k])))
-            d[k] = np.int32(np.int32(f2[k] + right) + decayed(d1[k]))
+        f0, f1, f2 = row[y - 2, x & 3], row[y - 2, (x + 1) & 3], row[y - 2, (x + 2) & 3]
+        before = above[y - 1, x & 3]
+        if x + 2 < width:
+            for k in range(n):
+                p1 = np.int32(f1[k] - decayed(f0[k]))
+                p2 = np.int32(f2[k] - decayed(f1[k]))
+                right = decayed(np.int32(p1 + decayed(p2)))
+                d[k] = np.int32(np.int32(f0[k] + right) + decayed(before[k]))
+        elif x + 1 < width:
+            for k in range(n):
+                p1 = np.int32(f1[k] - decayed(f0[k]))
+                d[k] = np.int32(np.int32(f0[k] + decayed(p1)) + decayed(before[k]))
+        else:
+            for k in range(n):
+                d[k] = np.int32(f0[k] + decayed(before[k]))
     else:
         for k in range(n):
             d[k] = 0
     if y >= 1:
-        f1 = row[y - 1, x & 3]
-        q1 = product[y - 1, (x + 1) & 3] if x + 1 < width else zero
-        for k in range(n):
-            near = np.int32(f1[k] + decayed(q1[k]))
-            total[k] = np.int32(np.int32(left[k] + near) + decayed(d[k]))
+        g0, g1 = row[y - 1, x & 3], row[y - 1, (x + 1) & 3]
+        if x + 1 < width:
+            for k in range(n):
+                q1 = np.int32(g1[k] - decayed(g0[k]))
+                total[k] = np.int32(np.int32(g0[k] + decayed(q1)) + decayed(d[k]))
+        else:
+            for k in range(n):
+                total[k] = np.int32(g0[k] + decayed(d[k]))
     else:
         for k in range(n):
-            total[k] = left[k]
+            total[k] = 0
+    if x > 0:
+        left = row[y, (x - 1) & 3]
+        for k in range(n):
+            total[k] = np.int32(total[k] + left[k])
 
 
 @kernel
-def factor(a: npt.NDArray[np.float64], column: npt.NDArray[np.float64], n: int) -> None:
+def eliminate(a: npt.NDArray[np.float64], column: npt.NDArray[np.float64], m: int, n: int) -> None:
     """Factor sixteen systems at once, in place: L below the diagonal, D on it.
 
-    `a` is float64 (n (n + 1) / 2, 16), lower triangles row by row; `column` room of (n, 16). The
-    ridge is in `a` already; pivots are kept at 1 or more.
+    `a` is float64 (rows, 16), lower triangles of n rows one after the other, then a row of n: the
+    neighbours of the pixel at hand, zeros for its channels. Eliminating the m neighbours leaves, in
+    the latter's place, the predictions with their signs turned. `column` is room of (n + 1, 16).
+    The ridge is in `a` already; pivots are kept at 1 or more.
     """
     inverse = np.empty(LANES)
     for j in range(n):
         diagonal = j * (j + 1) // 2 + j
         for s in range(LANES):
             pivot = a[diagonal, s]
-            pivot = pivot if pivot > ONE else float(ONE)
-            a[diagonal, s] = pivot
-            inverse[s] = 1.0 / pivot
-        for i in range(j + 1, n):
+            a[diagonal, s] = pivot if pivot > PIVOT else PIVOT
+            inverse[s] = 1.0 / a[diagonal, s]
+        rows = n + 1 if j < m else n
+        for i in range(j + 1, rows):
             element = i * (i + 1) // 2 + j
             for s in range(LANES):
                 value = a[element, s]
                 column[i, s] = value
                 a[element, s] = value * inverse[s]
-        for i in range(j + 1, n):
+        for i in range(j + 1, rows):
             start = i * (i + 1) // 2
-            for k in range(j + 1, i + 1):
-                subtract_product(a, start + k, start + j, column, k)
+            subtract(a, start + j + 1, start + j, column, j + 1, min(i, n - 1) - j)
 
 
 @kernel
@@ -230,22 +254,23 @@ def solve(
     count = n * (n + 1) // 2
     size = count + 1 + channels
     row = sums.row[b]
-    product = sums.product[b]
     above = sums.above[b]
-    zero = np.zeros(size, np.int32)
+    partial = found.partial[b]
+    link = found.link[b]
+    energy = found.energy[b]
+    error = found.error[b]
     total = np.zeros(size, np.int32)
     x0 = np.zeros(m, np.int32)
-    a = np.zeros((count, LANES))
-    column = np.zeros((n, LANES))
-    z = np.zeros((m, LANES))
+    bases = np.zeros(channels, np.int64)
+    a = aligned(count + n)
+    column = aligned(n + 1)
     weight = np.zeros(LANES, np.int64)
-    acc = np.zeros(LANES)
     for block in range(first, end, LANES):
         lanes = min(LANES, end - block)
         for s in range(lanes):
             y = block + s
             x = t - 2 * y
-            sum_window(row, product, above, y, x, width, zero, total)
+            sum_window(row, above, y, x, width, total)
             for k in range(count):
                 a[k, s] = total[k]
             for i in range(n):
@@ -253,40 +278,32 @@ def solve(
                 a[k, s] = a[k, s] + (a[k, s] * RELATIVE_RIDGE + ridge)
             weight[s] = np.int64(total[count]) + ONE
             for c in range(channels):
-                found.error[b, y, c] = (np.int64(total[count + 1 + c]) << 5) // weight[s]
-            sample(planes, regressors, y, x, x0)
+                error[y, c] = (np.int64(total[count + 1 + c]) << 5) // weight[s]
+            sample(planes, regressors, y, x, bases, x0)
             for i in range(m):
-                z[i, s] = x0[i]
+                a[count + i, s] = x0[i]
+            for c in range(channels):
+                a[count + m + c, s] = 0.0
         for s in range(lanes, LANES):  # idle lanes solve the identity
-            for k in range(count):
+            for k in range(count + n):
                 a[k, s] = 0.0
             for i in range(n):
-                a[i * (i + 1) // 2 + i, s] = float(ONE)
-            for i in range(m):
-                z[i, s] = 0.0
-        factor(a, column, n)
-        for i in range(1, m):
-            for j in range(i):
-                subtract_product(z, i, j, a, i * (i + 1) // 2 + j)
+                a[i * (i + 1) // 2 + i, s] = PIVOT
+        eliminate(a, column, m, n)
         for c in range(channels):
             start = (m + c) * (m + c + 1) // 2
-            for s in range(LANES):
-                acc[s] = 0.0
-            for k in range(m):
-                for s in range(LANES):
-                    acc[s] = acc[s] + a[start + k, s] * z[k, s]
             for s in range(lanes):
                 y = block + s
-                found.partial[b, y, c] = acc[s]
+                partial[y, c] = -a[count + m + c, s]
                 for k in range(c):
-                    found.link[b, y, c, k] = a[start + m + k, s]
+                    link[y, c, k] = a[start + m + k, s]
                 pivot = a[start + m + c, s]
                 power = np.int64(pivot) if pivot < 1e12 else np.int64(1000000000000)
-                found.energy[b, y, c] = log2(power, log_table) - log2(weight[s], log_table)
+                energy[y, c] = log2(power, log_table) - log2(weight[s], log_table)
 
 
 @kernel
-def finish(
+def learn(
     planes: npt.NDArray[np.int32],
     errors: npt.NDArray[np.int32],
     regressors: npt.NDArray[np.int64],
@@ -296,52 +313,62 @@ def finish(
     first: int,
     end: int,
 ) -> None:
-    """Add the samples of the pixels just coded in step `t` of tile `b` to the sums.
+    """Add the samples of the pixels placed in step `t` of tile `b` to the sums.
 
     `errors` holds, as `planes` holds the pixels, their errors in 1/64 of a step.
     """
     channels = planes.shape[0]
     m = len(regressors)
     n = m + channels
-    f = np.zeros(n, np.int32)
+    f = np.zeros(max(n, VECTOR), np.int32)
+    p = np.zeros(n * (n + 1) // 2 + channels + 1 + VECTOR, np.int32)
+    bases = np.zeros(channels, np.int64)
     row = sums.row[b]
-    product = sums.product[b]
     for y in range(first, end):
         x = t - 2 * y
-        sample(planes, regressors, y, x, f)
+        sample(planes, regressors, y, x, bases, f)
         for c in range(channels):
-            value = planes[c, y + MARGIN, x + MARGIN]
-            f[m + c] = clamped(value - base(planes, c, y, x))
-        p = product[y, x & 3]
-        r = row[y, x & 3]
+            f[m + c] = clamped(planes[c, y + MARGIN, x + MARGIN] - bases[c])
+        # Rows of the triangle are written in whole vectors; the next row overwrites the excess.
         k = 0
         for i in range(n):
             scaled = np.int32(f[i] * ONE)
-            for j in range(i + 1):
+            for j in range(VECTOR):
+                p[k + j] = np.int32(scaled * f[j])
+            for j in range(VECTOR, i + 1):
                 p[k + j] = np.int32(scaled * f[j])
             k += i + 1
         p[k] = ONE
         for c in range(channels):
-            size = abs(errors[c, y + MARGIN, x + MARGIN]) >> 2
+            size = min(abs(np.int64(errors[c, y + MARGIN, x + MARGIN])) >> 2, ERROR_LIMIT)
             p[k + 1 + c] = np.int32(size * ONE)
+        r = row[y, x & 3]
         if x > 0:
             previous = row[y, (x - 1) & 3]
-            for i in range(len(p)):
+            for i in range(len(r)):
                 r[i] = np.int32(decayed(previous[i]) + p[i])
         else:
-            for i in range(len(p)):
+            for i in range(len(r)):
                 r[i] = p[i]
 
 
-@kernel
-def predict(found: Solution, b: int, y: int, c: int, z: npt.NDArray[np.float64]) -> float:
+@inlined
+def predict(
+    partial: npt.NDArray[np.float64],
+    link: npt.NDArray[np.float64],
+    y: int,
+    c: int,
+    z: npt.NDArray[np.float64],
+    row: int,
+) -> float:
     """Return the prediction of channel `c`, in steps above its base, clamped to +-512.
 
-    `z` float64 (C,) holds the errors, in steps, of the channels before `c`.
+    `partial` (rows, C) and `link` (rows, C, C) are a tile's part of a `Solution`; `z` float64
+    (rows, C) holds, in `row`, the errors, in steps, of the channels before `c`.
     """
-    value = found.partial[b, y, c]
+    value = partial[y, c]
     for k in range(c):
-        value = value + found.link[b, y, c, k] * z[k]
+        value = value + link[y, c, k] * z[row, k]
     if not value > -512.0:  # also where it is not a number
         value = -512.0
     if value > 512.0:
@@ -349,7 +376,7 @@ def predict(found: Solution, b: int, y: int, c: int, z: npt.NDArray[np.float64])
     return value
 
 
-@kernel
+@inlined
 def to_mean(value: float, base_value: int, low: int, high: int) -> int:
     """Return a prediction as a mean in 1/64 of a step, clamped to the alphabet [low, high]."""
     mean = np.int64(np.floor(value * UNIT + 0.5)) + base_value * UNIT

@@ -19,7 +19,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from idfzip.integer.jit import kernel
+from idfzip.integer.jit import inlined, kernel
 
 SLOPE = 2
 MARGIN = 4
@@ -40,19 +40,19 @@ def steps(height: int, width: int) -> int:
     return width + SLOPE * (height - 1)
 
 
-@kernel
+@inlined
 def first_row(t: int, width: int) -> int:
     """Return the first row with a pixel in step `t`."""
     return max(0, (t - width + 2) >> 1)
 
 
-@kernel
+@inlined
 def end_row(t: int, height: int) -> int:
     """Return one past the last row with a pixel in step `t`."""
     return min(height - 1, t >> 1) + 1
 
 
-@kernel
+@inlined
 def place(plane: Plane, y: int, x: int, height: int, width: int, value: int) -> None:
     """Write `value` at (y, x) of a plane with margin, and wherever the margin repeats it.
 

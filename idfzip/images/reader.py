@@ -24,7 +24,7 @@ MAX_PIXELS = 500_000_000
 
 _HARMLESS = {
     "PNG": set(),
-    "TIFF": {"compression"},
+    "TIFF": {"compression", "resolution"},
     "BMP": {"compression"},
     "WEBP": {"loop", "background", "timestamp", "duration"},
     "PPM": set(),

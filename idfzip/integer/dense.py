@@ -46,8 +46,8 @@ class Layer:
 class Product(Protocol):
     """How a layer's product is computed."""
 
-    def sums(self, values: Floats, layer: Layer, out: Floats) -> None:
-        """Write values @ weight + bias; float32 (rows, in) to (rows, out), whole numbers."""
+    def multiply(self, values: Floats, layer: Layer, out: Floats) -> None:
+        """Write values @ weight; float32 (rows, in) to (rows, out), whole numbers."""
 
 
 def bound(layer: Layer, limits: npt.NDArray[np.int64]) -> int:
@@ -71,45 +71,45 @@ def check_bound(layer: Layer, limits: npt.NDArray[np.int64], name: str) -> None:
 class Blas:
     """Products by NumPy's BLAS in float32."""
 
-    def sums(self, values: Floats, layer: Layer, out: Floats) -> None:
-        """Write values @ weight + bias."""
-        weight, bias = layer.floats
-        np.matmul(values, weight, out=out)
-        out += bias
+    def multiply(self, values: Floats, layer: Layer, out: Floats) -> None:
+        """Write values @ weight."""
+        np.matmul(values, layer.floats[0], out=out)
 
 
 class Plain:
     """Products of integers in a numba kernel."""
 
-    def sums(self, values: Floats, layer: Layer, out: Floats) -> None:
-        """Write values @ weight + bias."""
-        _plain_sums(values, layer.weight, layer.bias, out)
+    def multiply(self, values: Floats, layer: Layer, out: Floats) -> None:
+        """Write values @ weight."""
+        _plain(values, layer.weight, out)
 
 
 @kernel
-def _plain_sums(
-    values: Floats, weight: npt.NDArray[np.int16], bias: npt.NDArray[np.int32], out: Floats
-) -> None:
-    total = np.zeros(len(bias), np.int32)
+def _plain(values: Floats, weight: npt.NDArray[np.int16], out: Floats) -> None:
+    total = np.zeros(weight.shape[1], np.int32)
     for row in range(len(values)):
-        for j in range(len(bias)):
-            total[j] = bias[j]
+        for j in range(len(total)):
+            total[j] = 0
         for i in range(values.shape[1]):
             value = np.int32(values[row, i])
             if value != 0:
-                for j in range(len(bias)):
+                for j in range(len(total)):
                     total[j] = np.int32(total[j] + np.int32(value * weight[i, j]))
-        for j in range(len(bias)):
+        for j in range(len(total)):
             out[row, j] = np.float32(total[j])
 
 
 @kernel
-def activate(sums: Floats) -> None:
-    """Replace sums, float32 (rows, n) of whole numbers, by activations: shift, leak, clamp."""
-    flat = sums.reshape(sums.size)
-    for i in range(len(flat)):
-        whole = np.floor((flat[i] + _HALF) * _DOWN)
-        leaked = np.floor(whole * _LEAK)
-        whole = whole if whole > leaked else leaked
-        whole = whole if whole < _LIMIT else _LIMIT
-        flat[i] = whole if whole > -_LIMIT else -_LIMIT
+def activate(sums: Floats, bias: Floats) -> None:
+    """Replace products, float32 (rows, n) of whole numbers, by activations of products + bias.
+
+    Shifted down with rounding, leaked, clamped.
+    """
+    for row in range(len(sums)):
+        values = sums[row]
+        for i in range(len(bias)):
+            whole = np.floor((values[i] + bias[i] + _HALF) * _DOWN)
+            leaked = np.floor(whole * _LEAK)
+            whole = whole if whole > leaked else leaked
+            whole = whole if whole < _LIMIT else _LIMIT
+            values[i] = whole if whole > -_LIMIT else -_LIMIT

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from idfzip.integer.jit import kernel
+from idfzip.integer.jit import inlined
 
 STEPS = 16
 """Steps to an octave."""
@@ -17,20 +17,12 @@ def log2_table() -> npt.NDArray[np.int32]:
     return np.round(STEPS * np.log2(1 + cell)).astype(np.int32)
 
 
-@kernel
-def bit_length(value: int) -> int:
-    """Return the position of the highest set bit plus one, of 1 <= value < 2**62."""
-    length = 1
-    for shift in (32, 16, 8, 4, 2, 1):
-        if value >> shift:
-            value = value >> shift
-            length += shift
-    return length
-
-
-@kernel
+@inlined
 def log2(value: int, table: npt.NDArray[np.int32]) -> int:
-    """Return 16 log2(value) to the nearest integer or its neighbour; values below 1 count as 1."""
-    v = max(np.int64(value), np.int64(1))
-    exponent = bit_length(v) - 1
-    return STEPS * exponent + np.int64(table[((v << 6) >> exponent) & 63])
+    """Give 16 log2(value) to the nearest integer or its neighbour; values below 1 count as 1.
+
+    `value` is below 2**53, so that its double is exact: the exponent is the bit length, and the
+    next six bits of the mantissa are the cell of the table.
+    """
+    bits = np.float64(max(np.int64(value), np.int64(1))).view(np.int64)
+    return STEPS * ((bits >> 52) - 1023) + np.int64(table[(bits >> 46) & 63])

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple
-
 import numpy as np
 import numpy.typing as npt
 
@@ -18,18 +16,6 @@ ERROR_INPUTS = 3
 """What a head sees of each channel before its own: the error, its size and its logarithm."""
 
 INPUT_LIMIT = 511
-
-
-class Head(NamedTuple):
-    """A channel's head as the kernel takes it; float32, whole numbers.
-
-    `seen` (errors, head): weights of the earlier channels' errors; `out` (head, 3 K); `bias`
-    (3 K,). The trunk's part of the first layer is computed for the whole group.
-    """
-
-    seen: Floats
-    out: Floats
-    bias: Floats
 
 
 @dataclass(frozen=True)
@@ -80,25 +66,16 @@ class Network:
 
     @cached_property
     def fan(self) -> Layer:
-        """The trunk's part of all heads' first layers, side by side."""
+        """The trunk's part of all heads' first layers, side by side; their biases are added later."""
         values = self.trunk[-1].weight.shape[1]
-        return Layer(
-            np.concatenate([h.weight[:values] for h in self.heads], axis=1),
-            np.concatenate([h.bias for h in self.heads]),
-        )
+        weight = np.concatenate([h.weight[:values] for h in self.heads], axis=1)
+        return Layer(weight, np.zeros(weight.shape[1], np.int32))
 
     @cached_property
-    def kernel_heads(self) -> tuple[Head, ...]:
-        """The rest of the heads, for the kernel."""
+    def seen(self) -> tuple[Floats, ...]:
+        """For each head, its weights of the earlier channels' errors, float32 (3 c, head)."""
         values = self.trunk[-1].weight.shape[1]
-        return tuple(
-            Head(
-                np.ascontiguousarray(head.weight[values:], np.float32),
-                np.ascontiguousarray(out.weight, np.float32),
-                out.bias.astype(np.float32),
-            )
-            for head, out in zip(self.heads, self.outs, strict=True)
-        )
+        return tuple(np.ascontiguousarray(h.weight[values:], np.float32) for h in self.heads)
 
 
 def _check_shape(layer: Layer, inputs: int, name: str) -> None:
@@ -118,43 +95,49 @@ class Run:
         self._product = product
         self._values = [np.empty((rows, len(layer.bias)), np.float32) for layer in network.trunk]
         self._fan = np.empty((rows, len(network.fan.bias)), np.float32)
+        self._hidden = np.empty((rows, len(network.heads[0].bias)), np.float32)
+        self._sums = [np.empty((rows, len(out.bias)), np.float32) for out in network.outs]
+
+    def head(self, fan: Floats, c: int, errors: Floats) -> Floats:
+        """Return channel `c`'s sums, float32 (rows, 3 K), given the fan and earlier errors."""
+        rows = len(fan)
+        values, sums = self._hidden[:rows], self._sums[c][:rows]
+        hidden(fan, c, self._network.seen[c], errors, values)
+        activate(values, self._network.heads[c].floats[1])
+        out = self._network.outs[c]
+        self._product.multiply(values, out, sums)
+        sums += out.floats[1]
+        return sums
 
     def fan(self, inputs: Floats) -> Floats:
-        """Return the heads' sums from the trunk, float32 (rows, C * head), of inputs (rows, n)."""
+        """Return the heads' sums from the trunk, float32 (rows, C * head), of inputs."""
         rows = len(inputs)
         values = inputs
         for layer, buffer in zip(self._network.trunk, self._values, strict=True):
             out = buffer[:rows]
-            self._product.sums(values, layer, out)
-            activate(out)
+            self._product.multiply(values, layer, out)
+            activate(out, layer.floats[1])
             values = out
         fan = self._fan[:rows]
-        self._product.sums(values, self._network.fan, fan)
+        self._product.multiply(values, self._network.fan, fan)
         return fan
 
 
 @kernel
-def head_sums(
-    fan: Floats, c: int, errors: npt.NDArray[np.float32], head: Head, hidden: Floats, sums: Floats
-) -> None:
-    """Write channel `c`'s sums, float32 (3 K,), of one pixel.
+def hidden(fan: Floats, c: int, seen: Floats, errors: Floats, out: Floats) -> None:
+    """Write the hidden sums of channel `c`'s head, less the bias, float32 (rows, head).
 
-    `fan` (C * head,), the trunk's part; `errors` (3 C,), the inputs from the channels before;
-    `hidden` room for (head,).
+    `fan` (rows, C * head), the trunk's part; `seen` (3 c, head), weights; `errors` (rows, >= 3 c),
+    the inputs from the channels before.
     """
-    width = len(hidden)
-    for j in range(width):
-        hidden[j] = fan[c * width + j]
-    for i in range(3 * c):
-        value = errors[i]
-        row = head.seen[i]
+    width = out.shape[1]
+    for row in range(len(fan)):
+        part = fan[row, c * width : (c + 1) * width]
+        values = out[row]
         for j in range(width):
-            hidden[j] += value * row[j]
-    activate(hidden)
-    for k in range(len(sums)):
-        sums[k] = head.bias[k]
-    for j in range(width):
-        value = hidden[j]
-        row = head.out[j]
-        for k in range(len(sums)):
-            sums[k] += value * row[k]
+            values[j] = part[j]
+        for i in range(3 * c):
+            value = errors[row, i]
+            weights = seen[i]
+            for j in range(width):
+                values[j] += value * weights[j]

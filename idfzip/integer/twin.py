@@ -7,6 +7,8 @@ twin's outputs, times 2**14, are the integers of the kernels.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -15,6 +17,7 @@ from torch import Tensor, nn
 from idfzip.integer import grid
 
 _LEAK = 1.0 / (1 << grid.LEAK_SHIFT)
+_BOUND = grid.ACTIVATION_LIMIT / (1 << grid.ACTIVATION_BITS)
 
 
 def straight_through(soft: Tensor, hard: Tensor) -> Tensor:
@@ -30,20 +33,19 @@ def on_grid(values: Tensor, bits: int, limit: int) -> Tensor:
 
 
 class _Activation(torch.autograd.Function):
-    """The leaky activation; its gradient is the slope, 1 or 1/8, also beyond the clamp."""
+    """The leaky activation; its gradient is the slope, 1 or 1/8, and 0 at the clamp."""
 
     @staticmethod
     def forward(ctx: Any, sums: Tensor, exact: bool) -> Tensor:
         """Return the activations of sums."""
         scale = float(1 << grid.ACTIVATION_BITS)
-        bound = grid.ACTIVATION_LIMIT / scale
         if exact:
             whole = sums.mul(scale).add_(0.5).floor_()
             leaked = whole.mul(_LEAK).floor_()
             values = torch.maximum(whole, leaked, out=whole).mul_(1 / scale)
         else:
             values = nn.functional.leaky_relu(sums, _LEAK)
-        values.clamp_(-bound, bound)
+        values.clamp_(-_BOUND, _BOUND)
         ctx.save_for_backward(values)
         return values
 
@@ -51,7 +53,8 @@ class _Activation(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
         """Return the gradient of the sums."""
         (values,) = ctx.saved_tensors
-        return torch.ops.aten.leaky_relu_backward(gradient, values, _LEAK, True), None
+        slope = torch.ops.aten.leaky_relu_backward(gradient, values, _LEAK, True)
+        return torch.ops.aten.hardtanh_backward(slope, values, -_BOUND, _BOUND), None
 
 
 def activation(sums: Tensor, exact: bool = True) -> Tensor:
@@ -83,13 +86,12 @@ class TwinNetwork(nn.Module):
     """
 
     def __init__(
-        self, inputs: int, channels: int, hidden: int, layers: int, head: int, mixture: int
+        self, inputs: int, channels: int, hidden: Sequence[int], head: int, mixture: int
     ) -> None:
         super().__init__()
-        self.trunk = nn.ModuleList(
-            GridLinear(inputs if i == 0 else hidden, hidden) for i in range(layers)
-        )
-        self.heads = nn.ModuleList(GridLinear(hidden + 3 * c, head) for c in range(channels))
+        widths = [inputs, *hidden]
+        self.trunk = nn.ModuleList(GridLinear(i, o) for i, o in pairwise(widths))
+        self.heads = nn.ModuleList(GridLinear(widths[-1] + 3 * c, head) for c in range(channels))
         self.outs = nn.ModuleList(GridLinear(head, 3 * mixture) for _ in range(channels))
         for out in self.outs:
             out.weight.data.mul_(0.3)

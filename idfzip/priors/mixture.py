@@ -22,11 +22,14 @@ import numpy as np
 import numpy.typing as npt
 
 from idfzip.coding.ans import TOTAL
-from idfzip.integer.jit import kernel
+from idfzip.integer.jit import inlined
 
 VALUES = 256
 WEIGHT_BITS = 14
 SIGMOID_BITS = 22
+Mixture = npt.NDArray[np.int64]
+"""The mixture of one value, int64 (3, K): weights of sum 2**14, means in 1/64, inverse scales."""
+
 SPREADS = 208
 LOWEST = 88
 """Index of the scale of one step: index i stands for 2**((i - 88) / 16) steps."""
@@ -46,14 +49,6 @@ class Tables(NamedTuple):
     span: npt.NDArray[np.int64]
 
 
-class Parameters(NamedTuple):
-    """The mixture of one value; int64 (K,): weights of sum 2**14, means in 1/64, inverse scales."""
-
-    weights: npt.NDArray[np.int64]
-    means: npt.NDArray[np.int64]
-    inverses: npt.NDArray[np.int64]
-
-
 def tables(scales: int) -> Tables:
     """Return the tables, for a context of so many `scales`."""
     return Tables(
@@ -64,25 +59,27 @@ def tables(scales: int) -> Tables:
     )
 
 
-@kernel
-def parameters(components: int) -> Parameters:
-    """Return room for a mixture."""
-    return Parameters(
-        np.zeros(components, np.int64),
-        np.zeros(components, np.int64),
-        np.zeros(components, np.int64),
-    )
+def room(components: int) -> Mixture:
+    """Return room for a mixture of so many logistics."""
+    return np.zeros((3, components), np.int64)
 
 
-@kernel
+@inlined
 def mix(
-    sums: npt.NDArray[np.float32], scale: int, mean: int, tables: Tables, out: Parameters
+    sums: npt.NDArray[np.float32],
+    scale: int,
+    mean: int,
+    exp: npt.NDArray[np.int64],
+    inverse: npt.NDArray[np.int64],
+    span: int,
+    out: Mixture,
 ) -> None:
-    """Turn a head's sums, float32 (3 K,) of whole numbers, into the parameters of a mixture.
+    """Turn a head's sums, float32 (3 K,) of whole numbers, into a mixture.
 
-    `scale` is the index of the pixel's scale, `mean` the expert's mean in 1/64 of a step.
+    `scale` is the index of the pixel's scale, `span` the scale in 1/1024 of a step, `mean` the
+    expert's mean in 1/64 of a step; `exp` and `inverse` as in `Tables`.
     """
-    k = len(out.weights)
+    k = out.shape[1]
     best = 0
     for i in range(1, k):
         if sums[i] > sums[best]:
@@ -91,65 +88,71 @@ def mix(
     total = np.int64(0)
     for i in range(k):
         cell = min((top - np.int64(sums[i])) >> 7, np.int64(2047))
-        out.weights[i] = tables.exp[cell]
-        total += out.weights[i]
+        out[0, i] = exp[cell]
+        total += out[0, i]
     rest = np.int64(1 << WEIGHT_BITS)
     for i in range(k):
-        out.weights[i] = (out.weights[i] << WEIGHT_BITS) // total
-        rest -= out.weights[i]
-    out.weights[best] += rest
-    for i in range(k):
-        shift = (np.int64(sums[k + i]) * tables.span[scale] + (1 << 17)) >> 18
-        out.means[i] = mean + shift
+        out[0, i] = (out[0, i] << WEIGHT_BITS) // total
+        rest -= out[0, i]
+        shift = (np.int64(sums[k + i]) * span + (1 << 17)) >> 18
+        out[1, i] = mean + shift
         spread = 4 * scale - 64 + ((np.int64(sums[2 * k + i]) + 512) >> 10) + LOWEST
-        out.inverses[i] = tables.inverse[min(max(spread, 0), SPREADS - 1)]
+        out[2, i] = inverse[min(max(spread, 0), SPREADS - 1)]
+    out[0, best] += rest
 
 
-@kernel
-def cumulative(value: int, low: int, mixture: Parameters, sigmoid: npt.NDArray[np.int64]) -> int:
+@inlined
+def cumulative(value: int, low: int, mixture: Mixture, sigmoid: npt.NDArray[np.int64]) -> int:
     """Return the frequency, of 2**24, of all values of the alphabet below `value`.
 
     `low` <= `value` <= `low` + 256; monotone in `value`, by at least 1 a step.
     """
-    if value <= low:
-        return 0
-    if value >= low + VALUES:
-        return TOTAL
     edge = 64 * value - 32
     mass = np.int64(0)
-    for i in range(len(mixture.weights)):
-        u = ((edge - mixture.means[i]) * mixture.inverses[i]) >> 12
+    for i in range(mixture.shape[1]):
+        u = ((edge - mixture[1, i]) * mixture[2, i]) >> 12
         u = min(max(u, -(16 << 15)), (16 << 15) - 1) + (16 << 15)
         cell = u >> 10
         left = sigmoid[cell]
-        mass += mixture.weights[i] * (left + (((sigmoid[cell + 1] - left) * (u & 1023)) >> 10))
-    return ((mass * (TOTAL - VALUES)) >> (WEIGHT_BITS + SIGMOID_BITS)) + value - low
+        mass += mixture[0, i] * (left + (((sigmoid[cell + 1] - left) * (u & 1023)) >> 10))
+    inner = ((mass * (TOTAL - VALUES)) >> (WEIGHT_BITS + SIGMOID_BITS)) + value - low
+    if value <= low:
+        inner = np.int64(0)
+    if value >= low + VALUES:
+        inner = np.int64(TOTAL)
+    return inner
 
 
-@kernel
-def search(quantile: int, low: int, mixture: Parameters, sigmoid: npt.NDArray[np.int64]) -> int:
-    """Return the value whose interval holds `quantile`: gallop from the heaviest mean, bisect."""
+@inlined
+def search(
+    quantile: int, low: int, mixture: Mixture, sigmoid: npt.NDArray[np.int64]
+) -> tuple[int, int, int]:
+    """Return the value whose interval holds `quantile`, and the interval's ends.
+
+    Gallops from the heaviest mean until the quantile lies between two probes, then bisects.
+    """
     heaviest = 0
-    for i in range(1, len(mixture.weights)):
-        if mixture.weights[i] > mixture.weights[heaviest]:
+    for i in range(1, mixture.shape[1]):
+        if mixture[0, i] > mixture[0, heaviest]:
             heaviest = i
-    high = low + VALUES
-    at = min(max((mixture.means[heaviest] + 32) >> 6, low), high - 1)
+    below, above = low, low + VALUES
+    lower, upper = 0, TOTAL
+    probe = min(max((mixture[1, heaviest] + 32) >> 6, below + 1), above - 1)
     step = 1
-    if cumulative(at, low, mixture, sigmoid) <= quantile:
-        below, above = at, min(at + step, high)
-        while cumulative(above, low, mixture, sigmoid) <= quantile:
-            step *= 2
-            below, above = above, min(above + step, high)
-    else:
-        below, above = max(at - step, low), at
-        while cumulative(below, low, mixture, sigmoid) > quantile:
-            step *= 2
-            below, above = max(below - step, low), below
+    bounded_below = False
+    bounded_above = False
     while above - below > 1:
-        middle = (below + above) >> 1
-        if cumulative(middle, low, mixture, sigmoid) <= quantile:
-            below = middle
+        found = cumulative(probe, low, mixture, sigmoid)
+        if found <= quantile:
+            below, lower, bounded_below = probe, found, True
         else:
-            above = middle
-    return below
+            above, upper, bounded_above = probe, found, True
+        if bounded_below and bounded_above:
+            probe = (below + above) >> 1
+        elif bounded_below:
+            probe = min(below + step, above - 1)
+            step *= 2
+        else:
+            probe = max(above - step, below + 1)
+            step *= 2
+    return below, lower, upper

@@ -12,8 +12,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from idfzip.flows import autoregressive, wavefront
+from idfzip.flows import autoregressive
 from idfzip.flows.autoregressive import Design, Planes
+
+
+_CHUNK = 4096
 
 
 @dataclass(frozen=True)
@@ -37,33 +40,20 @@ class Samples:
 def observe(design: Design, planes: Planes, share: float, rng: np.random.Generator) -> Samples:
     """Return a random share of the pixels of one image's planes, int32 (C, height, width)."""
     channels, height, width = planes.shape
-    batch = autoregressive.begin(design, [(height, width)], channels)
-    residuals, means = np.zeros_like(planes), np.zeros_like(planes)
-    chosen = rng.random((height, width)) < share
-    total = int(chosen.sum())
-    found = Samples(
-        np.zeros((total, batch.inputs.shape[1]), np.int16),
-        np.zeros((total, channels), np.int8),
-        np.zeros((total, channels), np.int32),
-        np.zeros((total, channels), np.int16),
-    )
-    used = 0
-    for t in range(autoregressive.steps([(height, width)])):
-        count = autoregressive.prepare(design, batch, t, True)
-        autoregressive.exchange(batch, 0, t, planes, residuals, means, False)
-        autoregressive.settle(design, batch, t)
-        first = wavefront.first_row(t, width)
-        ys = np.arange(first, first + count)
-        keep = np.flatnonzero(chosen[ys, t - 2 * ys])
-        y = ys[keep]
-        x = t - 2 * y
-        end = used + len(keep)
-        found.inputs[used:end] = batch.inputs[keep]
-        found.scales[used:end] = batch.scales[keep]
-        found.means[used:end] = means[:, y, x].T
-        found.values[used:end] = planes[:, y, x].T
-        used = end
-    return found
+    batch = autoregressive.begin(design, [(height, width)], channels, _CHUNK)
+    seen = autoregressive.record(len(batch.inputs), channels)
+    residuals = np.zeros((1, *planes.shape), np.int32)
+    parts: list[tuple[npt.NDArray[np.generic], ...]] = []
+    t, stop = 0, autoregressive.steps([(height, width)])
+    while t < stop:
+        t, count = autoregressive.observe(
+            design, batch, planes[None], residuals, t, stop, _CHUNK, seen
+        )
+        keep = np.flatnonzero(rng.random(count) < share)
+        found = (batch.inputs, batch.scales, seen.means, seen.values)
+        types = (np.int16, np.int8, np.int32, np.int16)
+        parts.append(tuple(a[keep].astype(d) for a, d in zip(found, types, strict=True)))
+    return Samples(*(np.concatenate(column) for column in zip(*parts, strict=True)))
 
 
 def gather(design: Design, images: Iterable[Planes], share: float, seed: int) -> Samples:

@@ -1,0 +1,41 @@
+"""From the trained twin to the integers of a model."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from idfzip.codecs.flagship import Flagship
+from idfzip.flows import context
+from idfzip.flows.autoregressive import Design
+from idfzip.integer import grid
+from idfzip.integer.dense import Layer
+from idfzip.integer.network import Network
+from idfzip.integer.twin import GridLinear, TwinNetwork
+from idfzip.priors import mixture
+
+
+def _layer(linear: torch.nn.Module) -> Layer:
+    assert isinstance(linear, GridLinear)
+    with torch.no_grad():
+        weight = linear.weight.double().T * (1 << grid.WEIGHT_BITS)
+        bias = linear.bias.double() * (1 << grid.SUM_BITS)
+    limit = grid.WEIGHT_LIMIT
+    return Layer(
+        np.ascontiguousarray(weight.round().clamp(-limit, limit).numpy().astype(np.int16)),
+        bias.round().numpy().astype(np.int32),
+    )
+
+
+def freeze_network(twin: TwinNetwork) -> Network:
+    """Return the integer network of a twin; raises ModelError where a bound does not hold."""
+    return Network(
+        tuple(_layer(layer) for layer in twin.trunk),
+        tuple(_layer(layer) for layer in twin.heads),
+        tuple(_layer(layer) for layer in twin.outs),
+    )
+
+
+def freeze(design: Design, twin: TwinNetwork) -> Flagship:
+    """Return the model of a design and a twin."""
+    return Flagship(design, freeze_network(twin), mixture.tables(context.SCALES))

@@ -1,0 +1,313 @@
+from __future__ import annotations
+
+import io
+import json
+import os
+import stat
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from conftest import make_flagship, picture
+from PIL import Image
+
+from idfzip.cli.main import main
+from idfzip.container import model_file
+from idfzip.container import models as registry
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """A working folder, with small models in place of the released ones."""
+    shelf = tmp_path / "shelf"
+    shelf.mkdir()
+    for channels, name in ((3, "photo"), (1, "grey")):
+        (shelf / f"{name}.idfm").write_bytes(model_file.dump(make_flagship(channels), name))
+    monkeypatch.setattr(registry, "folders", lambda: [shelf, tmp_path / "none"])
+    work = tmp_path / "work"
+    work.mkdir()
+    monkeypatch.chdir(work)
+    return work
+
+
+def run(*arguments, code=0, data=None):
+    result = CliRunner().invoke(main, [str(a) for a in arguments], input=data)
+    assert result.exit_code == code, result.output
+    assert "Traceback" not in result.output
+    return result
+
+
+def save(path, channels=3, content="smooth", **options):
+    pixels = picture(content, 40, 50, channels)
+    Image.fromarray(pixels if channels == 3 else pixels[..., 0]).save(path, **options)
+    return pixels
+
+
+def opened(path):
+    with Image.open(path) as image:
+        image.load()
+        return image
+
+
+def pixels_of(path):
+    found = np.asarray(opened(path))
+    return found if found.ndim == 3 else found[..., None]
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("photo.png", {}),
+        ("photo.tif", {}),
+        ("photo.bmp", {}),
+        ("photo.ppm", {}),
+        ("photo.webp", {"lossless": True}),
+    ],
+)
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_file_comes_back_in_its_format(folder, name, options, channels):
+    if channels == 1 and name.endswith(("webp", "bmp")):
+        pytest.skip("grey WebP is RGB, grey BMP has a palette")
+    path = folder / name
+    pixels = save(path, channels, **options)
+    form = opened(path).format
+    result = run("compress", "-T", 1, path)
+    assert "bits per subpixel" in result.stderr
+    assert not result.stdout
+    path.unlink()
+    run("decompress", f"{path}.idfz")
+    np.testing.assert_array_equal(pixels_of(path), pixels)
+    assert opened(path).format == form
+
+
+def test_png_chunks_come_back(folder):
+    from PIL.PngImagePlugin import PngInfo
+
+    path = folder / "a.png"
+    text = PngInfo()
+    text.add_text("Title", "a title")
+    save(
+        path,
+        dpi=(300, 300),
+        pnginfo=text,
+        icc_profile=b"profile",
+        exif=b"Exif\0\0II*\0\x08\0\0\0\0\0",
+    )
+    before = opened(path).info
+    run("compress", "--rm", path)
+    assert not path.exists()
+    run("decompress", "--rm", f"{path}.idfz")
+    assert not (folder / "a.png.idfz").exists()
+    assert opened(path).info == before
+
+
+def test_times_and_permissions_are_kept(folder):
+    path = folder / "a.png"
+    save(path)
+    path.chmod(0o640)
+    os.utime(path, (1_000_000_000, 1_000_000_000))
+    run("compress", path)
+    found = (folder / "a.png.idfz").stat()
+    assert stat.S_IMODE(found.st_mode) == 0o640
+    assert found.st_mtime == 1_000_000_000
+
+
+def test_outputs_are_not_overwritten_unasked(folder):
+    path = folder / "a.png"
+    save(path)
+    run("compress", path)
+    before = (folder / "a.png.idfz").read_bytes()
+    assert "-f overwrites" in run("compress", path, code=1).stderr
+    assert "-f overwrites" in run("decompress", f"{path}.idfz", code=1).stderr
+    run("compress", "-f", path)
+    assert (folder / "a.png.idfz").read_bytes() == before
+    run("decompress", "-f", f"{path}.idfz")
+
+
+def test_pipes(folder):
+    path = folder / "a.png"
+    pixels = save(path)
+    packed = run("compress", "-", data=path.read_bytes()).stdout_bytes
+    image = run("decompress", "-", data=packed).stdout_bytes
+    np.testing.assert_array_equal(np.asarray(Image.open(io.BytesIO(image))), pixels)
+    assert run("compress", "-c", path).stdout_bytes == packed
+    assert not (folder / "a.png.idfz").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "make", "reason"),
+    [
+        ("a.jpg", lambda p: save(p), "JPEG files are kept"),
+        ("a.gif", lambda p: save(p), "GIF files are kept"),
+        (
+            "p.png",
+            lambda p: Image.fromarray(picture("noise", 9, 40, 3)).quantize(200).save(p),
+            "mode P",
+        ),
+        ("a.png", lambda p: Image.new("RGBA", (9, 9)).save(p), "mode RGBA"),
+        ("i.png", lambda p: Image.new("I;16", (9, 9)).save(p), "16 bits a sample"),
+        ("n.png", lambda p: save(p, content="constant", optimize=True), "the model gives"),
+    ],
+)
+def test_what_no_model_codes_is_stored_and_said_so(folder, name, make, reason):
+    path = folder / name
+    make(path)
+    source = path.read_bytes()
+    result = run("compress", path)
+    assert "stored: " in result.stderr
+    assert reason in result.stderr
+    assert (folder / f"{name}.idfz").stat().st_size <= len(source) + 32
+    run("decompress", "-o", folder / "back", f"{path}.idfz")
+    assert (folder / "back").read_bytes() == source
+    assert "stored" in run("info", f"{path}.idfz").stdout
+
+
+def test_16_bit_rgb_is_not_taken_for_8_bit(folder):
+    import struct
+    import zlib
+
+    def chunk(tag, data):
+        body = tag + data
+        return struct.pack(">I", len(data)) + body + struct.pack(">I", zlib.crc32(body))
+
+    rows = b"".join(b"\0" + bytes(range(4 * 6)) for _ in range(4))
+    head = struct.pack(">IIBBBBB", 4, 4, 16, 2, 0, 0, 0)
+    png = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head)
+    png += chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+    path = folder / "deep.png"
+    path.write_bytes(png)
+    assert opened(path).mode == "RGB"
+    assert "PNG of 16 bits a sample" in run("compress", path).stderr
+    path.unlink()
+    run("decompress", f"{path}.idfz")
+    assert path.read_bytes() == png
+
+
+def bad(folder):
+    save(folder / "good.png")
+    run("compress", folder / "good.png")
+    packed = (folder / "good.png.idfz").read_bytes()
+    (folder / "text.png").write_text("no image")
+    (folder / "empty.png").write_bytes(b"")
+    (folder / "dir").mkdir()
+    (folder / "cut.idfz").write_bytes(packed[:100])
+    flipped = bytearray(packed)
+    flipped[200] ^= 4
+    (folder / "flip.idfz").write_bytes(flipped)
+    (folder / "text.idfz").write_text("no image")
+    (folder / "noname").write_bytes(packed)
+
+
+@pytest.mark.parametrize(
+    ("command", "name", "message"),
+    [
+        ("compress", "text.png", "not an image"),
+        ("compress", "empty.png", "empty"),
+        ("compress", "dir", "directory"),
+        ("compress", "absent.png", "No such file"),
+        ("decompress", "cut.idfz", "cut"),
+        ("decompress", "flip.idfz", "damaged"),
+        ("decompress", "text.idfz", "not an .idfz file"),
+        ("decompress", "noname", "does not end in .idfz"),
+        ("test", "flip.idfz", "damaged"),
+        ("test", "cut.idfz", "cut"),
+        ("info", "cut.idfz", "cut"),
+    ],
+)
+def test_bad_input_is_one_line_and_no_output(folder, command, name, message):
+    bad(folder)
+    before = sorted(os.listdir(folder))
+    result = run(command, name, code=1)
+    assert message in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+    assert name in result.stderr
+    assert sorted(os.listdir(folder)) == before
+
+
+def test_one_bad_file_does_not_stop_the_others(folder):
+    save(folder / "a.png")
+    save(folder / "c.png")
+    (folder / "b.png").write_text("no image")
+    run("compress", "a.png", "b.png", "c.png", code=1)
+    assert (folder / "a.png.idfz").exists()
+    assert (folder / "c.png.idfz").exists()
+    assert not (folder / "b.png.idfz").exists()
+
+
+def test_salvage_writes_what_is_good_and_fails(folder, monkeypatch):
+    from idfzip.container import tiling
+
+    monkeypatch.setattr(tiling, "TILE_ROWS", 10)
+    pixels = save(folder / "a.png")
+    run("compress", "a.png")
+    data = bytearray((folder / "a.png.idfz").read_bytes())
+    data[-9] ^= 1
+    (folder / "a.png.idfz").write_bytes(data)
+    run("decompress", "-o", "b.png", "a.png.idfz", code=1)
+    assert not (folder / "b.png").exists()
+    result = run("decompress", "--salvage", "-o", "b.png", "a.png.idfz", code=1)
+    assert "damaged tiles 3" in result.stderr
+    np.testing.assert_array_equal(pixels_of(folder / "b.png")[:30], pixels[:30])
+
+
+def test_missing_and_hostile_models(folder, monkeypatch):
+    save(folder / "a.png")
+    run("compress", "a.png")
+    (folder / "bad.idfm").write_bytes(b"\xff" * 100)
+    assert "not a model file" in run("compress", "-f", "-m", "bad.idfm", "a.png", code=1).stderr
+    assert "no such model file" in run("compress", "-m", "no.idfm", "a.png", code=1).stderr
+    assert "installed: grey, photo" in run("compress", "-m", "none", "a.png", code=1).stderr
+    assert "codes 1 channels" in run("compress", "-f", "-m", "grey", "a.png", code=1).stderr
+    hash_ = json.loads(run("models", "--json").stdout)[1]["hash"]
+    monkeypatch.setattr(registry, "folders", lambda: [folder / "none", folder])
+    result = run("decompress", "-f", "a.png.idfz", code=1)
+    assert f"photo ({hash_[:16]}) is not installed" in result.stderr
+
+
+def test_a_model_is_taken_by_path_name_and_hash(folder):
+    save(folder / "a.png")
+    (folder / "mine.idfm").write_bytes(model_file.dump(make_flagship(3, seed=5), "mine"))
+    run("compress", "-m", "mine.idfm", "a.png")
+    run("decompress", "-f", "a.png.idfz", code=1)
+    run("decompress", "-f", "-m", "mine.idfm", "a.png.idfz")
+    assert "model mine" in run("info", "a.png.idfz").stdout
+    row = json.loads(run("models", "--json").stdout)[1]
+    run("compress", "-f", "-m", row["hash"][:12], "a.png")
+    run("test", "a.png.idfz")
+
+
+def test_info_as_json(folder):
+    save(folder / "a.png")
+    run("compress", "a.png")
+    (row,) = json.loads(run("info", "--json", "a.png.idfz").stdout)
+    assert (row["kind"], row["mode"], row["width"], row["height"]) == ("lossless", "RGB", 50, 40)
+    assert row["models"][0]["name"] == "photo"
+    assert row["bytes"] == (folder / "a.png.idfz").stat().st_size
+    assert row["bpd"] == pytest.approx(8 * row["bytes"] / (50 * 40 * 3), abs=1e-3)
+
+
+def test_usage_errors_exit_2(folder):
+    save(folder / "a.png")
+    run("compress", "-o", "x", "a.png", "a.png", code=2)
+    run("compress", "--rm", "--no-verify", "a.png", code=2)
+    run("compress", code=2)
+    run("nothing", code=2)
+    assert (folder / "a.png").exists()
+
+
+def test_a_wrong_result_is_never_written(folder, monkeypatch):
+    from idfzip.cli import compress as module
+
+    save(folder / "a.png")
+    real = module.idfz.compress
+
+    def spoiled(found, *rest):
+        pixels = found.pixels.copy()
+        pixels[3, 4] ^= 1
+        return real(module.Picture(pixels, found.format, found.metadata), *rest)
+
+    monkeypatch.setattr(module.idfz, "compress", spoiled)
+    result = run("compress", "--rm", "a.png", code=1)
+    assert "nothing was written" in result.stderr
+    assert (folder / "a.png").exists()
+    assert not (folder / "a.png.idfz").exists()

@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+import constriction
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from idfzip.coding import ans
+from idfzip.errors import FormatError
+from idfzip.integer.jit import kernel
+
+TOTAL = 1 << 24
+
+
+@kernel
+def read_back(words, place, state, cumulative, frequency):
+    """Return the index of the first symbol whose interval does not hold its quantile, or -1."""
+    for i in range(len(cumulative)):
+        quantile = ans.peek(state, 0)
+        if not cumulative[i] <= quantile < cumulative[i] + frequency[i]:
+            return i
+        ans.pop(words, place, state, 0, cumulative[i], frequency[i])
+    return -1
+
+
+def check_round_trip(cumulative, frequency):
+    words = ans.push_all(cumulative, frequency)
+    coder = ans.decoder([ans.from_bytes(ans.to_bytes(words))])
+    assert read_back(coder.words, coder.place, coder.state, cumulative, frequency) == -1
+    assert ans.is_finished(coder, 0)
+    return words
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 3, 1000])
+def test_words_are_those_of_constriction(count):
+    rng = np.random.default_rng(count)
+    sizes = rng.integers(2, 1 << 16, count).astype(np.int32)
+    symbols = (rng.random(count) * sizes).astype(np.int32)
+    width = TOTAL // sizes
+    cumulative = (symbols * width).astype(np.int32)
+    frequency = np.where(symbols == sizes - 1, TOTAL - cumulative, width).astype(np.int32)
+    words = check_round_trip(cumulative, frequency)
+    oracle = constriction.stream.stack.AnsCoder()
+    if count:
+        oracle.encode_reverse(symbols, constriction.stream.model.Uniform(), sizes)
+    np.testing.assert_array_equal(words[::-1], oracle.get_compressed())
+
+
+@given(st.lists(st.tuples(st.integers(1, TOTAL - 255), st.floats(0, 1)), max_size=60))
+@settings(deadline=None, max_examples=60)
+def test_any_intervals_come_back(parts):
+    frequency = np.array([f for f, _ in parts], np.int32)
+    cumulative = np.array([int(u * (TOTAL - f)) for f, u in parts], np.int32)
+    check_round_trip(cumulative, frequency)
+
+
+@pytest.mark.parametrize("frequency", [1, 2, 3, 255, 256, 1 << 12, 1 << 23, TOTAL - 255])
+def test_length_is_the_ideal_one(frequency):
+    count = 20_000
+    frequencies = np.full(count, frequency, np.int32)
+    words = check_round_trip(np.zeros(count, np.int32), frequencies)
+    ideal = count * np.log2(TOTAL / frequency) / 8
+    assert 4 * len(words) <= ideal * 1.0002 + 16
+
+
+def test_several_streams_are_read_apart():
+    rng = np.random.default_rng(1)
+    parts = [np.sort(rng.integers(0, TOTAL - 9, n)).astype(np.int32) for n in (3, 50, 0, 7)]
+    streams = [ans.push_all(p, np.full(len(p), 9, np.int32)) for p in parts]
+    coder = ans.decoder(streams)
+    assert [ans.is_finished(coder, i) for i in range(4)] == [False, False, True, False]
+
+
+def test_odd_length_is_refused():
+    with pytest.raises(FormatError, match="5 bytes"):
+        ans.from_bytes(b"12345")

@@ -1,0 +1,89 @@
+"""Models with random weights, small enough for many runs, and pictures of every character."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from idfzip.codecs.flagship import Flagship
+from idfzip.container import model_file
+from idfzip.container.model_file import Model
+from idfzip.flows import context
+from idfzip.flows.autoregressive import Design
+from idfzip.integer.dense import Layer
+from idfzip.integer.log2 import log2_table
+from idfzip.integer.network import Network
+from idfzip.priors import mixture
+
+
+def make_design(channels: int) -> Design:
+    near = [(0, -1), (-1, 0), (-1, -1), (-1, 1)]
+    return Design(
+        np.array([(c, *o) for c in range(channels) for o in near], np.int64),
+        np.array([*near, (-2, 3), (-4, -1), (0, -4)], np.int64),
+        np.array(near, np.int64),
+        np.array([16], np.int64),
+        context.Tables(log2_table(), context.gain_table()),
+    )
+
+
+def make_flagship(channels: int, seed: int = 0, size: int = 40) -> Flagship:
+    rng = np.random.default_rng(seed)
+    design = make_design(channels)
+    inputs = context.width(len(design.neighbours), len(design.places), channels)
+
+    def layer(i: int, o: int, bias: int = 4000) -> Layer:
+        weight = rng.integers(-size, size + 1, (i, o)).astype(np.int16)
+        return Layer(weight, rng.integers(-bias, bias + 1, o).astype(np.int32))
+
+    return Flagship(
+        design,
+        Network(
+            (layer(inputs, 24), layer(24, 16)),
+            tuple(layer(16 + 3 * c, 8) for c in range(channels)),
+            tuple(layer(8, 9, 20000) for _ in range(channels)),
+        ),
+        mixture.tables(context.SCALES),
+    )
+
+
+@pytest.fixture(scope="session")
+def flagships() -> dict[int, Flagship]:
+    return {channels: make_flagship(channels) for channels in (1, 3)}
+
+
+@pytest.fixture(scope="session")
+def models(flagships) -> dict[int, Model]:
+    return {
+        channels: model_file.load(model_file.dump(flagship, f"small{channels}"), "test")
+        for channels, flagship in flagships.items()
+    }
+
+
+def picture(content: str, height: int, width: int, channels: int, seed: int = 0) -> np.ndarray:
+    """Return uint8 pixels (height, width, channels) of a kind of content."""
+    rng = np.random.default_rng(seed)
+    shape = (height, width, channels)
+    y, x = np.mgrid[0:height, 0:width]
+    if content == "noise":
+        return rng.integers(0, 256, shape).astype(np.uint8)
+    if content == "constant":
+        return np.full(shape, 77, np.uint8)
+    if content == "saturated":
+        return (rng.integers(0, 2, shape) * 255).astype(np.uint8)
+    if content == "checkerboard":
+        return np.repeat((((x + y) & 1) * 255).astype(np.uint8)[..., None], channels, 2)
+    if content == "half":
+        pixels = rng.integers(0, 256, shape).astype(np.uint8)
+        pixels[: height // 2] = 0
+        return pixels
+    if content == "dot":
+        pixels = np.zeros(shape, np.uint8)
+        pixels[height // 2, width // 2] = 255
+        return pixels
+    smooth = 128 + 60 * np.sin(x / 9) + 50 * np.cos(y / 7)
+    levels = smooth[..., None] + np.arange(channels) * 9 + rng.normal(0, 2, shape)
+    return np.clip(levels, 0, 255).astype(np.uint8)
+
+
+CONTENTS = ("noise", "constant", "saturated", "checkerboard", "half", "dot", "smooth")

@@ -1,0 +1,112 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from conftest import CONTENTS, picture
+
+from idfzip.container import header, idfz, tiling
+from idfzip.container.header import ImageHeader
+from idfzip.container.tiling import Effort
+from idfzip.errors import FormatError, IdfzipError, ModelNotFound, TileError
+from idfzip.images.picture import Metadata, Picture
+
+
+def round_trip(found, model, effort=Effort()):
+    data = idfz.compress(found, model, effort)
+    back, failed = idfz.decompress(idfz.parse(data), model, effort)
+    assert failed == []
+    np.testing.assert_array_equal(back.pixels, found.pixels)
+    assert back.metadata == found.metadata
+    assert back.format == found.format
+    return data
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("content", CONTENTS)
+def test_pictures_come_back(models, channels, content):
+    found = Picture(picture(content, 30, 41, channels))
+    data = round_trip(found, models[channels])
+    assert len(data) <= found.pixels.size + 50
+
+
+def test_metadata_comes_back(models):
+    metadata = Metadata(b"chunk", b"last", b"icc" * 999, b"exif", b"xmp", (72.0, 71.5))
+    round_trip(Picture(picture("smooth", 9, 9, 3), "TIFF", metadata), models[3])
+
+
+def test_one_tile_costs_at_most_40_bytes_around_it(models, monkeypatch):
+    pixels = picture("smooth", 256, 512, 3)
+    file = idfz.parse(round_trip(Picture(pixels), models[3]))
+    data = idfz.compress(Picture(pixels), models[3], Effort())
+    assert len(file.head.tiles) == 1
+    name = len(models[3].name) - len("photo")
+    assert len(data) - len(file.streams) - name <= 40
+
+
+@pytest.mark.parametrize(("threads", "lockstep"), [(1, 1), (2, 2), (4, 7), (1, 7), (3, 1)])
+def test_threads_and_lockstep_do_not_change_a_byte(models, monkeypatch, threads, lockstep):
+    monkeypatch.setattr(tiling, "TILE_ROWS", 10)
+    monkeypatch.setattr(tiling, "TILE_COLUMNS", 15)
+    found = Picture(picture("smooth", 47, 50, 3))
+    one = idfz.compress(found, models[3], Effort(1, 1))
+    assert idfz.compress(found, models[3], Effort(threads, lockstep)) == one
+    back, _ = idfz.decompress(idfz.parse(one), models[3], Effort(threads, lockstep))
+    np.testing.assert_array_equal(back.pixels, found.pixels)
+
+
+def test_every_flipped_byte_is_noticed(models):
+    found = Picture(picture("smooth", 8, 9, 3), "PNG", Metadata(icc=b"profile"))
+    data = idfz.compress(found, models[3], Effort())
+    for at in range(len(data)):
+        for bit in (0x01, 0x80):
+            broken = bytearray(data)
+            broken[at] ^= bit
+            try:
+                back, _ = idfz.decompress(idfz.parse(bytes(broken)), models[3], Effort())
+            except IdfzipError:
+                continue
+            pytest.fail(f"byte {at} was flipped unnoticed: {back}")
+
+
+def test_every_cut_is_noticed(models):
+    data = idfz.compress(Picture(picture("smooth", 8, 9, 3)), models[3], Effort())
+    for length in range(len(data)):
+        with pytest.raises(FormatError):
+            idfz.decompress(idfz.parse(data[:length]), models[3], Effort())
+    with pytest.raises(FormatError, match="follow the end"):
+        idfz.parse(data + b"x")
+
+
+def test_salvage_keeps_the_good_tiles(models, monkeypatch):
+    monkeypatch.setattr(tiling, "TILE_ROWS", 10)
+    found = Picture(picture("smooth", 30, 20, 3))
+    data = bytearray(idfz.compress(found, models[3], Effort()))
+    data[-3] ^= 1
+    file = idfz.parse(bytes(data))
+    with pytest.raises(TileError, match="1 of 3 tiles are damaged"):
+        idfz.decompress(file, models[3], Effort())
+    back, failed = idfz.decompress(file, models[3], Effort(2), salvage=True)
+    assert failed == [2]
+    np.testing.assert_array_equal(back.pixels[:20], found.pixels[:20])
+    assert (back.pixels[20:] == 128).all()
+
+
+def test_a_missing_model_is_named(models):
+    data = idfz.compress(Picture(picture("smooth", 8, 9, 3)), models[3], Effort())
+    with pytest.raises(ModelNotFound, match=rf"small3 \({models[3].identity[:16]}\)"):
+        idfz.decompress(idfz.parse(data), models[1], Effort())
+
+
+def test_a_stored_file_comes_back():
+    data = idfz.store(b"anything", "GIF")
+    assert len(data) == len(b"anything") + 18
+    assert idfz.decompress(idfz.parse(data), None, Effort())[0] == idfz.Stored(b"anything", "")
+
+
+def test_sizes_are_checked_before_memory_is_taken():
+    huge = ImageHeader("PNG", 3, 1 << 29, 1 << 29, (1 << 29, 1 << 29), (), (), 0)
+    with pytest.raises(FormatError, match="the limit is"):
+        header.unpack(header.pack(huge), 0)
+    many = ImageHeader("PNG", 3, 20000, 20000, (1, 1), (), (), 0)
+    with pytest.raises(FormatError, match="tiles do not fit"):
+        header.unpack(header.pack(many), 0)

@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from conftest import make_design, picture
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from idfzip.flows import autoregressive as flow
+from idfzip.flows import colour, context
+
+
+@given(
+    st.integers(1, 20),
+    st.integers(1, 20),
+    st.sampled_from([1, 3]),
+    st.sampled_from([1, 300, 4000]),
+    st.integers(0, 2**32 - 1),
+)
+@settings(deadline=None, max_examples=40)
+def test_inverse_of_forward_is_the_identity(height, width, channels, size, seed):
+    rng = np.random.default_rng(seed)
+    planes = rng.integers(-size, size + 1, (channels, height, width)).astype(np.int32)
+    design = make_design(channels)
+    residuals = flow.forward(design, planes)
+    np.testing.assert_array_equal(flow.inverse(design, residuals), planes)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_forward_takes_a_gradient_away(channels):
+    y, x = np.mgrid[0:48, 0:64]
+    pixels = np.repeat((2 * x + y)[..., None], channels, 2).astype(np.uint8)
+    planes = colour.forward(pixels)
+    residuals = flow.forward(make_design(channels), planes)
+    assert np.abs(residuals[:, 8:40, 8:56]).mean() < 0.1 * np.abs(np.diff(planes)).mean()
+
+
+def all_inputs(design, planes):
+    """Return for every pixel the inputs that a coder would have before it."""
+    channels, height, width = planes.shape
+    sizes = [(height, width)]
+    batch = flow.begin(design, sizes, channels)
+    seen = flow.record(height, channels)
+    residuals = np.zeros_like(planes)
+    inputs = np.zeros((height, width, batch.inputs.shape[1]))
+    scales = np.zeros((height, width, channels))
+    for t in range(flow.steps(sizes)):
+        count = flow.advance(design, batch, t, 0, True)
+        first = max(0, (t - width + 2) >> 1)
+        for row in range(count):
+            inputs[first + row, t - 2 * (first + row)] = batch.inputs[row]
+            scales[first + row, t - 2 * (first + row)] = batch.scales[row]
+        parts = (batch.planes[0], batch.errors[0], batch.found.partial[0], batch.found.link[0])
+        flow.exchange(*parts, t, height, width, planes, residuals, False, seen, 0)
+    return np.concatenate([inputs, scales], axis=2)
+
+
+@pytest.mark.parametrize(("height", "width"), [(5, 7), (1, 9), (9, 1), (4, 3)])
+def test_no_context_sees_its_own_or_a_later_pixel(height, width):
+    design = make_design(3)
+    planes = np.random.default_rng(0).integers(0, 256, (3, height, width)).astype(np.int32)
+    before = all_inputs(design, planes)
+    moved = 0
+    for y in range(height):
+        for x in range(width):
+            changed = planes.copy()
+            changed[:, y, x] += 37
+            differs = (all_inputs(design, changed) != before).any(axis=2)
+            order = np.add.outer(2 * np.arange(height), np.arange(width))
+            assert not differs[order <= 2 * y + x].any(), (y, x)
+            moved += differs.sum()
+    assert moved > 0 or height * width == 1
+
+
+def test_inputs_are_whole_and_limited():
+    planes = colour.forward(picture("dot", 20, 20, 3))
+    inputs = all_inputs(make_design(3), planes)[:, :, :-3]
+    assert (inputs == np.round(inputs)).all()
+    assert np.abs(inputs).max() == context.LIMIT

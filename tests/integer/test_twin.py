@@ -1,0 +1,37 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from idfzip.integer import grid
+from idfzip.integer.dense import Blas, Plain
+from idfzip.integer.network import INPUT_LIMIT, Run
+
+torch = pytest.importorskip("torch", reason="the twin needs the extra idfzip[torch]")
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("product", [Blas(), Plain()])
+def test_twin_gives_the_integers_of_the_kernels(channels, product):
+    from idfzip.integer.twin import TwinNetwork
+    from idfzip.training.freeze import freeze_network
+
+    torch.manual_seed(channels)
+    twin = TwinNetwork(30, channels, (20, 12), 8, 3)
+    with torch.no_grad():
+        for p in twin.parameters():
+            p.mul_(3)
+    network = freeze_network(twin)
+    rng = np.random.default_rng(0)
+    rows = rng.integers(-INPUT_LIMIT, INPUT_LIMIT + 1, (64, 30))
+    rows[:2] = [[INPUT_LIMIT] * 30, [-INPUT_LIMIT] * 30]
+    errors = rng.choice([-INPUT_LIMIT, 0, 3, INPUT_LIMIT], (64, 3 * channels)).astype(np.float32)
+    run = Run(network, product, 64)
+    fan = run.fan(rows.astype(np.float32))
+    inputs = torch.from_numpy(rows).float() / 64
+    extras = [torch.from_numpy(errors[:, : 3 * c]) / 64 for c in range(channels)]
+    with torch.no_grad():
+        sums = twin(inputs, extras)
+    for c in range(channels):
+        whole = sums[c].double().numpy() * (1 << grid.SUM_BITS)
+        np.testing.assert_array_equal(whole, run.head(fan, c, errors).astype(np.float64))

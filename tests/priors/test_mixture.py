@@ -1,0 +1,103 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from idfzip.coding.ans import TOTAL
+from idfzip.flows.context import SCALES
+from idfzip.integer.jit import kernel
+from idfzip.priors import mixture
+
+TABLES = mixture.tables(SCALES)
+
+
+@kernel
+def all_cumulative(sums, scale, mean, exp, inverse, span, sigmoid, low, out, mixed):
+    mixture.mix(sums, scale, mean, exp, inverse, span, mixed)
+    for i in range(257):
+        out[i] = mixture.cumulative(low + i, low, mixed, sigmoid)
+
+
+@kernel
+def find(quantile, low, mixed, sigmoid):
+    return mixture.search(quantile, low, mixed, sigmoid)
+
+
+def distribution(sums, scale, mean, low):
+    out, mixed = np.zeros(257, np.int64), mixture.room(len(sums) // 3)
+    all_cumulative(
+        np.array(sums, np.float32),
+        scale,
+        mean,
+        TABLES.exp,
+        TABLES.inverse,
+        TABLES.span[scale],
+        TABLES.sigmoid,
+        low,
+        out,
+        mixed,
+    )
+    return out, mixed
+
+
+whole = st.integers(-(1 << 23), 1 << 23)
+
+
+@given(
+    st.lists(whole, min_size=12, max_size=12),
+    st.integers(0, SCALES - 1),
+    st.integers(-255 * 64, 510 * 64),
+    st.integers(-255, 0),
+    st.integers(0, TOTAL - 1),
+)
+@settings(deadline=None, max_examples=200)
+def test_cumulative_rises_from_nothing_to_all_and_search_inverts_it(
+    sums, scale, mean, low, quantile
+):
+    out, mixed = distribution(sums, scale, mean, low)
+    assert mixed[0].sum() == 1 << mixture.WEIGHT_BITS
+    assert (mixed[0] >= 0).all()
+    assert out[0] == 0
+    assert out[256] == TOTAL
+    assert (np.diff(out) >= 1).all()
+    for q in (quantile, 0, TOTAL - 1, int(out[100]), int(out[100]) - 1):
+        value, lower, upper = find(q, low, mixed, TABLES.sigmoid)
+        assert (lower, upper) == (out[value - low], out[value - low + 1])
+        assert lower <= q < upper
+
+
+def test_extreme_frequencies_are_reached():
+    narrow, _ = distribution([0, 0, 0, 0, 0, 0, -(1 << 20), 0, 0], 0, 100 * 64, 0)
+    assert narrow.max() == TOTAL
+    sharp = [1 << 20, 0, 0, 0, 0, 0, -(1 << 20), -(1 << 20), -(1 << 20)]
+    out, _ = distribution(sharp, 0, 100 * 64, 0)
+    frequencies = np.diff(out)
+    assert frequencies.min() == 1
+    assert frequencies.max() == TOTAL - 255
+
+
+@pytest.mark.parametrize("scale", [0, 12, 30, 51])
+def test_integers_agree_with_the_float_likelihood(scale):
+    torch = pytest.importorskip("torch", reason="the float likelihood needs idfzip[torch]")
+    from idfzip.training import likelihood
+
+    rng = np.random.default_rng(scale)
+    for _ in range(20):
+        sums = rng.normal(0, 0.8, 12)
+        mean = rng.integers(0, 255 * 64)
+        out, _ = distribution(np.round(sums * (1 << 14)), scale, mean, 0)
+        probability = np.diff(out) / TOTAL
+        values = torch.arange(256.0)
+        many = values.shape
+        bits = likelihood.bits(
+            torch.from_numpy(np.round(sums * (1 << 14)) / (1 << 14)).float().expand(256, 12),
+            torch.full(many, scale / 4 - 3),
+            torch.full(many, mean / 64),
+            values,
+            torch.zeros(many),
+        ).numpy()
+        ideal = (2.0**-bits * bits).sum()
+        coded = (2.0**-bits * -np.log2(probability)).sum()
+        assert coded <= ideal * 1.005 + 1e-3

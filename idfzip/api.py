@@ -49,7 +49,8 @@ def compress(
     chosen = _model(model) or models.released(channels)
     if chosen.flagship.channels != channels:
         raise ModelError(
-            f"model {chosen.name} codes {chosen.flagship.channels} channels, the image has {channels}"
+            f"model {chosen.name} codes {chosen.flagship.channels} channels, the image has "
+            f"{channels}"
         )
     return idfz.compress(picture, chosen, _effort(threads))
 

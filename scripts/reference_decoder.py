@@ -373,10 +373,10 @@ def decode(data: bytes, models: list[Model]) -> tuple[int, int, int, bytes]:
             raise ValueError(f"section {tag!r} is not known")
     kind, _ = section.little(1), section.little(1)
     if kind == 0:
-        body = reader.take(section.number())
-        if zlib.crc32(body) != section.little(4):
+        stored = reader.take(section.number())
+        if zlib.crc32(stored) != section.little(4):
             raise ValueError("stored file is damaged")
-        return 0, 0, 0, body
+        return 0, 0, 0, stored
     width, height = section.number(), section.number()
     flags = section.little(1)
     columns, rows = (section.number(), section.number()) if flags & 1 else (width, height)
@@ -387,10 +387,10 @@ def decode(data: bytes, models: list[Model]) -> tuple[int, int, int, bytes]:
         first, _ = section.little(1), section.little(1)
         length, crc = section.number(), section.little(4)
         h, w = min(rows, height - top), min(columns, width - left)
-        body = reader.take(length)
+        body = bytearray(reader.take(length))
         if first & 15:
             model = next(m for m in models if m.hash == hashes[first >> 4])
-            planes = [p.rows for p in TileDecoder(model, h, w, body).decode()]
+            planes = [p.rows for p in TileDecoder(model, h, w, bytes(body)).decode()]
             body = bytearray()
             for y in range(h):
                 for x in range(w):

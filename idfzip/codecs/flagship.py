@@ -46,7 +46,7 @@ class Flagship:
 
 
 CHUNK = 2048
-"""Rows that encoding takes to the network at once: the pixels are known, so groups may be joined."""
+"""Rows that encoding takes to the network at once: groups may be joined, the pixels are known."""
 
 
 class Tables(NamedTuple):
@@ -130,7 +130,7 @@ def decode_channel(
             row = start + y - first
             value = expert.predict(partial, link, y, c, z, row)
             middle = expert.base(planes, c, y, x)
-            low = 0 if c == 0 else -np.int64(planes[0, y + MARGIN, x + MARGIN])
+            low = 0 if c == 0 else -int(planes[0, y + MARGIN, x + MARGIN])
             mean = expert.to_mean(value, middle, low, low + mixture.VALUES - 1)
             scale = scales[row, c]
             mixture.mix(sums[row], scale, mean, exp, inverse, spans[scale], mixed)
@@ -154,7 +154,7 @@ def see_errors(
     means, values = seen.means, seen.values
     for row in range(count):
         for c in range(means.shape[1]):
-            error = np.int64(values[row, c]) * expert.UNIT - means[row, c]
+            error = int(values[row, c]) * expert.UNIT - means[row, c]
             see_error(error, gains[scales[row, c]], log_table, out, row, 3 * c)
 
 
@@ -186,9 +186,9 @@ def note_intervals(
                 mine = sums[c]
                 for row in range(start, start + size):
                     scale = scales[row, c]
-                    low = 0 if c == 0 else -np.int64(values[row, 0])
+                    low = 0 if c == 0 else -int(values[row, 0])
                     mixture.mix(mine[row], scale, means[row, c], exp, inverse, spans[scale], mixed)
-                    value = np.int64(values[row, c])
+                    value = int(values[row, c])
                     lower = mixture.cumulative(value, low, mixed, sigmoid)
                     upper = mixture.cumulative(value + 1, low, mixed, sigmoid)
                     cumulative[b, used[b]] = lower

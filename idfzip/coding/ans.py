@@ -99,7 +99,7 @@ def is_finished(coder: Coder, i: int) -> bool:
 @inlined
 def peek(state: npt.NDArray[np.uint64], i: int) -> int:
     """Return the quantile, 0 to 2**24 - 1, in whose interval stream `i`'s next symbol lies."""
-    return np.int64(state[i] & _MASK)
+    return int(state[i] & _MASK)
 
 
 @inlined

@@ -35,7 +35,7 @@ class ModelName:
 
 @dataclass(frozen=True)
 class Tile:
-    """How one tile is coded: codec, model (index), colour transform, bytes, CRC-32 of its pixels."""
+    """How a tile is coded: codec, model (index), colour transform, bytes, CRC-32 of its pixels."""
 
     codec: int
     model: int

@@ -60,7 +60,7 @@ def compress(
         size,
         (ModelName(model.short, model.name),) if used else (),
         tuple(tiles),
-        zlib.crc32(np.ascontiguousarray(pixels)),
+        zlib.crc32(np.ascontiguousarray(pixels).data),
     )
     parts = _pack_metadata(picture.metadata)
     return sections.write([*parts, Section(sections.LAST, header.pack(head))], streams)

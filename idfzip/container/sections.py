@@ -70,7 +70,7 @@ def number(value: int) -> bytes:
 
 @dataclass(frozen=True)
 class Section:
-    """A tag of one letter and its bytes; a lower-case tag may be skipped by those who do not know it."""
+    """A tag of one letter and its bytes; readers may skip a lower-case tag that is new to them."""
 
     tag: bytes
     data: bytes

@@ -45,14 +45,14 @@ def grid(height: int, width: int) -> tuple[int, int]:
 
 def checksum(pixels: Pixels, index: int) -> int:
     """Return the CRC-32 of a tile's index and its pixels."""
-    return zlib.crc32(np.ascontiguousarray(pixels), zlib.crc32(struct.pack("<I", index)))
+    return zlib.crc32(np.ascontiguousarray(pixels).data, zlib.crc32(struct.pack("<I", index)))
 
 
 def encode(
     pixels: Pixels, model: Model, effort: Effort, progress: Progress | None = None
 ) -> tuple[tuple[int, int], list[Tile], list[bytes]]:
     """Return the size of tiles, their rows for the header, and their streams."""
-    height, width, channels = pixels.shape
+    height, width, _ = pixels.shape
     size = grid(height, width)
     places = header.boxes(height, width, size)
     product = model.product()
@@ -105,7 +105,7 @@ def decode(
     def code(batch: Sequence[int]) -> list[int]:
         for i in batch:
             if head.tiles[i].codec == header.RAW:
-                y, x, h, w = places[i]
+                h, w = places[i][2:]
                 raw = np.frombuffer(streams[starts[i] : starts[i + 1]], np.uint8)
                 fits = raw.size == h * w * head.channels
                 _put(i, raw.reshape(h, w, head.channels) if fits else None)
@@ -131,7 +131,7 @@ def decode(
             pixels[y : y + h, x : x + w] = tile
 
     _spread(code, len(places), effort)
-    if not failed and len(places) > 1 and zlib.crc32(pixels) != head.crc:
+    if not failed and len(places) > 1 and zlib.crc32(pixels.data) != head.crc:
         failed = list(range(len(places)))
     return Decoded(pixels, sorted(failed))
 

@@ -1,0 +1,1 @@
+"""Flows: invertible maps of integers, their orders and contexts."""

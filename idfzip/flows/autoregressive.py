@@ -176,10 +176,10 @@ def exchange(
         for c in range(channels):
             value = expert.predict(partial, link, y, c, z, 0)
             middle = expert.base(planes, c, y, x)
-            low = 0 if c == 0 else -np.int64(planes[0, y + MARGIN, x + MARGIN])
+            low = 0 if c == 0 else -int(planes[0, y + MARGIN, x + MARGIN])
             mean = expert.to_mean(value, middle, low, low + 255)
             rounded = (mean + expert.UNIT // 2) >> expert.MEAN_BITS
-            pixel = given[c, y, x] + rounded if inverse else np.int64(given[c, y, x])
+            pixel = given[c, y, x] + rounded if inverse else int(given[c, y, x])
             other[c, y, x] = pixel if inverse else pixel - rounded
             means[row, c] = mean
             values[row, c] = pixel

@@ -109,7 +109,7 @@ def gather(
             error = flat_errors[c]
             near = 0
             for k in range(len(error_at)):
-                size = abs(np.int64(error[at + error_at[k]]))
+                size = abs(int(error[at + error_at[k]]))
                 near += size * (2 if k < 2 else 1)
             wide = wide_errors[y, c]
             index = ((log2(near + wide + 128, log_table) + 2) >> 2) - 28
@@ -117,21 +117,21 @@ def gather(
             scales[start + y - first, c] = index
             gain = gains[index]
             narrow_gain = np.int32(gain)
-            mean = np.int32(base(planes, c, y, x))
+            mean = base(planes, c, y, x)
             for k in range(len(near_by)):
-                d = np.int32(plane[at + near_by[k]] - mean)
+                d = np.int32(plane[at + near_by[k]] - np.int32(mean))
                 scaled = np.int32(np.int32(d * narrow_gain) + 512) >> 10
                 row[i + k] = min(max(scaled, -LIMIT), LIMIT)
             i += len(near_by)
             for k in range(len(error_at)):
-                e = np.int64(error[at + error_at[k]])
+                e = int(error[at + error_at[k]])
                 row[i + k] = limited((e * gain + 32768) >> 16)
             i += len(error_at)
             level = 8 * (index - 12)  # 32 log2 of the scale
             row[i] = limited(mean - 128 if c == 0 else mean)
             row[i + 1] = limited(2 * (log2(near + 32, log_table) - 144) - level)
             row[i + 2] = limited(2 * (log2(wide + 8, log_table) - 144) - level)
-            row[i + 3] = limited(np.int64(energies[y, c]) - level)
+            row[i + 3] = limited(int(energies[y, c]) - level)
             row[i + 4] = limited(level)
             i += EXTRAS
             if c == 0:
@@ -140,6 +140,6 @@ def gather(
                     lead = -512.0
                 if lead > 512.0:
                     lead = 512.0
-                e = np.int64(np.floor(lead * 64.0 + 0.5))
+                e = int(np.floor(lead * 64.0 + 0.5))
                 row[i] = limited((e * gain + 32768) >> 16)
                 i += 1

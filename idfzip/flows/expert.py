@@ -79,7 +79,7 @@ class Solution(NamedTuple):
 
     `partial` float64 (.., C): the part of each channel's prediction that the neighbours give, in
     steps; `link` float64 (.., C, C): weights of the earlier channels' errors at the pixel;
-    `energy` int32 (.., C): 16 log2 of the mean squared residual in the window, clamped below at 1/256;
+    `energy` int32 (.., C): 16 log2 of the mean squared residual in the window;
     `error` int64 (.., C): mean size of the errors made in the window, in 1/512 of a step.
     """
 
@@ -122,8 +122,8 @@ def base(planes: npt.NDArray[np.int32], c: int, y: int, x: int) -> int:
     """Return the rounded mean of W, N, NW, NE of channel `c` of the pixel (y, x)."""
     m = MARGIN
     above = planes[c, y + m - 1]
-    total = planes[c, y + m, x + m - 1] + above[x + m] + above[x + m - 1] + above[x + m + 1]
-    return (total + 2) >> 2
+    total = int(planes[c, y + m, x + m - 1]) + above[x + m] + above[x + m - 1] + above[x + m + 1]
+    return int((total + 2) >> 2)
 
 
 @inlined
@@ -276,9 +276,9 @@ def solve(
             for i in range(n):
                 k = i * (i + 1) // 2 + i
                 a[k, s] = a[k, s] + (a[k, s] * RELATIVE_RIDGE + ridge)
-            weight[s] = np.int64(total[count]) + ONE
+            weight[s] = int(total[count]) + ONE
             for c in range(channels):
-                error[y, c] = (np.int64(total[count + 1 + c]) << 5) // weight[s]
+                error[y, c] = (int(total[count + 1 + c]) << 5) // weight[s]
             sample(planes, regressors, y, x, bases, x0)
             for i in range(m):
                 a[count + i, s] = x0[i]
@@ -298,7 +298,7 @@ def solve(
                 for k in range(c):
                     link[y, c, k] = a[start + m + k, s]
                 pivot = a[start + m + c, s]
-                power = np.int64(pivot) if pivot < 1e12 else np.int64(1000000000000)
+                power = int(pivot) if pivot < 1e12 else 1000000000000
                 energy[y, c] = log2(power, log_table) - log2(weight[s], log_table)
 
 
@@ -340,7 +340,7 @@ def learn(
             k += i + 1
         p[k] = ONE
         for c in range(channels):
-            size = min(abs(np.int64(errors[c, y + MARGIN, x + MARGIN])) >> 2, ERROR_LIMIT)
+            size = min(abs(int(errors[c, y + MARGIN, x + MARGIN])) >> 2, ERROR_LIMIT)
             p[k + 1 + c] = np.int32(size * ONE)
         r = row[y, x & 3]
         if x > 0:
@@ -366,7 +366,7 @@ def predict(
     `partial` (rows, C) and `link` (rows, C, C) are a tile's part of a `Solution`; `z` float64
     (rows, C) holds, in `row`, the errors, in steps, of the channels before `c`.
     """
-    value = partial[y, c]
+    value = float(partial[y, c])
     for k in range(c):
         value = value + link[y, c, k] * z[row, k]
     if not value > -512.0:  # also where it is not a number
@@ -379,5 +379,5 @@ def predict(
 @inlined
 def to_mean(value: float, base_value: int, low: int, high: int) -> int:
     """Return a prediction as a mean in 1/64 of a step, clamped to the alphabet [low, high]."""
-    mean = np.int64(np.floor(value * UNIT + 0.5)) + base_value * UNIT
+    mean = int(np.floor(value * UNIT + 0.5)) + base_value * UNIT
     return min(max(mean, low * UNIT), high * UNIT)

@@ -1,0 +1,1 @@
+"""Integer arithmetic: grids, layers, tables, kernels."""

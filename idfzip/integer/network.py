@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+
 import numpy as np
-import numpy.typing as npt
 
 from idfzip.errors import ModelError
 from idfzip.integer import grid
@@ -66,7 +66,7 @@ class Network:
 
     @cached_property
     def fan(self) -> Layer:
-        """The trunk's part of all heads' first layers, side by side; their biases are added later."""
+        """The trunk's part of all heads' first layers, side by side; biases are added later."""
         values = self.trunk[-1].weight.shape[1]
         weight = np.concatenate([h.weight[:values] for h in self.heads], axis=1)
         return Layer(weight, np.zeros(weight.shape[1], np.int32))

@@ -59,7 +59,7 @@ class _Activation(torch.autograd.Function):
 
 def activation(sums: Tensor, exact: bool = True) -> Tensor:
     """Return the leaky activation of sums; on its grid if `exact`."""
-    values: Tensor = _Activation.apply(sums, exact)
+    values: Tensor = _Activation.apply(sums, exact)  # type: ignore[no-untyped-call]
     return values
 
 
@@ -92,8 +92,9 @@ class TwinNetwork(nn.Module):
         widths = [inputs, *hidden]
         self.trunk = nn.ModuleList(GridLinear(i, o) for i, o in pairwise(widths))
         self.heads = nn.ModuleList(GridLinear(widths[-1] + 3 * c, head) for c in range(channels))
-        self.outs = nn.ModuleList(GridLinear(head, 3 * mixture) for _ in range(channels))
-        for out in self.outs:
+        outs = [GridLinear(head, 3 * mixture) for _ in range(channels)]
+        self.outs = nn.ModuleList(outs)
+        for out in outs:
             out.weight.data.mul_(0.3)
             out.bias.data.zero_()
             out.bias.data[mixture : 2 * mixture] = torch.linspace(-0.7, 0.7, mixture)

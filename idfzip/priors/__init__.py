@@ -1,0 +1,1 @@
+"""Priors: distributions of integers, in integers."""

@@ -84,19 +84,19 @@ def mix(
     for i in range(1, k):
         if sums[i] > sums[best]:
             best = i
-    top = np.int64(sums[best])
-    total = np.int64(0)
+    top = int(sums[best])
+    total = 0
     for i in range(k):
-        cell = min((top - np.int64(sums[i])) >> 7, np.int64(2047))
+        cell = min((top - int(sums[i])) >> 7, 2047)
         out[0, i] = exp[cell]
         total += out[0, i]
-    rest = np.int64(1 << WEIGHT_BITS)
+    rest = int(1 << WEIGHT_BITS)
     for i in range(k):
         out[0, i] = (out[0, i] << WEIGHT_BITS) // total
         rest -= out[0, i]
-        shift = (np.int64(sums[k + i]) * span + (1 << 17)) >> 18
+        shift = (int(sums[k + i]) * span + (1 << 17)) >> 18
         out[1, i] = mean + shift
-        spread = 4 * scale - 64 + ((np.int64(sums[2 * k + i]) + 512) >> 10) + LOWEST
+        spread = 4 * scale - 64 + ((int(sums[2 * k + i]) + 512) >> 10) + LOWEST
         out[2, i] = inverse[min(max(spread, 0), SPREADS - 1)]
     out[0, best] += rest
 
@@ -108,7 +108,7 @@ def cumulative(value: int, low: int, mixture: Mixture, sigmoid: npt.NDArray[np.i
     `low` <= `value` <= `low` + 256; monotone in `value`, by at least 1 a step.
     """
     edge = 64 * value - 32
-    mass = np.int64(0)
+    mass = 0
     for i in range(mixture.shape[1]):
         u = ((edge - mixture[1, i]) * mixture[2, i]) >> 12
         u = min(max(u, -(16 << 15)), (16 << 15) - 1) + (16 << 15)
@@ -117,9 +117,9 @@ def cumulative(value: int, low: int, mixture: Mixture, sigmoid: npt.NDArray[np.i
         mass += mixture[0, i] * (left + (((sigmoid[cell + 1] - left) * (u & 1023)) >> 10))
     inner = ((mass * (TOTAL - VALUES)) >> (WEIGHT_BITS + SIGMOID_BITS)) + value - low
     if value <= low:
-        inner = np.int64(0)
+        inner = 0
     if value >= low + VALUES:
-        inner = np.int64(TOTAL)
+        inner = int(TOTAL)
     return inner
 
 

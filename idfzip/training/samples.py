@@ -15,7 +15,6 @@ import numpy.typing as npt
 from idfzip.flows import autoregressive
 from idfzip.flows.autoregressive import Design, Planes
 
-
 _CHUNK = 4096
 
 

@@ -146,7 +146,7 @@ def test_pipes(folder):
         ),
         ("a.png", lambda p: Image.new("RGBA", (9, 9)).save(p), "mode RGBA"),
         ("i.png", lambda p: Image.new("I;16", (9, 9)).save(p), "16 bits a sample"),
-        ("n.png", lambda p: save(p, content="constant", optimize=True), "the model gives"),
+        ("n.png", lambda p: save(p, content="checkerboard", optimize=True), "the model gives"),
     ],
 )
 def test_what_no_model_codes_is_stored_and_said_so(folder, name, make, reason):

@@ -11,7 +11,8 @@ from idfzip.errors import FormatError, IdfzipError, ModelNotFound, TileError
 from idfzip.images.picture import Metadata, Picture
 
 
-def round_trip(found, model, effort=Effort()):
+def round_trip(found, model):
+    effort = Effort()
     data = idfz.compress(found, model, effort)
     back, failed = idfz.decompress(idfz.parse(data), model, effort)
     assert failed == []

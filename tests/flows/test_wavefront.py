@@ -11,7 +11,7 @@ SIZES = [(1, 1), (1, 9), (9, 1), (2, 2), (3, 8), (8, 3), (6, 6), (12, 5)]
 
 def neighbour(values, y, x, constant):
     """The rule of the module's text, said another way."""
-    height, width = values.shape
+    width = values.shape[1]
     if y < 0:
         y, x = 0, x + 2 * y
     if x < 0:

@@ -1,6 +1,6 @@
-"""Train a model of the package on folders of images. Needs the extra `idfzip[torch]`.
+"""Train a model of the package on folders of images; needs the extra `idfzip[torch]`.
 
-    python scripts/train_release.py photo FOLDER... -o models/photo.idfm --minutes 50
+Usage: `python scripts/train_release.py photo FOLDER... -o models/photo.idfm --minutes 50`
 """
 
 from __future__ import annotations

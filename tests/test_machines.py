@@ -1,0 +1,86 @@
+"""One file, every machine: other processors, no compilation, threads, tiles at a time."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+SCRIPT = """
+import hashlib, sys
+sys.path.insert(0, sys.argv[1])
+import numpy as np
+from conftest import make_flagship, picture
+from idfzip.container import idfz, model_file, tiling
+from idfzip.container.tiling import Effort
+from idfzip.images.picture import Picture
+from idfzip.integer.dense import Plain
+
+size, tile, threads, lockstep, plain = map(int, sys.argv[2:])
+tiling.TILE_ROWS = tiling.TILE_COLUMNS = tile
+model = model_file.load(model_file.dump(make_flagship(3), "small"), "x")
+if plain:
+    model_file.Model.product = lambda self: Plain()
+pixels = np.concatenate([picture("smooth", size, size, 3), picture("half", size, size, 3)], 1)
+data = idfz.compress(Picture(pixels), model, Effort(threads, lockstep))
+back, _ = idfz.decompress(idfz.parse(data), model, Effort(threads, lockstep))
+assert np.array_equal(back.pixels, pixels)
+print(hashlib.sha256(data).hexdigest())
+"""
+
+
+def digest(size=72, tile=24, threads=1, lockstep=1, plain=0, **environment):
+    arguments = [os.path.dirname(__file__), *map(str, (size, tile, threads, lockstep, plain))]
+    result = subprocess.run(
+        [sys.executable, "-c", SCRIPT, *arguments],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 0, result.stderr
+    return result.stdout
+
+
+@pytest.fixture(scope="module")
+def expected():
+    return digest()
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        {"threads": 2},
+        {"threads": 4, "lockstep": 7},
+        {"lockstep": 2},
+        {"lockstep": 7},
+        {"plain": 1},
+        {"plain": 1, "threads": 2, "lockstep": 7},
+    ],
+    ids=str,
+)
+def test_threads_tiles_and_products(expected, how):
+    assert digest(**how) == expected
+
+
+@pytest.mark.parametrize("processor", ["generic", "haswell"])
+def test_other_processors(expected, processor, tmp_path):
+    environment = {"NUMBA_CPU_NAME": processor, "NUMBA_CACHE_DIR": str(tmp_path)}
+    if processor == "generic":
+        environment["OPENBLAS_CORETYPE"] = "PRESCOTT"
+    else:
+        environment |= {"NUMBA_CPU_FEATURES": "+avx,+avx2,+fma,+bmi,+bmi2,+sse4.2,+popcnt"}
+        environment["OPENBLAS_CORETYPE"] = "Haswell"
+    assert digest(**environment) == expected
+
+
+def test_without_compilation():
+    small = {"size": 11, "tile": 8}
+    assert digest(NUMBA_DISABLE_JIT="1", **small) == digest(**small)
+
+
+def test_where_no_cache_can_be_written(expected, tmp_path):
+    """A package in a read-only place, and a home that cannot be written either."""
+    assert digest(NUMBA_CACHE_DIR="/proc/nowhere") == expected

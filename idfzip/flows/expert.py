@@ -53,6 +53,9 @@ RELATIVE_RIDGE = 0.0078125
 ERROR_LIMIT = 8191
 """Errors are summed in 1/16 of a step, up to this."""
 
+BLOCK = 8
+"""Rows of which products are held at a time."""
+
 VECTOR = 16
 """Entries that a processor multiplies at once, at best."""
 
@@ -90,9 +93,9 @@ class Solution(NamedTuple):
 
 
 def terms(regressors: int, channels: int) -> int:
-    """Return the number of running sums."""
+    """Return the number of running sums, with room for the last row's excess (see `learn`)."""
     n = regressors + channels
-    return n * (n + 1) // 2 + 1 + channels
+    return max(n * (n + 1) // 2 + 1 + channels, n * (n - 1) // 2 + VECTOR)
 
 
 def window(tiles: int, rows: int, regressors: int, channels: int) -> Window:
@@ -321,35 +324,40 @@ def learn(
     m = len(regressors)
     n = m + channels
     f = np.zeros(max(n, VECTOR), np.int32)
-    p = np.zeros(n * (n + 1) // 2 + channels + 1 + VECTOR, np.int32)
     bases = np.zeros(channels, np.int64)
     row = sums.row[b]
-    for y in range(first, end):
-        x = t - 2 * y
-        sample(planes, regressors, y, x, bases, f)
-        for c in range(channels):
-            f[m + c] = clamped(planes[c, y + MARGIN, x + MARGIN] - bases[c])
-        # Rows of the triangle are written in whole vectors; the next row overwrites the excess.
-        k = 0
-        for i in range(n):
-            scaled = np.int32(f[i] * ONE)
-            for j in range(VECTOR):
-                p[k + j] = np.int32(scaled * f[j])
-            for j in range(VECTOR, i + 1):
-                p[k + j] = np.int32(scaled * f[j])
-            k += i + 1
-        p[k] = ONE
-        for c in range(channels):
-            size = min(abs(int(errors[c, y + MARGIN, x + MARGIN])) >> 2, ERROR_LIMIT)
-            p[k + 1 + c] = np.int32(size * ONE)
-        r = row[y, x & 3]
-        if x > 0:
-            previous = row[y, (x - 1) & 3]
-            for i in range(len(r)):
-                r[i] = np.int32(decayed(previous[i]) + p[i])
-        else:
-            for i in range(len(r)):
-                r[i] = p[i]
+    size = row.shape[2]
+    nothing = np.zeros(size, np.int32)
+    # Products of a few rows first, then their sums: what was just stored is slow to load again.
+    products = np.zeros((BLOCK, size), np.int32)
+    for block in range(first, end, BLOCK):
+        last = min(end, block + BLOCK)
+        for y in range(block, last):
+            x = t - 2 * y
+            sample(planes, regressors, y, x, bases, f)
+            for c in range(channels):
+                f[m + c] = clamped(planes[c, y + MARGIN, x + MARGIN] - bases[c])
+            p = products[y - block]
+            # Rows of the triangle are written in whole vectors; the next overwrites the excess.
+            k = 0
+            for i in range(n):
+                scaled = np.int32(f[i] * ONE)
+                for j in range(VECTOR):
+                    p[k + j] = np.int32(scaled * f[j])
+                for j in range(VECTOR, i + 1):
+                    p[k + j] = np.int32(scaled * f[j])
+                k += i + 1
+            p[k] = ONE
+            for c in range(channels):
+                error = min(abs(int(errors[c, y + MARGIN, x + MARGIN])) >> 2, ERROR_LIMIT)
+                p[k + 1 + c] = np.int32(error * ONE)
+        for y in range(block, last):
+            x = t - 2 * y
+            p = products[y - block]
+            r = row[y, x & 3]
+            previous = row[y, (x - 1) & 3] if x > 0 else nothing
+            for k in range(size):
+                r[k] = np.int32(decayed(previous[k]) + p[k])
 
 
 @inlined

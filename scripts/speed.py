@@ -1,0 +1,131 @@
+"""Measure speed: idfzip beside JPEG XL (libjxl, effort 9), in one run, interleaved.
+
+Usage: `python scripts/speed.py IMAGE... [--repeat 3] [--megapixels 12]`. Needs `idfzip[bench]`. The
+images are coded one by one, and once as a mosaic of so many megapixels. Start-up, reading, writing
+and verifying are outside the times; everything is decoded and compared once.
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+import imagecodecs
+import numpy as np
+from PIL import Image
+
+from idfzip.codecs import flagship
+from idfzip.container import idfz, models
+from idfzip.container.tiling import Effort
+from idfzip.flows import autoregressive, colour
+from idfzip.images.picture import Picture, Pixels
+from idfzip.integer.network import Run
+
+
+def mosaic(pictures: list[Pixels], megapixels: float) -> Pixels:
+    """Return pictures of the first one's size side by side, about so many megapixels."""
+    height, width = pictures[0].shape[:2]
+    fitting = [p for p in pictures if p.shape == pictures[0].shape]
+    count = max(1, round(megapixels * 1e6 / (height * width)))
+    across = max(1, round((count * height / width) ** 0.5))
+    rows = -(-count // across)
+    pick = [[fitting[(r * across + c) % len(fitting)] for c in range(across)] for r in range(rows)]
+    return np.concatenate([np.concatenate(row, axis=1) for row in pick])
+
+
+def timed(action: Callable[[], Any]) -> tuple[Any, float]:
+    """Return what an action returns, and its seconds."""
+    start = time.perf_counter()
+    result = action()
+    return result, time.perf_counter() - start
+
+
+def measure(pictures: list[Pixels], threads: int, repeat: int) -> dict[str, list[float]]:
+    """Return MP/s of each repeat, by codec and direction, over all pictures."""
+    model = models.released(pictures[0].shape[2])
+    effort = Effort(threads)
+    seconds: dict[str, list[float]] = {}
+    for _ in range(repeat):
+        total: dict[str, float] = {}
+        for pixels in pictures:
+            data, t = timed(lambda p=pixels: idfz.compress(Picture(p), model, effort))
+            total["idfzip compress"] = total.get("idfzip compress", 0) + t
+            file = idfz.parse(data)
+            found, t = timed(lambda f=file: idfz.decompress(f, model, effort))
+            total["idfzip decompress"] = total.get("idfzip decompress", 0) + t
+            options = {"effort": 9, "lossless": True, "numthreads": threads}
+            other, t = timed(lambda p=pixels, o=options: imagecodecs.jpegxl_encode(p, **o))
+            total["JPEG XL e9 encode"] = total.get("JPEG XL e9 encode", 0) + t
+            back, t = timed(lambda o=other: imagecodecs.jpegxl_decode(o, numthreads=threads))
+            total["JPEG XL e9 decode"] = total.get("JPEG XL e9 decode", 0) + t
+            same = np.array_equal(found[0].pixels, pixels) and np.array_equal(back, pixels)
+            if not same:
+                raise click.ClickException("a codec did not give the pixels back")
+        for key, value in total.items():
+            seconds.setdefault(key, []).append(value)
+    size = sum(p.shape[0] * p.shape[1] for p in pictures) / 1e6
+    return {key: [size / s for s in values] for key, values in seconds.items()}
+
+
+def stages(pixels: Pixels) -> dict[str, float]:
+    """Return the microseconds a pixel that decoding one tile spends in each stage, one thread."""
+    model = models.released(pixels.shape[2])
+    planes = colour.forward(np.ascontiguousarray(pixels[:256, :1024]))
+    product = model.product()
+    spent: dict[str, float] = {}
+
+    def watch(owner: Any, name: str, key: str) -> None:
+        original = getattr(owner, name)
+
+        def watched(*arguments: Any) -> Any:
+            result, t = timed(lambda: original(*arguments))
+            spent[key] = spent.get(key, 0) + t
+            return result
+
+        setattr(owner, name, watched)
+        restored.append((owner, name, original))
+
+    restored: list[tuple[Any, str, Any]] = []
+    streams = flagship.encode(model.flagship, [planes], product)
+    watch(autoregressive, "advance", "adaptation, gather")
+    watch(Run, "fan", "trunk")
+    watch(Run, "head", "heads")
+    watch(flagship, "decode_channel", "tables, search, coder")
+    _, total = timed(lambda: flagship.decode(model.flagship, streams, [planes.shape[1:]], product))
+    for owner, name, original in restored:
+        setattr(owner, name, original)
+    spent["rest"] = total - sum(spent.values())
+    count = planes.shape[1] * planes.shape[2]
+    return {key: value * 1e6 / count for key, value in spent.items()}
+
+
+@click.command()
+@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--repeat", default=3)
+@click.option("--threads", default=2)
+@click.option("--megapixels", default=12.0)
+def main(paths: tuple[Path, ...], repeat: int, threads: int, megapixels: float) -> None:
+    """Print megapixels per second, and where the time goes."""
+    pictures = [np.asarray(Image.open(path).convert("RGB")) for path in paths]
+    measure([pictures[0][:64, :64]], threads, 1)
+    large = mosaic(pictures, megapixels)
+    for title, chosen in ((f"{len(pictures)} images", pictures), ("mosaic", [large])):
+        rates = measure(chosen, threads, repeat)
+        reference = statistics.median(rates["JPEG XL e9 encode"])
+        size = sum(p.shape[0] * p.shape[1] for p in chosen) / 1e6
+        click.echo(f"{title}, {size:.1f} MP, {threads} threads, {repeat} repeats")
+        for key, values in rates.items():
+            middle = statistics.median(values)
+            spread = f"{min(values):.3f} to {max(values):.3f}"
+            click.echo(f"  {key:18} {middle:7.3f} MP/s ({spread}), {middle / reference:.2f}x")
+    click.echo("us a pixel, decoding one tile with one thread")
+    for key, value in stages(pictures[0]).items():
+        click.echo(f"  {key:22} {value:.2f}")
+
+
+if __name__ == "__main__":
+    main()

@@ -23,7 +23,7 @@ from idfzip.container import idfz, models
 from idfzip.container.tiling import Effort
 from idfzip.flows import autoregressive, colour
 from idfzip.images.picture import Picture, Pixels
-from idfzip.integer.network import Run
+from idfzip.integer import network
 
 
 def mosaic(pictures: list[Pixels], megapixels: float) -> Pixels:
@@ -37,7 +37,7 @@ def mosaic(pictures: list[Pixels], megapixels: float) -> Pixels:
     return np.concatenate([np.concatenate(row, axis=1) for row in pick])
 
 
-def timed(action: Callable[[], Any]) -> tuple[Any, float]:
+def timed(action: Callable[..., Any]) -> tuple[Any, float]:
     """Return what an action returns, and its seconds."""
     start = time.perf_counter()
     result = action()
@@ -72,35 +72,50 @@ def measure(pictures: list[Pixels], threads: int, repeat: int) -> dict[str, list
 
 
 def stages(pixels: Pixels) -> dict[str, float]:
-    """Return the microseconds a pixel that decoding one tile spends in each stage, one thread."""
-    model = models.released(pixels.shape[2])
+    """Return the microseconds a pixel of each stage of decoding one tile, one thread.
+
+    The stages run apart, on the same tile, with the pixels known; the last row is what decoding
+    takes in all, in which the search for each value is the main part of the rest.
+    """
+    model = models.released(pixels.shape[2]).flagship
     planes = colour.forward(np.ascontiguousarray(pixels[:256, :1024]))
-    product = model.product()
-    spent: dict[str, float] = {}
-
-    def watch(owner: Any, name: str, key: str) -> None:
-        original = getattr(owner, name)
-
-        def watched(*arguments: Any) -> Any:
-            result, t = timed(lambda: original(*arguments))
-            spent[key] = spent.get(key, 0) + t
-            return result
-
-        setattr(owner, name, watched)
-        restored.append((owner, name, original))
-
-    restored: list[tuple[Any, str, Any]] = []
-    streams = flagship.encode(model.flagship, [planes], product)
-    watch(autoregressive, "advance", "adaptation, gather")
-    watch(Run, "fan", "trunk")
-    watch(Run, "head", "heads")
-    watch(flagship, "decode_channel", "tables, search, coder")
-    _, total = timed(lambda: flagship.decode(model.flagship, streams, [planes.shape[1:]], product))
-    for owner, name, original in restored:
-        setattr(owner, name, original)
-    spent["rest"] = total - sum(spent.values())
-    count = planes.shape[1] * planes.shape[2]
-    return {key: value * 1e6 / count for key, value in spent.items()}
+    size = (planes.shape[1], planes.shape[2])
+    streams = flagship.encode(model, [planes])
+    _, whole = timed(lambda: flagship.decode(model, streams, [size]))
+    batch = autoregressive.begin(model.design, [size], model.channels)
+    seen = autoregressive.record(len(batch.inputs), model.channels)
+    residuals = np.zeros_like(planes)
+    weights, buffers = model.network.weights, model.network.buffers(len(batch.inputs))
+    errors = np.zeros((len(batch.inputs), 3 * model.channels), np.float32)
+    spent = dict.fromkeys(("learn, solve", "learn, solve, gather", "trunk", "heads"), 0.0)
+    parts = (batch.planes[0], batch.errors[0], batch.found.partial[0], batch.found.link[0])
+    for inputs, key in ((False, "learn, solve"), (True, "learn, solve, gather")):
+        batch.sums.row[:], batch.sums.above[:] = 0, 0
+        for t in range(autoregressive.steps([size])):
+            count, seconds = timed(
+                lambda t=t, i=inputs: autoregressive.advance(model.design, batch, t, 0, i)
+            )
+            spent[key] += seconds
+            autoregressive.exchange(*parts, t, *size, planes, residuals, False, seen, 0)
+            if inputs:
+                _, seconds = timed(
+                    lambda n=count: network.run_trunk(batch.inputs, n, weights, buffers)
+                )
+                spent["trunk"] += seconds
+                for c in range(model.channels):
+                    _, seconds = timed(
+                        lambda c=c, n=count: network.run_head(c, n, errors, weights, buffers)
+                    )
+                    spent["heads"] += seconds
+    solving = spent.pop("learn, solve")
+    spent = {
+        "learn, solve": solving,
+        "gather": spent.pop("learn, solve, gather") - solving,
+        **spent,
+    }
+    spent["tables, search, coder, rest"] = whole - sum(spent.values())
+    spent["all"] = whole
+    return {key: value * 1e6 / (size[0] * size[1]) for key, value in spent.items()}
 
 
 @click.command()

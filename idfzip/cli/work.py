@@ -65,7 +65,6 @@ def warm_up(models: Iterable[Model], quiet: bool) -> None:
     import numpy as np
 
     from idfzip.codecs import flagship
-    from idfzip.integer.dense import Blas
 
     note = "compiling the kernels for this machine (first run only, about 30 seconds) ..."
     timer = threading.Timer(_COMPILING_AFTER, say, (note, quiet))
@@ -74,8 +73,8 @@ def warm_up(models: Iterable[Model], quiet: bool) -> None:
     try:
         for model in models:
             dot = np.zeros((model.flagship.channels, 1, 1), np.int32)
-            streams = flagship.encode(model.flagship, [dot], Blas())
-            flagship.decode(model.flagship, streams, [(1, 1)], Blas())
+            streams = flagship.encode(model.flagship, [dot])
+            flagship.decode(model.flagship, streams, [(1, 1)])
     finally:
         timer.cancel()
 

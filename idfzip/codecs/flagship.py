@@ -17,13 +17,13 @@ import numpy.typing as npt
 
 from idfzip.coding import ans
 from idfzip.flows import autoregressive, context, expert, wavefront
-from idfzip.flows.autoregressive import Design, Planes, Record
+from idfzip.flows.autoregressive import Design, Lockstep, Planes, Record
 from idfzip.flows.wavefront import MARGIN
 from idfzip.integer import network
-from idfzip.integer.dense import Floats, Product
 from idfzip.integer.jit import inlined, kernel
 from idfzip.integer.log2 import log2
-from idfzip.integer.network import Network
+from idfzip.integer.network import Buffers, Network, Weights
+from idfzip.integer.panel import Floats
 from idfzip.priors import mixture
 
 NAME = "flagship"
@@ -47,6 +47,10 @@ class Flagship:
 
 CHUNK = 2048
 """Rows that encoding takes to the network at once: groups may be joined, the pixels are known."""
+
+
+STEPS = 64
+"""Steps that decoding takes before it looks up: for progress, and for an interrupt."""
 
 
 class Tables(NamedTuple):
@@ -108,7 +112,7 @@ def decode_channel(
 ) -> None:
     """Decode channel `c` of the pixels of step `t` of every tile, and place it.
 
-    `sums` float32 (rows, 3 K) are the head's.
+    `sums` float32 (rows, >= 3 K) are the head's.
     """
     # Attributes of named tuples are fetched once: each costs a count of references.
     log_table, gains, exp, sigmoid = tables.log, tables.gain, tables.exp, tables.sigmoid
@@ -143,6 +147,30 @@ def decode_channel(
             wavefront.place(plane, y, x, height, width, pixel)
             wavefront.place(errors, y, x, height, width, error)
         start += max(0, end - first)
+
+
+@kernel
+def decode_steps(
+    design: Design,
+    weights: Weights,
+    tables: Tables,
+    batch: Lockstep,
+    view: View,
+    buffers: Buffers,
+    coder: ans.Coder,
+    begin: int,
+    stop: int,
+) -> int:
+    """Take the steps from `begin` up to `stop`; return the number of pixels decoded."""
+    pixels = 0
+    for t in range(begin, stop):
+        count = autoregressive.advance(design, batch, t, 0, True)
+        network.run_trunk(batch.inputs, count, weights, buffers)
+        for c in range(len(weights.outs)):
+            network.run_head(c, count, view.seen, weights, buffers)
+            decode_channel(tables, view, buffers.sums[c], coder, t, c)
+        pixels += count
+    return pixels
 
 
 @kernel
@@ -204,7 +232,6 @@ def _tables(model: Flagship) -> Tables:
 def encode(
     model: Flagship,
     tiles: Sequence[Planes],
-    product: Product,
     progress: Progress | None = None,
 ) -> list[bytes]:
     """Return the stream of each tile: planes, int32 (C, height, width), coded in lockstep.
@@ -221,7 +248,7 @@ def encode(
     batch = autoregressive.begin(model.design, sizes, channels, CHUNK)
     rows = len(batch.inputs)
     seen = autoregressive.record(rows, channels)
-    run = network.Run(model.network, product, rows)
+    weights, buffers = model.network.weights, model.network.buffers(rows)
     errors = np.zeros((rows, network.ERROR_INPUTS * channels), np.float32)
     mixed = mixture.room(model.network.components)
     tables = _tables(model)
@@ -235,10 +262,13 @@ def encode(
         t, count = autoregressive.observe(
             model.design, batch, truth, residuals, t, stop, CHUNK, seen
         )
-        fan = run.fan(batch.inputs[:count])
         see_errors(tables, seen, batch.scales, count, errors)
-        sums = tuple(run.head(fan, c, errors) for c in range(channels))
-        note_intervals(tables, seen, batch.scales, sums, batch.sizes, begin, t, mixed, intervals)
+        network.run_trunk(batch.inputs, count, weights, buffers)
+        for c in range(channels):
+            network.run_head(c, count, errors, weights, buffers)
+        note_intervals(
+            tables, seen, batch.scales, buffers.sums, batch.sizes, begin, t, mixed, intervals
+        )
         if progress is not None:
             progress(count)
     streams = []
@@ -252,7 +282,6 @@ def decode(
     model: Flagship,
     streams: Sequence[bytes],
     sizes: Sequence[tuple[int, int]],
-    product: Product,
     progress: Progress | None = None,
 ) -> list[Planes | None]:
     """Return the planes of each stream, None for a stream that is visibly damaged.
@@ -263,7 +292,6 @@ def decode(
     coder = ans.decoder([ans.from_bytes(stream) for stream in streams])
     batch = autoregressive.begin(model.design, list(sizes), channels)
     rows = len(batch.inputs)
-    run = network.Run(model.network, product, rows)
     view = View(
         batch.planes,
         batch.errors,
@@ -275,12 +303,12 @@ def decode(
         np.zeros((rows, channels)),
         mixture.room(model.network.components),
     )
+    weights, buffers = model.network.weights, model.network.buffers(rows)
     tables = _tables(model)
-    for t in range(autoregressive.steps(list(sizes))):
-        count = autoregressive.advance(model.design, batch, t, 0, True)
-        fan = run.fan(batch.inputs[:count])
-        for c in range(channels):
-            decode_channel(tables, view, run.head(fan, c, view.seen), coder, t, c)
+    stop = autoregressive.steps(list(sizes))
+    for begin in range(0, stop, STEPS):
+        end = min(begin + STEPS, stop)
+        count = decode_steps(model.design, weights, tables, batch, view, buffers, coder, begin, end)
         if progress is not None:
             progress(count)
     tiles: list[Planes | None] = []

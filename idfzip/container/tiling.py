@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
 from idfzip.codecs import flagship
 from idfzip.container import header
@@ -18,7 +17,6 @@ from idfzip.container.header import ImageHeader, Tile
 from idfzip.container.model_file import Model
 from idfzip.flows import colour
 from idfzip.images.picture import Pixels
-from idfzip.integer.dense import Product
 
 TILE_ROWS, TILE_COLUMNS = 256, 1024
 """Largest tile. A tile of 256 rows keeps one core's group long enough for the products; borders
@@ -55,12 +53,11 @@ def encode(
     height, width, _ = pixels.shape
     size = grid(height, width)
     places = header.boxes(height, width, size)
-    product = model.product()
 
     def code(batch: Sequence[int]) -> list[tuple[Tile, bytes]]:
         cut = [_cut(pixels, places[i]) for i in batch]
         planes = [colour.forward(tile) for tile in cut]
-        streams = flagship.encode(model.flagship, planes, product, progress)
+        streams = flagship.encode(model.flagship, planes, progress)
         return [_smaller(i, tile, s) for i, tile, s in zip(batch, cut, streams, strict=True)]
 
     results = _spread(code, len(places), effort)
@@ -99,7 +96,6 @@ def decode(
     places = head.boxes
     starts = np.cumsum([0] + [tile.length for tile in head.tiles])
     pixels = np.empty((head.height, head.width, head.channels), np.uint8)
-    products: list[Product] = [model.product() for model in models]
     failed: list[int] = []
 
     def code(batch: Sequence[int]) -> list[int]:
@@ -117,7 +113,7 @@ def decode(
             if whole:
                 parts = [streams[starts[i] : starts[i + 1]] for i in whole]
                 sizes = [places[i][2:] for i in whole]
-                found = flagship.decode(model.flagship, parts, sizes, products[m], progress)
+                found = flagship.decode(model.flagship, parts, sizes, progress)
                 for i, planes in zip(whole, found, strict=True):
                     _put(i, None if planes is None else colour.inverse(planes))
         return list(batch)
@@ -137,11 +133,10 @@ def decode(
 
 
 def _spread(code: Callable[[Sequence[int]], list[T]], tiles: int, effort: Effort) -> list[T]:
-    """Run `code` on runs of tiles, over threads; BLAS itself stays with one thread in each."""
+    """Run `code` on runs of tiles, over threads."""
     share = max(1, min(effort.lockstep, -(-tiles // effort.threads)))
     batches = [range(i, min(i + share, tiles)) for i in range(0, tiles, share)]
-    with threadpool_limits(1, "blas"):
-        if effort.threads == 1 or len(batches) == 1:
-            return [result for batch in batches for result in code(batch)]
-        with ThreadPoolExecutor(effort.threads) as pool:
-            return [result for part in pool.map(code, batches) for result in part]
+    if effort.threads == 1 or len(batches) == 1:
+        return [result for batch in batches for result in code(batch)]
+    with ThreadPoolExecutor(effort.threads) as pool:
+        return [result for part in pool.map(code, batches) for result in part]

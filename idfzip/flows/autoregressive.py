@@ -17,6 +17,7 @@ import numpy.typing as npt
 from idfzip.flows import context, expert, wavefront
 from idfzip.flows.wavefront import MARGIN
 from idfzip.integer.jit import kernel
+from idfzip.integer.panel import ROWS, padded
 
 Planes = npt.NDArray[np.int32]
 
@@ -70,7 +71,7 @@ class Record(NamedTuple):
 def begin(design: Design, sizes: list[tuple[int, int]], channels: int, room: int = 0) -> Lockstep:
     """Return an empty batch for tiles of these sizes (height, width).
 
-    It has room for the inputs of one group and of `room` rows more.
+    It has room for the inputs of one group and of `room` rows more, in whole panels.
     """
     tiles, rows = len(sizes), max(h for h, _ in sizes)
     columns = max(w for _, w in sizes)
@@ -84,7 +85,7 @@ def begin(design: Design, sizes: list[tuple[int, int]], channels: int, room: int
         np.array(sizes, np.int64),
         expert.window(tiles, rows, len(design.regressors), channels),
         expert.solution(tiles, rows, channels),
-        np.zeros((tiles * rows + room, inputs), np.float32),
+        np.zeros((padded(tiles * rows + room, ROWS), inputs), np.float32),
         np.zeros((tiles * rows + room, channels), np.int32),
     )
 

@@ -4,18 +4,46 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from idfzip.errors import ModelError
 from idfzip.integer import grid
-from idfzip.integer.dense import Floats, Layer, Product, activate, check_bound
+from idfzip.integer.dense import Layer, activate, check_bound
 from idfzip.integer.jit import kernel
+from idfzip.integer.panel import ROWS, Floats, multiply, padded, room
 
 ERROR_INPUTS = 3
 """What a head sees of each channel before its own: the error, its size and its logarithm."""
 
 INPUT_LIMIT = 511
+
+
+class Weights(NamedTuple):
+    """A network as the kernels take it: float32, whole numbers, columns in whole panels.
+
+    `fan` is the trunk's part of all heads' first layers, side by side; `seen` (3 c, head) the
+    weights of the earlier channels' errors.
+    """
+
+    trunk: tuple[Floats, ...]
+    trunk_bias: tuple[Floats, ...]
+    fan: Floats
+    seen: tuple[Floats, ...]
+    head_bias: tuple[Floats, ...]
+    outs: tuple[Floats, ...]
+    out_bias: tuple[Floats, ...]
+
+
+class Buffers(NamedTuple):
+    """A group's values: after each layer, the heads' sums and values, each channel's sums."""
+
+    values: tuple[Floats, ...]
+    fan: Floats
+    hidden: Floats
+    sums: tuple[Floats, ...]
 
 
 @dataclass(frozen=True)
@@ -65,17 +93,30 @@ class Network:
         return sum(layer.weight.size for layer in (*self.trunk, *self.heads, *self.outs))
 
     @cached_property
-    def fan(self) -> Layer:
-        """The trunk's part of all heads' first layers, side by side; biases are added later."""
-        values = self.trunk[-1].weight.shape[1]
-        weight = np.concatenate([h.weight[:values] for h in self.heads], axis=1)
-        return Layer(weight, np.zeros(weight.shape[1], np.int32))
+    def weights(self) -> Weights:
+        """All weights as the kernels take them."""
+        depth = self.trunk[-1].weight.shape[1]
+        joined = np.concatenate([h.weight[:depth] for h in self.heads], axis=1)
+        fan = Layer(joined, np.zeros(joined.shape[1], np.int32))
+        return Weights(
+            tuple(layer.panels for layer in self.trunk),
+            tuple(layer.wide_bias for layer in self.trunk),
+            fan.panels,
+            tuple(np.ascontiguousarray(h.weight[depth:], np.float32) for h in self.heads),
+            tuple(h.bias.astype(np.float32) for h in self.heads),
+            tuple(out.panels for out in self.outs),
+            tuple(out.wide_bias for out in self.outs),
+        )
 
-    @cached_property
-    def seen(self) -> tuple[Floats, ...]:
-        """For each head, its weights of the earlier channels' errors, float32 (3 c, head)."""
-        values = self.trunk[-1].weight.shape[1]
-        return tuple(np.ascontiguousarray(h.weight[values:], np.float32) for h in self.heads)
+    def buffers(self, rows: int) -> Buffers:
+        """Return room for the values of groups of at most so many rows."""
+        head = len(self.heads[0].bias)
+        return Buffers(
+            tuple(room(rows, len(layer.bias)) for layer in self.trunk),
+            room(rows, head * self.channels),
+            np.zeros((padded(rows, ROWS), head), np.float32),
+            tuple(room(rows, len(out.bias)) for out in self.outs),
+        )
 
 
 def _check_shape(layer: Layer, inputs: int, name: str) -> None:
@@ -87,57 +128,51 @@ def _check_shape(layer: Layer, inputs: int, name: str) -> None:
         raise ModelError(f"layer {name}: a weight is over {grid.WEIGHT_LIMIT}")
 
 
-class Run:
-    """A network at work on groups of at most `rows` rows, with its buffers."""
-
-    def __init__(self, network: Network, product: Product, rows: int) -> None:
-        self._network = network
-        self._product = product
-        self._values = [np.empty((rows, len(layer.bias)), np.float32) for layer in network.trunk]
-        self._fan = np.empty((rows, len(network.fan.bias)), np.float32)
-        self._hidden = np.empty((rows, len(network.heads[0].bias)), np.float32)
-        self._sums = [np.empty((rows, len(out.bias)), np.float32) for out in network.outs]
-
-    def head(self, fan: Floats, c: int, errors: Floats) -> Floats:
-        """Return channel `c`'s sums, float32 (rows, 3 K), given the fan and earlier errors."""
-        rows = len(fan)
-        values, sums = self._hidden[:rows], self._sums[c][:rows]
-        hidden(fan, c, self._network.seen[c], errors, values)
-        activate(values, self._network.heads[c].floats[1])
-        out = self._network.outs[c]
-        self._product.multiply(values, out, sums)
-        sums += out.floats[1]
-        return sums
-
-    def fan(self, inputs: Floats) -> Floats:
-        """Return the heads' sums from the trunk, float32 (rows, C * head), of inputs."""
-        rows = len(inputs)
-        values = inputs
-        for layer, buffer in zip(self._network.trunk, self._values, strict=True):
-            out = buffer[:rows]
-            self._product.multiply(values, layer, out)
-            activate(out, layer.floats[1])
-            values = out
-        fan = self._fan[:rows]
-        self._product.multiply(values, self._network.fan, fan)
-        return fan
+@kernel
+def run_trunk(inputs: Floats, rows: int, weights: Weights, buffers: Buffers) -> None:
+    """Compute the trunk and its part of the heads for the first `rows` rows of `inputs`."""
+    values = inputs
+    for i in range(len(weights.trunk)):
+        out = buffers.values[i]
+        multiply(values, rows, weights.trunk[i], out)
+        activate(out, rows, weights.trunk_bias[i])
+        values = out
+    multiply(values, rows, weights.fan, buffers.fan)
 
 
 @kernel
-def hidden(fan: Floats, c: int, seen: Floats, errors: Floats, out: Floats) -> None:
-    """Write the hidden sums of channel `c`'s head, less the bias, float32 (rows, head).
+def run_head(c: int, rows: int, errors: Floats, weights: Weights, buffers: Buffers) -> None:
+    """Compute channel `c`'s sums for `rows` rows, after `run_trunk`.
 
-    `fan` (rows, C * head), the trunk's part; `seen` (3 c, head), weights; `errors` (rows, >= 3 c),
-    the inputs from the channels before.
+    `errors` float32 (rows, >= 3 c): the inputs from the channels before.
     """
-    width = out.shape[1]
-    for row in range(len(fan)):
+    fan, hidden, seen = buffers.fan, buffers.hidden, weights.seen[c]
+    width = hidden.shape[1]
+    for row in range(rows):
         part = fan[row, c * width : (c + 1) * width]
-        values = out[row]
+        values = hidden[row]
         for j in range(width):
             values[j] = part[j]
-        for i in range(3 * c):
+        for i in range(len(seen)):
             value = errors[row, i]
-            weights = seen[i]
+            weight = seen[i]
             for j in range(width):
-                values[j] += value * weights[j]
+                values[j] += value * weight[j]
+    activate(hidden, rows, weights.head_bias[c])
+    sums = buffers.sums[c]
+    multiply(hidden, rows, weights.outs[c], sums)
+    bias = weights.out_bias[c]
+    for row in range(rows):
+        for j in range(len(bias)):
+            sums[row, j] += bias[j]
+
+
+def fan_sums(network: Network, inputs: npt.NDArray[np.int16]) -> npt.NDArray[np.int32]:
+    """Return the trunk's part of the heads' sums, int32 (rows, C * head), of int16 inputs."""
+    rows = len(inputs)
+    buffers = network.buffers(rows)
+    values = np.zeros((padded(rows, ROWS), inputs.shape[1]), np.float32)
+    values[:rows] = inputs
+    run_trunk(values, rows, network.weights, buffers)
+    width = len(network.heads[0].bias) * network.channels
+    return buffers.fan[:rows, :width].astype(np.int32)

@@ -9,7 +9,6 @@ from conftest import picture
 from idfzip.codecs import flagship
 from idfzip.errors import TrainingError
 from idfzip.flows import colour
-from idfzip.integer.dense import Blas
 
 torch = pytest.importorskip("torch", reason="training needs the extra idfzip[torch]")
 
@@ -39,9 +38,9 @@ def test_files_agree_with_the_training_loss(trained):
 
     recipe, found, pictures, twin, _ = trained
     model = freeze(recipe.design, twin)
-    streams = flagship.encode(model, pictures, Blas())
+    streams = flagship.encode(model, pictures)
     sizes = [p.shape[1:] for p in pictures]
-    for back, planes in zip(flagship.decode(model, streams, sizes, Blas()), pictures, strict=True):
+    for back, planes in zip(flagship.decode(model, streams, sizes), pictures, strict=True):
         np.testing.assert_array_equal(back, planes)
     bits = 8 * sum(map(len, streams)) / sum(p.size for p in pictures)
     expected = loop.evaluate(twin, found)

@@ -1,9 +1,6 @@
-"""Decode an `.idfz` file as `idfzip/FORMAT.md` says, in plain Python.
+"""Decode an `.idfz` file as `idfzip/FORMAT.md` says, in plain Python: slow, a proof of the text.
 
-It shares no code with the package and uses the standard library alone; it is slow, and is there to
-prove that the specification suffices. Usage:
-
-    python scripts/reference_decoder.py FILE.idfz MODEL.idfm... > pixels.ppm
+Usage: `python scripts/reference_decoder.py FILE.idfz MODEL.idfm... > pixels.ppm`
 """
 
 from __future__ import annotations
@@ -31,9 +28,9 @@ class Reader:
 
     def take(self, count: int) -> bytes:
         """Return the next `count` bytes."""
-        if self.at + count > len(self.data):
-            raise ValueError("file is cut")
         self.at += count
+        if self.at > len(self.data):
+            raise ValueError("file is cut")
         return self.data[self.at - count : self.at]
 
     def little(self, count: int) -> int:
@@ -42,13 +39,8 @@ class Reader:
 
     def number(self) -> int:
         """Return a number of seven bits a byte."""
-        value = shift = 0
-        while True:
-            byte = self.little(1)
-            value |= (byte & 127) << shift
-            shift += 7
-            if byte < 128:
-                return value
+        byte = self.little(1)
+        return byte if byte < 128 else byte - 128 + (self.number() << 7)
 
 
 class Model:
@@ -69,9 +61,8 @@ class Model:
             shape = entry["shape"]
             digest.update(f"{name}\0{dtype}\0{'x'.join(map(str, shape))}\0".encode() + raw)
             flat = list(struct.unpack(f"<{math.prod(shape)}{code}", raw))
-            if len(shape) == 2:
-                flat = [flat[i : i + shape[1]] for i in range(0, len(flat), shape[1])]
-            self.tensors[name] = flat
+            rows = range(0, len(flat), shape[-1])
+            self.tensors[name] = [flat[i : i + shape[1]] for i in rows] if shape[1:] else flat
         digest.update(metadata["decoding"].encode())
         self.hash = digest.digest()[:8]
         facts = json.loads(metadata["decoding"])
@@ -98,6 +89,11 @@ def log2(value: int, table: Table) -> int:
     return 16 * exponent + table[((v << 6) >> exponent) & 63]
 
 
+def bounded(value: float) -> float:
+    """Return a prediction within +-512; what is not a number becomes -512."""
+    return min(value if value > -512.0 else -512.0, 512.0)
+
+
 class Plane:
     """A plane that answers for neighbours outside the tile."""
 
@@ -122,7 +118,7 @@ class Ans:
     def __init__(self, data: bytes) -> None:
         self.words = list(struct.unpack(f"<{len(data) // 4}I", data))
         self.state = 0
-        for _ in range(min(2, len(self.words))):
+        for _ in self.words[:2]:
             self.state = self.state << 32 | self.words.pop(0)
 
     def quantile(self) -> int:
@@ -174,20 +170,18 @@ class TileDecoder:
 
     def neighbours(self, y: int, x: int) -> list[int]:
         """Return the neighbours' part of the sample."""
-        found = []
-        for c, dy, dx in self.model["design.regressors"]:
-            value = self.planes[c].get(y + dy, x + dx) - self.base(c, y, x)
-            found.append(clamp(value, -255, 255))
-        return found
+        return [
+            clamp(self.planes[c].get(y + dy, x + dx) - self.base(c, y, x), -255, 255)
+            for c, dy, dx in self.model["design.regressors"]
+        ]
 
     def learn(self, y: int, x: int) -> None:
         """Add the pixel's sample to its row's sums."""
         f = self.neighbours(y, x)
-        for c in range(self.channels):
-            f.append(clamp(self.planes[c].get(y, x) - self.base(c, y, x), -255, 255))
+        own = range(self.channels)
+        f += [clamp(self.planes[c].get(y, x) - self.base(c, y, x), -255, 255) for c in own]
         product = [256 * f[i] * f[j] for i in range(self.n) for j in range(i + 1)] + [256]
-        for c in range(self.channels):
-            product.append(256 * min(abs(self.errors[c].get(y, x)) >> 2, 8191))
+        product += [256 * min(abs(error.get(y, x)) >> 2, 8191) for error in self.errors]
         old = self.row_sums.get((y, x - 1), self.zero)
         self.row_sums[y, x] = [decayed(a) + p for a, p in zip(old, product, strict=True)]
 
@@ -201,17 +195,12 @@ class TileDecoder:
 
     def window(self, y: int, x: int) -> list[int]:
         """Return the sums of the pixel's window."""
-        d = []
         before = self.above_sums.get((y - 1, x), self.zero)
-        parts = zip(
-            self.sums(y - 2, x),
-            self.sums(y - 2, x + 1),
-            self.sums(y - 2, x + 2),
-            before,
-            strict=True,
-        )
-        for (f, _), (_, p1), (_, p2), b in parts:
-            d.append(f + decayed(p1 + decayed(p2)) + decayed(b))
+        three = [self.sums(y - 2, x + k) for k in range(3)]
+        d = [
+            f + decayed(p1 + decayed(p2)) + decayed(b)
+            for (f, _), (_, p1), (_, p2), b in zip(*three, before, strict=True)
+        ]
         self.above_sums[y, x] = d
         left = self.row_sums.get((y, x - 1), self.zero)
         rest = zip(left, self.sums(y - 1, x), self.sums(y - 1, x + 1), d, strict=True)
@@ -254,21 +243,18 @@ class TileDecoder:
             scale = clamp(((log2(near + wide + 128, log) + 2) >> 2) - 28, 0, 51)
             scales.append(scale)
             gain, mean = model["tables.gain"][scale], self.base(c, y, x)
-            for dy, dx in model["design.neighbours"]:
-                d = self.planes[c].get(y + dy, x + dx) - mean
-                inputs.append((d * gain + 512) >> 10)
-            for dy, dx in model["design.places"]:
-                inputs.append((self.errors[c].get(y + dy, x + dx) * gain + 32768) >> 16)
+            near_by = [self.planes[c].get(y + dy, x + dx) for dy, dx in model["design.neighbours"]]
+            inputs += [((v - mean) * gain + 512) >> 10 for v in near_by]
+            errors = [self.errors[c].get(y + dy, x + dx) for dy, dx in model["design.places"]]
+            inputs += [(e * gain + 32768) >> 16 for e in errors]
             pivot = a[m + c][m + c]
             power = int(pivot) if pivot < 1e12 else 10**12
             level = 8 * (scale - 12)
-            inputs.append(mean if c else mean - 128)
-            inputs.append(2 * (log2(near + 32, log) - 144) - level)
-            inputs.append(2 * (log2(wide + 8, log) - 144) - level)
-            inputs.append(log2(power, log) - log2(count, log) - level)
-            inputs.append(level)
+            inputs += [mean if c else mean - 128, 2 * (log2(near + 32, log) - 144) - level]
+            inputs += [2 * (log2(wide + 8, log) - 144) - level]
+            inputs += [log2(power, log) - log2(count, log) - level, level]
             if c == 0:
-                lead = math.floor(self.bounded(-a[n][m]) * 64.0 + 0.5)
+                lead = math.floor(bounded(-a[n][m]) * 64.0 + 0.5)
                 inputs.append((lead * gain + 32768) >> 16)
         values = [clamp(v, -511, 511) for v in inputs]
         for i in range(model.layers):
@@ -277,19 +263,13 @@ class TileDecoder:
 
     def layer(self, values: list[int], name: str, activate: bool) -> list[int]:
         """Return a layer's outputs."""
-        sums = list(self.model[f"{name}.bias"])
+        sums: list[int] = self.model[f"{name}.bias"]
         for value, weights in zip(values, self.model[f"{name}.weight"], strict=True):
-            if value:
-                sums = [s + value * w for s, w in zip(sums, weights, strict=True)]
+            sums = [s + value * w for s, w in zip(sums, weights, strict=True)] if value else sums
         if not activate:
             return sums
         whole = [(s + 128) >> 8 for s in sums]
         return [clamp(max(w, w >> 3), -511, 511) for w in whole]
-
-    @staticmethod
-    def bounded(value: float) -> float:
-        """Return a prediction within +-512; what is not a number becomes -512."""
-        return min(value if value > -512.0 else -512.0, 512.0)
 
     def code(self, y: int, x: int, c: int, state: dict[str, Any]) -> None:
         """Decode one value."""
@@ -297,7 +277,7 @@ class TileDecoder:
         value = -a[n][m + c]
         for k in range(c):
             value = value + a[m + c][m + k] * state["z"][k]
-        value = self.bounded(value)
+        value = bounded(value)
         base = self.base(c, y, x)
         low = -self.planes[0].get(y, x) if c else 0
         mean = clamp(math.floor(value * 64 + 0.5) + 64 * base, 64 * low, 64 * (low + 255))
@@ -401,7 +381,7 @@ def decode(data: bytes, models: list[Model]) -> tuple[int, int, int, bytes]:
         for y in range(h):
             at = ((top + y) * width + left) * kind
             pixels[at : at + w * kind] = body[y * w * kind : (y + 1) * w * kind]
-    if flags & 1 and zlib.crc32(bytes(pixels)) != section.little(4):
+    if flags & 1 and zlib.crc32(pixels) != section.little(4):
         raise ValueError("image is damaged")
     return kind, height, width, bytes(pixels)
 
@@ -410,10 +390,8 @@ def main() -> None:
     """Decode the file named first with the models named after it, onto standard output."""
     models = [Model(Path(name).read_bytes()) for name in sys.argv[2:]]
     channels, height, width, pixels = decode(Path(sys.argv[1]).read_bytes(), models)
-    if channels:
-        kind = "P5" if channels == 1 else "P6"
-        sys.stdout.buffer.write(f"{kind}\n{width} {height}\n255\n".encode())
-    sys.stdout.buffer.write(pixels)
+    head = f"P{5 if channels == 1 else 6}\n{width} {height}\n255\n" if channels else ""
+    sys.stdout.buffer.write(head.encode() + pixels)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,65 @@
+"""Golden files decode, with the package and with the reference decoder.
+
+Made once. While the format is at version 0 they may be made again; from version 1 on, never.
+`photo.png` is cut from Kodak's image 23, released by Eastman Kodak for unrestricted use; the other
+pictures come from `conftest.picture`.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from idfzip.container import idfz, model_file
+from idfzip.container.tiling import Effort
+
+DATA = Path(__file__).parent / "data"
+ROOT = Path(__file__).parent.parent
+NAMES = ("photo", "grey", "dot", "saturated", "tiles")
+MODELS = [DATA / "small-rgb.idfm", DATA / "small-grey.idfm"]
+
+
+def expected(name):
+    with Image.open(DATA / f"{name}.png") as image:
+        pixels = np.asarray(image)
+    return pixels if pixels.ndim == 3 else pixels[..., None]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_package_decodes_them(name):
+    file = idfz.parse((DATA / f"{name}.idfz").read_bytes())
+    path = MODELS[0] if file.head.channels == 3 else MODELS[1]
+    model = model_file.load(path.read_bytes(), str(path))
+    found, _ = idfz.decompress(file, model, Effort(2))
+    np.testing.assert_array_equal(found.pixels, expected(name))
+    again = idfz.compress(found, model, Effort())
+    assert name == "tiles" or again == (DATA / f"{name}.idfz").read_bytes()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_reference_decoder_decodes_them(name):
+    script = ROOT / "scripts" / "reference_decoder.py"
+    arguments = [sys.executable, "-S", script, DATA / f"{name}.idfz", *MODELS]
+    output = subprocess.run(arguments, capture_output=True, check=True).stdout
+    pixels = expected(name)
+    assert output.endswith(pixels.tobytes())
+    assert len(output) - pixels.size < 20
+
+
+def test_a_stored_file():
+    file = idfz.parse((DATA / "stored.idfz").read_bytes())
+    assert idfz.decompress(file, None, Effort())[0] == idfz.Stored(b"a file of any kind", "")
+
+
+def test_the_reference_decoder_stays_short_and_alone():
+    text = (ROOT / "scripts" / "reference_decoder.py").read_text()
+    assert len(text.splitlines()) <= 400
+    assert "import idfzip" not in text
+    assert "from idfzip" not in text
+    assert "numba" not in text
+    assert "numpy" not in text

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 import numpy as np
+from PIL import Image
 
 from idfzip.cli import files, work
 from idfzip.container import idfz, models
@@ -66,6 +67,7 @@ def compress(
     codes, or that would not get smaller, is kept as it is inside.
     """
     files.one_output(paths, output)
+    Image.MAX_IMAGE_PIXELS = reader.MAX_PIXELS // 2
     if remove and (no_verify or stdout or files.STANDARD in paths):
         raise click.UsageError("--rm needs files in and out, and the verification")
     given = None if model is None else models.by_name(model)

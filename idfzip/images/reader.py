@@ -21,6 +21,8 @@ from idfzip.images import png
 from idfzip.images.picture import Metadata, Picture
 
 MAX_PIXELS = 500_000_000
+"""More are not decoded. Pillow refuses twice its own `MAX_IMAGE_PIXELS`, which the command line sets
+to agree."""
 
 _HARMLESS = {
     "PNG": set(),
@@ -47,7 +49,7 @@ def read(data: bytes, name: str) -> Picture | Unread:
     """
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             image = Image.open(io.BytesIO(data))
     except UnidentifiedImageError:
         raise UnsupportedImage(f"{name}: not an image that Pillow knows") from None

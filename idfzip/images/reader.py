@@ -21,8 +21,8 @@ from idfzip.images import png
 from idfzip.images.picture import Metadata, Picture
 
 MAX_PIXELS = 500_000_000
-"""More are not decoded. Pillow refuses twice its own `MAX_IMAGE_PIXELS`, which the command line sets
-to agree."""
+"""More are not decoded. Pillow refuses twice its own `MAX_IMAGE_PIXELS`; the command line makes the
+two agree."""
 
 _HARMLESS = {
     "PNG": set(),

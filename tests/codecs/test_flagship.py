@@ -64,14 +64,48 @@ def test_damage_is_none_or_other_planes_never_an_exception(flagships):
     assert found is None or found.shape == tile.shape
 
 
-def test_length_is_near_the_ideal_one(flagships, monkeypatch):
+@pytest.fixture
+def ideal(monkeypatch):
+    """Return the ideal bytes of the streams pushed so far, by their intervals."""
     seen = []
     push = flagship.ans.push_all
-    monkeypatch.setattr(
-        flagship.ans, "push_all", lambda c, f: seen.append(f.astype(np.float64)) or push(c, f)
-    )
-    for content in CONTENTS:
-        tile = planes(content, 96, 96, 3)
-        (stream,) = flagship.encode(flagships[3], [tile])
-        ideal = np.log2((1 << 24) / seen[-1]).sum() / 8
-        assert len(stream) <= ideal * 1.0002 + 16, content
+
+    def watched(cumulative, frequency):
+        seen.append(np.log2((1 << 24) / frequency.astype(np.float64)).sum() / 8)
+        return push(cumulative, frequency)
+
+    monkeypatch.setattr(flagship.ans, "push_all", watched)
+    return seen
+
+
+def megapixel(content):
+    rng = np.random.default_rng(0)
+    pixels = np.zeros((1024, 1024, 1), np.uint8)
+    if content == "half black":
+        pixels[512:] = rng.integers(0, 256, (512, 1024, 1))
+    if content == "noise in a corner":
+        pixels[-100:, -100:] = rng.integers(0, 256, (100, 100, 1))
+    if content == "bilevel":
+        pixels[:] = np.kron(rng.integers(0, 2, (64, 64)), np.ones((16, 16)))[..., None] * 255
+    return pixels
+
+
+@pytest.mark.parametrize("content", ["constant", "half black", "bilevel", "noise in a corner"])
+def test_length_of_a_megapixel_is_near_the_ideal_one(flagships, ideal, content):
+    (stream,) = flagship.encode(flagships[1], [colour.forward(megapixel(content))])
+    assert len(stream) <= ideal[0] * 1.0002 + 16
+
+
+def test_length_of_photographs_is_near_the_ideal_one(ideal):
+    from pathlib import Path
+
+    from PIL import Image
+
+    from idfzip.container import models
+
+    with Image.open(Path(__file__).parent.parent / "data" / "parrots.png") as image:
+        pixels = np.asarray(image)
+    for cut in (pixels, pixels[100:132, 100:132]):
+        planes = colour.forward(cut)
+        (stream,) = flagship.encode(models.released(3).flagship, [planes])
+        assert len(stream) <= ideal[-1] * 1.0002 + 16

@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from conftest import CONTENTS, picture
+from PIL import Image
+
+import idfzip
+from idfzip.container import idfz
+from idfzip.errors import ModelError, UnsupportedImage
+
+
+@pytest.mark.parametrize("content", CONTENTS)
+@pytest.mark.parametrize("channels", [1, 3])
+def test_arrays_come_back_and_never_grow(content, channels):
+    pixels = picture(content, 33, 50, channels)
+    data = idfzip.compress(pixels)
+    np.testing.assert_array_equal(np.asarray(idfzip.decompress(data)).reshape(pixels.shape), pixels)
+    assert len(data) <= pixels.size + 50
+
+
+def test_a_smooth_picture_gets_small():
+    pixels = picture("smooth", 64, 64, 3)
+    assert len(idfzip.compress(pixels)) < 0.55 * pixels.size
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "P", "LA", "RGB", "RGBA", "I;16"])
+def test_pillow_images_come_back(mode):
+    source = Image.fromarray(picture("smooth", 20, 30, 3))
+    image = Image.new("I;16", (30, 20), 700) if mode == "I;16" else source.convert(mode)
+    back = idfzip.decompress(idfzip.compress(image))
+    assert back.mode == mode
+    np.testing.assert_array_equal(np.asarray(back), np.asarray(image))
+
+
+def test_a_profile_and_resolution_come_back():
+    image = Image.fromarray(picture("smooth", 20, 30, 3))
+    image.info.update(icc_profile=b"a profile", dpi=(300, 300))
+    back = idfzip.decompress(idfzip.compress(image))
+    assert back.info["icc_profile"] == b"a profile"
+    assert back.info["dpi"] == pytest.approx((300, 300), rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    "array",
+    [
+        np.zeros((4, 4), np.uint16),
+        np.zeros((4, 4, 2), np.uint8),
+        np.zeros((4,), np.uint8),
+        np.zeros((0, 4), np.uint8),
+        np.zeros((4, 4, 3), float),
+    ],
+    ids=str,
+)
+def test_other_arrays_are_refused(array):
+    with pytest.raises(UnsupportedImage):
+        idfzip.compress(array)
+
+
+def test_a_model_of_other_channels_is_refused():
+    with pytest.raises(ModelError, match="codes 1 channels, the image has 3"):
+        idfzip.compress(np.zeros((4, 4, 3), np.uint8), model="grey")
+
+
+def test_threads_do_not_change_a_byte():
+    pixels = picture("smooth", 300, 40, 3)
+    one = idfzip.compress(pixels, threads=1)
+    assert idfzip.compress(pixels, threads=4) == one
+    assert len(idfz.parse(one).head.tiles) == 2

@@ -25,6 +25,8 @@ from idfzip.flows import autoregressive, colour
 from idfzip.images.picture import Picture, Pixels
 from idfzip.integer import network
 
+START, END = "<!-- speed -->", "<!-- end of speed -->"
+
 
 def mosaic(pictures: list[Pixels], megapixels: float) -> Pixels:
     """Return pictures of the first one's size side by side, about so many megapixels."""
@@ -123,23 +125,33 @@ def stages(pixels: Pixels) -> dict[str, float]:
 @click.option("--repeat", default=3)
 @click.option("--threads", default=2)
 @click.option("--megapixels", default=12.0)
-def main(paths: tuple[Path, ...], repeat: int, threads: int, megapixels: float) -> None:
+@click.option("--readme", type=click.Path(path_type=Path), help="File whose table is replaced.")
+def main(
+    paths: tuple[Path, ...], repeat: int, threads: int, megapixels: float, readme: Path | None
+) -> None:
     """Print megapixels per second, and where the time goes."""
     pictures = [np.asarray(Image.open(path).convert("RGB")) for path in paths]
     measure([pictures[0][:64, :64]], threads, 1)
     large = mosaic(pictures, megapixels)
-    for title, chosen in ((f"{len(pictures)} images", pictures), ("mosaic", [large])):
+    lines = ["| images | codec | MP/s, median (spread) | against JPEG XL encoding |"]
+    lines.append("| --- | --- | --- | --- |")
+    for title, chosen in ((f"{len(pictures)} one by one", pictures), ("a mosaic", [large])):
         rates = measure(chosen, threads, repeat)
         reference = statistics.median(rates["JPEG XL e9 encode"])
         size = sum(p.shape[0] * p.shape[1] for p in chosen) / 1e6
-        click.echo(f"{title}, {size:.1f} MP, {threads} threads, {repeat} repeats")
         for key, values in rates.items():
             middle = statistics.median(values)
             spread = f"{min(values):.3f} to {max(values):.3f}"
-            click.echo(f"  {key:18} {middle:7.3f} MP/s ({spread}), {middle / reference:.2f}x")
-    click.echo("us a pixel, decoding one tile with one thread")
-    for key, value in stages(pictures[0]).items():
-        click.echo(f"  {key:22} {value:.2f}")
+            cells = (f"{title}, {size:.1f} MP", key, f"{middle:.3f} ({spread})")
+            lines.append(f"| {' | '.join(cells)} | {middle / reference:.2f} |")
+    lines += ["", "| stage of decoding | us a pixel, one thread |", "| --- | --- |"]
+    lines += [f"| {key} | {value:.2f} |" for key, value in stages(pictures[0]).items()]
+    table = "\n".join(lines)
+    click.echo(table)
+    if readme:
+        before, rest = readme.read_text().split(START)
+        after = rest.split(END)[1]
+        readme.write_text(f"{before}{START}\n{table}\n{END}{after}")
 
 
 if __name__ == "__main__":

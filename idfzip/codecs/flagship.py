@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from idfzip.coding import ans
-from idfzip.flows import autoregressive, context, expert, wavefront
+from idfzip.flows import autoregressive, context, expert, wavefront, window
 from idfzip.flows.autoregressive import Design, Lockstep, Planes, Record
 from idfzip.flows.wavefront import MARGIN
 from idfzip.integer import network
@@ -133,7 +133,7 @@ def decode_channel(
             x = t - 2 * y
             row = start + y - first
             value = expert.predict(partial, link, y, c, z, row)
-            middle = expert.base(planes, c, y, x)
+            middle = window.base(planes, c, y, x)
             low = 0 if c == 0 else -int(planes[0, y + MARGIN, x + MARGIN])
             mean = expert.to_mean(value, middle, low, low + mixture.VALUES - 1)
             scale = scales[row, c]
@@ -142,7 +142,7 @@ def decode_channel(
             pixel, lower, upper = mixture.search(quantile, low, mixed, sigmoid)
             ans.pop(words, place, state, b, lower, upper - lower)
             error = pixel * expert.UNIT - mean
-            z[row, c] = np.float64(expert.clamped(pixel - middle)) - value
+            z[row, c] = np.float64(window.clamped(pixel - middle)) - value
             see_error(error, gains[scale], log_table, seen, row, 3 * c)
             wavefront.place(plane, y, x, height, width, pixel)
             wavefront.place(errors, y, x, height, width, error)

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from idfzip.flows import context, expert, wavefront
+from idfzip.flows import context, expert, wavefront, window
 from idfzip.flows.wavefront import MARGIN
 from idfzip.integer.jit import kernel
 from idfzip.integer.panel import ROWS, padded
@@ -47,7 +47,7 @@ class Lockstep(NamedTuple):
     planes: Planes
     errors: Planes
     sizes: npt.NDArray[np.int64]
-    sums: expert.Window
+    sums: window.Window
     found: expert.Solution
     inputs: npt.NDArray[np.float32]
     scales: npt.NDArray[np.int32]
@@ -83,7 +83,7 @@ def begin(design: Design, sizes: list[tuple[int, int]], channels: int, room: int
         planes,
         np.zeros(shape, np.int32),
         np.array(sizes, np.int64),
-        expert.window(tiles, rows, len(design.regressors), channels),
+        window.window(tiles, rows, len(design.regressors), channels),
         expert.solution(tiles, rows, channels),
         np.zeros((padded(tiles * rows + room, ROWS), inputs), np.float32),
         np.zeros((tiles * rows + room, channels), np.int32),
@@ -107,11 +107,11 @@ def advance(design: Design, batch: Lockstep, t: int, start: int, inputs: bool) -
         planes, errors = batch.planes[b], batch.errors[b]
         first, end = wavefront.first_row(t - 1, width), wavefront.end_row(t - 1, height)
         if first < end:
-            expert.learn(planes, errors, design.regressors, batch.sums, b, t - 1, first, end)
+            window.learn(planes, errors, design.regressors, batch.sums, b, t - 1, first, end)
         first, end = wavefront.first_row(t, width), wavefront.end_row(t, height)
         if first >= end:
             continue
-        ridge = design.ridge[0] * expert.ONE
+        ridge = design.ridge[0] * window.ONE
         log_table = design.tables.log
         expert.solve(
             planes,
@@ -176,7 +176,7 @@ def exchange(
         row = start + y - first
         for c in range(channels):
             value = expert.predict(partial, link, y, c, z, 0)
-            middle = expert.base(planes, c, y, x)
+            middle = window.base(planes, c, y, x)
             low = 0 if c == 0 else -int(planes[0, y + MARGIN, x + MARGIN])
             mean = expert.to_mean(value, middle, low, low + 255)
             rounded = (mean + expert.UNIT // 2) >> expert.MEAN_BITS
@@ -184,7 +184,7 @@ def exchange(
             other[c, y, x] = pixel if inverse else pixel - rounded
             means[row, c] = mean
             values[row, c] = pixel
-            z[0, c] = np.float64(expert.clamped(pixel - middle)) - value
+            z[0, c] = np.float64(window.clamped(pixel - middle)) - value
             wavefront.place(planes[c], y, x, height, width, pixel)
             wavefront.place(errors[c], y, x, height, width, pixel * expert.UNIT - mean)
     return start + max(0, end - first)

@@ -22,8 +22,9 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from idfzip.flows.expert import Solution, base
+from idfzip.flows.expert import Solution
 from idfzip.flows.wavefront import MARGIN
+from idfzip.flows.window import base
 from idfzip.integer.jit import inlined, kernel
 from idfzip.integer.log2 import log2
 

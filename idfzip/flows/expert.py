@@ -8,21 +8,15 @@ a pixel from its neighbours are fitted to the pixels coded before it. Three thin
   factor L D L^T of the weighted sum of outer products holds, in the rows of the channels, the
   prediction of each channel from the neighbours *and the channels before it*, and in D the
   energies that are left.
-* The window decays exponentially and is updated by recursion, in integers. With P a sample's outer
-  product, d the decay (27/32) and x running along row y::
-
-      F(y, x) = d F(y, x-1) + P(y, x)                                  the row so far
-      D(y, x) = F(y-2, x) + d (P(y-2, x+1) + d P(y-2, x+2)) + d D(y-1, x)
-      A(y, x) = F(y, x-1) + F(y-1, x) + d P(y-1, x+1) + d D(y, x)      the window of pixel (y, x)
-
+* The window decays exponentially and is updated by recursion, in integers: `idfzip.flows.window`.
 * Systems are solved sixteen side by side, one lane a pixel, in IEEE doubles with + - * / in a
   fixed order: the same bits on every machine (no fused operations, no reordering).
 
 Tries (bits per subpixel of residuals given their local energy, 7 crops of 256x192 of Kodak, CID22
-and photographs, direct sums over the window unless said otherwise): 16 separate weights a channel
-3.326; shared, 6-4-4 neighbours, decay 0.85 3.242; 8-4-4 3.236; 6-6-6 3.244; 6-2-2 3.293; looking
-one column to the right instead of two 3.253, three 3.241; ridge 64 3.257; this recursion with
-8-4-4, the centre of the window weighted more, 3.214.
+and photographs; direct sums with weights 0.85**(|dy| + |dx|), ridge 32, unless said otherwise):
+6-4-4 neighbours of the three channels 3.242; 8-4-4 3.236; 6-6-6 3.244; 6-2-2 3.293; 6-4-4 looking
+one column to the right instead of two 3.253, three 3.241; ridge 64 3.257; means of two such experts
+3.239 at best; this recursion with 8-4-4 and ridge 16, 3.214.
 """
 
 from __future__ import annotations
@@ -32,49 +26,21 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from idfzip.flows.wavefront import MARGIN
+from idfzip.flows.window import ONE, Window, sample, sum_window
 from idfzip.integer.jit import inlined, kernel
 from idfzip.integer.lanes import LANES, aligned, subtract
 from idfzip.integer.log2 import log2
 
-ONE = 256
-"""The weight of one sample in the sums: 8 fractional bits."""
-
 PIVOT = 256.0
 """The least pivot: one, in the units of the sums."""
 
-LIMIT = 255
-"""Differences in a sample are clamped to this size, so that the sums fit 32 bits: a product is
-below 2**16, ONE adds 8 bits, and the weights of a window sum to less than 56 (6 bits)."""
-
 RELATIVE_RIDGE = 0.0078125
 """Share of each variance that is added to it, beside the fixed ridge of the model."""
-
-ERROR_LIMIT = 8191
-"""Errors are summed in 1/16 of a step, up to this."""
-
-BLOCK = 8
-"""Rows of which products are held at a time."""
-
-VECTOR = 16
-"""Entries that a processor multiplies at once, at best."""
 
 MEAN_BITS = 6
 """Predictions are in 1/64 of a step."""
 
 UNIT = 1 << MEAN_BITS
-
-
-class Window(NamedTuple):
-    """The running sums of a batch of tiles; int32, one slot of four for each of the last columns.
-
-    `row` is F, `above` D of the module's text; shape (tiles, rows, 4, terms), where terms are the
-    lower triangle of the outer product, the count, and each channel's error. P is not kept:
-    P(y, x) = F(y, x) - d F(y, x-1), exactly.
-    """
-
-    row: npt.NDArray[np.int32]
-    above: npt.NDArray[np.int32]
 
 
 class Solution(NamedTuple):
@@ -92,18 +58,6 @@ class Solution(NamedTuple):
     error: npt.NDArray[np.int64]
 
 
-def terms(regressors: int, channels: int) -> int:
-    """Return the number of running sums, with room for the last row's excess (see `learn`)."""
-    n = regressors + channels
-    return max(n * (n + 1) // 2 + 1 + channels, n * (n - 1) // 2 + VECTOR)
-
-
-def window(tiles: int, rows: int, regressors: int, channels: int) -> Window:
-    """Return the empty sums of `tiles` tiles of at most `rows` rows."""
-    shape = (tiles, rows, 4, terms(regressors, channels))
-    return Window(np.zeros(shape, np.int32), np.zeros(shape, np.int32))
-
-
 def solution(tiles: int, rows: int, channels: int) -> Solution:
     """Return room for the solutions of one step."""
     return Solution(
@@ -112,97 +66,6 @@ def solution(tiles: int, rows: int, channels: int) -> Solution:
         np.zeros((tiles, rows, channels), np.int32),
         np.zeros((tiles, rows, channels), np.int64),
     )
-
-
-@inlined
-def decayed(value: np.int32) -> np.int32:
-    """Return 27/32 of `value`, each part rounded down."""
-    return np.int32(np.int32(value - (value >> 3)) - (value >> 5))
-
-
-@inlined
-def base(planes: npt.NDArray[np.int32], c: int, y: int, x: int) -> int:
-    """Return the rounded mean of W, N, NW, NE of channel `c` of the pixel (y, x)."""
-    m = MARGIN
-    above = planes[c, y + m - 1]
-    total = int(planes[c, y + m, x + m - 1]) + above[x + m] + above[x + m - 1] + above[x + m + 1]
-    return int((total + 2) >> 2)
-
-
-@inlined
-def clamped(value: int) -> int:
-    """Return a difference within the limit of a sample."""
-    return min(max(value, -LIMIT), LIMIT)
-
-
-@inlined
-def sample(
-    planes: npt.NDArray[np.int32],
-    regressors: npt.NDArray[np.int64],
-    y: int,
-    x: int,
-    bases: npt.NDArray[np.int64],
-    out: npt.NDArray[np.int32],
-) -> None:
-    """Write the neighbours' part of the sample of pixel (y, x), and its channels' bases."""
-    for c in range(len(planes)):
-        bases[c] = base(planes, c, y, x)
-    for i in range(len(regressors)):
-        c = regressors[i, 0]
-        value = planes[c, y + MARGIN + regressors[i, 1], x + MARGIN + regressors[i, 2]]
-        out[i] = clamped(value - bases[c])
-
-
-@kernel
-def sum_window(
-    row: npt.NDArray[np.int32],
-    above: npt.NDArray[np.int32],
-    y: int,
-    x: int,
-    width: int,
-    total: npt.NDArray[np.int32],
-) -> None:
-    """Write the window's sums of pixel (y, x) into `total` and keep D for the row below.
-
-    `row` and `above` are a tile's part of a `Window`. Columns right of the tile add nothing.
-    """
-    d = above[y, x & 3]
-    n = len(total)
-    if y >= 2:
-        f0, f1, f2 = row[y - 2, x & 3], row[y - 2, (x + 1) & 3], row[y - 2, (x + 2) & 3]
-        before = above[y - 1, x & 3]
-        if x + 2 < width:
-            for k in range(n):
-                p1 = np.int32(f1[k] - decayed(f0[k]))
-                p2 = np.int32(f2[k] - decayed(f1[k]))
-                right = decayed(np.int32(p1 + decayed(p2)))
-                d[k] = np.int32(np.int32(f0[k] + right) + decayed(before[k]))
-        elif x + 1 < width:
-            for k in range(n):
-                p1 = np.int32(f1[k] - decayed(f0[k]))
-                d[k] = np.int32(np.int32(f0[k] + decayed(p1)) + decayed(before[k]))
-        else:
-            for k in range(n):
-                d[k] = np.int32(f0[k] + decayed(before[k]))
-    else:
-        for k in range(n):
-            d[k] = 0
-    if y >= 1:
-        g0, g1 = row[y - 1, x & 3], row[y - 1, (x + 1) & 3]
-        if x + 1 < width:
-            for k in range(n):
-                q1 = np.int32(g1[k] - decayed(g0[k]))
-                total[k] = np.int32(np.int32(g0[k] + decayed(q1)) + decayed(d[k]))
-        else:
-            for k in range(n):
-                total[k] = np.int32(g0[k] + decayed(d[k]))
-    else:
-        for k in range(n):
-            total[k] = 0
-    if x > 0:
-        left = row[y, (x - 1) & 3]
-        for k in range(n):
-            total[k] = np.int32(total[k] + left[k])
 
 
 @kernel
@@ -303,61 +166,6 @@ def solve(
                 pivot = a[start + m + c, s]
                 power = int(pivot) if pivot < 1e12 else 1000000000000
                 energy[y, c] = log2(power, log_table) - log2(weight[s], log_table)
-
-
-@kernel
-def learn(
-    planes: npt.NDArray[np.int32],
-    errors: npt.NDArray[np.int32],
-    regressors: npt.NDArray[np.int64],
-    sums: Window,
-    b: int,
-    t: int,
-    first: int,
-    end: int,
-) -> None:
-    """Add the samples of the pixels placed in step `t` of tile `b` to the sums.
-
-    `errors` holds, as `planes` holds the pixels, their errors in 1/64 of a step.
-    """
-    channels = planes.shape[0]
-    m = len(regressors)
-    n = m + channels
-    f = np.zeros(max(n, VECTOR), np.int32)
-    bases = np.zeros(channels, np.int64)
-    row = sums.row[b]
-    size = row.shape[2]
-    nothing = np.zeros(size, np.int32)
-    # Products of a few rows first, then their sums: what was just stored is slow to load again.
-    products = np.zeros((BLOCK, size), np.int32)
-    for block in range(first, end, BLOCK):
-        last = min(end, block + BLOCK)
-        for y in range(block, last):
-            x = t - 2 * y
-            sample(planes, regressors, y, x, bases, f)
-            for c in range(channels):
-                f[m + c] = clamped(planes[c, y + MARGIN, x + MARGIN] - bases[c])
-            p = products[y - block]
-            # Rows of the triangle are written in whole vectors; the next overwrites the excess.
-            k = 0
-            for i in range(n):
-                scaled = np.int32(f[i] * ONE)
-                for j in range(VECTOR):
-                    p[k + j] = np.int32(scaled * f[j])
-                for j in range(VECTOR, i + 1):
-                    p[k + j] = np.int32(scaled * f[j])
-                k += i + 1
-            p[k] = ONE
-            for c in range(channels):
-                error = min(abs(int(errors[c, y + MARGIN, x + MARGIN])) >> 2, ERROR_LIMIT)
-                p[k + 1 + c] = np.int32(error * ONE)
-        for y in range(block, last):
-            x = t - 2 * y
-            p = products[y - block]
-            r = row[y, x & 3]
-            previous = row[y, (x - 1) & 3] if x > 0 else nothing
-            for k in range(size):
-                r[k] = np.int32(decayed(previous[k]) + p[k])
 
 
 @inlined

@@ -15,8 +15,7 @@ from idfzip.integer.twin import GridLinear, TwinNetwork
 from idfzip.priors import mixture
 
 
-def _layer(linear: torch.nn.Module) -> Layer:
-    assert isinstance(linear, GridLinear)
+def _layer(linear: GridLinear) -> Layer:
     with torch.no_grad():
         weight = linear.weight.double().T * (1 << grid.WEIGHT_BITS)
         bias = linear.bias.double() * (1 << grid.SUM_BITS)
@@ -30,9 +29,10 @@ def _layer(linear: torch.nn.Module) -> Layer:
 def freeze_network(twin: TwinNetwork) -> Network:
     """Return the integer network of a twin; raises ModelError where a bound does not hold."""
     return Network(
-        tuple(_layer(layer) for layer in twin.trunk),
-        tuple(_layer(layer) for layer in twin.heads),
-        tuple(_layer(layer) for layer in twin.outs),
+        *(
+            tuple(_layer(layer) for layer in group if isinstance(layer, GridLinear))
+            for group in (twin.trunk, twin.heads, twin.outs)
+        )
     )
 
 

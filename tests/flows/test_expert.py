@@ -50,12 +50,3 @@ def test_predictions_stay_within_bounds():
     partial, link, z = np.array([[np.nan]]), np.zeros((1, 1, 1)), np.zeros((1, 1))
     assert expert.predict(partial, link, 0, 0, z, 0) == -512.0
     assert expert.predict(-partial * 0 + np.inf, link, 0, 0, z, 0) in (-512.0, 512.0)
-
-
-def test_sums_of_the_strongest_samples_fit_32_bits():
-    decay = 27 / 32
-    row = 1 / (1 - decay)
-    above = (row + decay + decay**2) / (1 - decay)
-    weights = row + row + decay + decay * above
-    assert weights * expert.LIMIT**2 * expert.ONE < 2**31
-    assert weights * expert.ERROR_LIMIT * expert.ONE < 2**31

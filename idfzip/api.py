@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ from PIL import Image
 
 from idfzip.container import idfz, models
 from idfzip.container.model_file import Model
-from idfzip.container.tiling import Effort
+from idfzip.container.tiling import Effort, all_cores
 from idfzip.errors import ModelError
 from idfzip.images import png, writer
 from idfzip.images.picture import Picture, from_array
@@ -24,7 +23,7 @@ def _model(name: str | Path | None) -> Model | None:
 
 
 def _effort(threads: int | None) -> Effort:
-    return Effort(threads or len(os.sched_getaffinity(0)))
+    return Effort(threads or all_cores())
 
 
 def compress(

@@ -35,7 +35,3 @@ class OutputExists(IdfzipError):
 
 class TrainingError(IdfzipError):
     """Training cannot start or go on."""
-
-
-class MissingExtra(IdfzipError):
-    """An optional package is needed and not installed."""

@@ -79,8 +79,10 @@ def decompress(
             raise FormatError(f"{path}: grey in {target}: damaged tiles {_numbers(failed)}")
         if remove:
             os.unlink(path)
-        speed = f", {_pixels(file) / 1e6 / seconds:.2f} MP/s" if _pixels(file) else ", stored"
-        work.say(f"{path}: {len(data)} bytes in {target}{speed}", quiet)
+        note = f"{_pixels(file) / 1e6 / seconds:.2f} MP/s" if _pixels(file) else "stored"
+        if verbose and isinstance(file.head, ImageHeader):
+            note += f", model {', '.join(map(str, file.head.models)) or 'none'}"
+        work.say(f"{path}: {len(data)} bytes in {target}, {note}", quiet)
 
     work.each(paths, act)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
@@ -12,7 +11,7 @@ from pathlib import Path
 import click
 
 from idfzip.container.model_file import Model
-from idfzip.container.tiling import Effort, Progress
+from idfzip.container.tiling import Effort, Progress, all_cores
 from idfzip.errors import IdfzipError
 
 threads_option = click.option(
@@ -31,7 +30,7 @@ _COMPILING_AFTER = 1.5
 
 def effort(threads: int) -> Effort:
     """Return how work is spread, for the option's value."""
-    return Effort(threads or len(os.sched_getaffinity(0)))
+    return Effort(threads or all_cores())
 
 
 def say(text: str, quiet: bool = False) -> None:

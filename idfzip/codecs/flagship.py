@@ -26,8 +26,6 @@ from idfzip.integer.network import Buffers, Network, Weights
 from idfzip.integer.panel import Floats
 from idfzip.priors import mixture
 
-NAME = "flagship"
-
 Progress = Callable[[int], object]
 
 

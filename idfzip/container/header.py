@@ -18,7 +18,8 @@ RAW, FLAGSHIP = 0, 1
 
 MAX_SIDE = 1 << 30
 MAX_PIXELS = 500_000_000
-MAX_MODELS = 15
+MAX_TILE = (1024, 4096)
+"""Most rows and columns of a tile: what decoding one takes grows with its rows and its pixels."""
 
 
 @dataclass(frozen=True)
@@ -129,6 +130,8 @@ def unpack(data: bytes, streams: int) -> StoredHeader | ImageHeader:
         if not (0 < rows <= height and 0 < columns <= width) or (rows, columns) == tile:
             raise FormatError(f"tiles of {columns}x{rows} in an image of {width}x{height}")
         tile = (rows, columns)
+    if tile[0] > MAX_TILE[0] or tile[1] > MAX_TILE[1]:
+        raise FormatError(f"tile of {tile[1]}x{tile[0]}: the limit is {MAX_TILE[1]}x{MAX_TILE[0]}")
     if flags & 0x0E:
         raise FormatError("flags are not known to this release")
     hashes = [reader.bytes(8) for _ in range(flags >> 4)]

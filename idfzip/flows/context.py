@@ -35,9 +35,6 @@ SCALES = 52
 EXTRAS = 5
 """Inputs of a channel beside its neighbours and errors."""
 
-ERROR_WEIGHTS = (2, 2, 1, 1, 1, 1)
-"""Weights of the errors at W, N, NW, NE, WW, NN in the near error."""
-
 
 class Tables(NamedTuple):
     """Integer tables of a model; `log` int32 (64,), `gain` int64 (SCALES,): 2**15 over a scale."""
@@ -111,7 +108,7 @@ def gather(
             near = 0
             for k in range(len(error_at)):
                 size = abs(int(error[at + error_at[k]]))
-                near += size * (2 if k < 2 else 1)
+                near += size * (2 if k < 2 else 1)  # the first two are W and N
             wide = wide_errors[y, c]
             index = ((log2(near + wide + 128, log_table) + 2) >> 2) - 28
             index = min(max(index, 0), SCALES - 1)

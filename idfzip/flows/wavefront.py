@@ -19,14 +19,13 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from idfzip.integer.jit import inlined, kernel
+from idfzip.integer.jit import inlined
 
 SLOPE = 2
 MARGIN = 4
 """Rows above and columns left and right that a margin holds: the reach of any context."""
 
 Plane = npt.NDArray[np.int32]
-Offsets = npt.NDArray[np.int64]
 
 
 def is_causal(dy: int, dx: int) -> bool:
@@ -73,15 +72,6 @@ def place(plane: Plane, y: int, x: int, height: int, width: int, value: int) -> 
             end = width + 2 * m if last else column + 1
             for i in range(column, min(end, width + 2 * m)):
                 plane[m - k, i] = value
-
-
-@kernel
-def place_all(plane: Plane, values: npt.NDArray[np.int32]) -> None:
-    """Place a whole tile: `values` int32 (height, width) into `plane` as `place` does."""
-    height, width = values.shape
-    for y in range(height):
-        for x in range(width):
-            place(plane, y, x, height, width, values[y, x])
 
 
 def blank(height: int, width: int, fill: int) -> Plane:

@@ -108,6 +108,9 @@ def test_sizes_are_checked_before_memory_is_taken():
     huge = ImageHeader("PNG", 3, 1 << 29, 1 << 29, (1 << 29, 1 << 29), (), (), 0)
     with pytest.raises(FormatError, match="the limit is"):
         header.unpack(header.pack(huge), 0)
+    tall = ImageHeader("PNG", 3, 1 << 21, 1, (1 << 21, 1), (), (), 0)
+    with pytest.raises(FormatError, match="the limit is 4096x1024"):
+        header.unpack(header.pack(tall), 0)
     many = ImageHeader("PNG", 3, 20000, 20000, (1, 1), (), (), 0)
     with pytest.raises(FormatError, match="tiles do not fit"):
         header.unpack(header.pack(many), 0)

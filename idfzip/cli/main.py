@@ -16,6 +16,7 @@ _COMMANDS = {
     "test": ("decompress", "test", "Decode and check, without writing anything."),
     "info": ("info", "info", "Print what each FILE.idfz holds."),
     "models": ("info", "models_command", "List the models that are installed."),
+    "train": ("train", "train", "Train a model on folders of images (needs torch)."),
 }
 """Each command's module in this package, its name there, and its line in the list of commands."""
 

@@ -36,6 +36,29 @@ def freeze_network(twin: TwinNetwork) -> Network:
     )
 
 
+def thaw(network: Network) -> TwinNetwork:
+    """Return the twin of an integer network, on its grids."""
+    twin = TwinNetwork(
+        network.inputs,
+        network.channels,
+        [len(layer.bias) for layer in network.trunk],
+        len(network.heads[0].bias),
+        network.components,
+    )
+    pairs = [
+        *zip(twin.trunk, network.trunk, strict=True),
+        *zip(twin.heads, network.heads, strict=True),
+        *zip(twin.outs, network.outs, strict=True),
+    ]
+    with torch.no_grad():
+        for linear, layer in pairs:
+            weight = torch.from_numpy(layer.weight.astype(np.float32).T / (1 << grid.WEIGHT_BITS))
+            linear.get_parameter("weight").copy_(weight)
+            bias = torch.from_numpy(layer.bias.astype(np.float32) / (1 << grid.SUM_BITS))
+            linear.get_parameter("bias").copy_(bias)
+    return twin
+
+
 def freeze(design: Design, twin: TwinNetwork) -> Flagship:
     """Return the model of a design and a twin."""
     return Flagship(design, freeze_network(twin), mixture.tables(context.SCALES))

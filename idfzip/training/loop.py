@@ -72,24 +72,26 @@ def fit(
     report: Callable[[Report], object],
     every: int = 500,
     seed: int = 0,
+    start: TwinNetwork | None = None,
 ) -> TwinNetwork:
     """Return the averaged network trained on samples; raises TrainingError where it diverges.
 
+    Training goes on from `start`, or begins with random weights.
     The same seed, samples and number of steps give the same network on the same machine.
     """
     torch.manual_seed(seed)
     rng = np.random.default_rng(seed)
-    network = TwinNetwork(
+    network = start or TwinNetwork(
         samples.inputs.shape[1], recipe.channels, recipe.hidden, recipe.head, recipe.mixture
     )
     average = copy.deepcopy(network)
     optimizer = torch.optim.AdamW(
         network.parameters(), lr=recipe.rate, betas=(0.9, 0.98), weight_decay=recipe.decay
     )
-    start = time.monotonic()
+    began = time.monotonic()
     running, step, share = 0.0, 0, 0.0
     while share < 1:
-        share = limit.share(step, time.monotonic() - start)
+        share = limit.share(step, time.monotonic() - began)
         for net in (network, average):
             net.set_exact(share >= recipe.float_share)
         for group in optimizer.param_groups:
@@ -108,7 +110,7 @@ def fit(
         running = value if step == 1 else 0.99 * running + 0.01 * value
         if step % every == 0 or share >= 1:
             bits = {name: evaluate(average, found) for name, found in validation.items()}
-            report(Report(step, time.monotonic() - start, running, bits))
+            report(Report(step, time.monotonic() - began, running, bits))
     average.set_exact(True)
     return average
 

@@ -28,25 +28,33 @@ def read(path: Path) -> bytes:
 
 
 def check_free(path: Path, force: bool) -> None:
-    """Raise OutputExists where the output is there already; before the work, to save it."""
-    if path != STANDARD and path.is_dir():
+    """Raise an error where the output may not be written; before the work, to save it."""
+    if path == STANDARD:
+        if sys.stdout.isatty():
+            raise IdfzipError("binary data is not written to a terminal; use -o or a pipe")
+    elif path.is_dir():
         raise OutputExists(f"{path}: a directory")
-    if path != STANDARD and path.exists() and not force:
+    elif path.exists() and not force:
         raise OutputExists(f"{path}: exists already (-f overwrites it)")
 
 
 def write(path: Path, data: bytes, force: bool, like: Path | None = None) -> None:
     """Write a file at once or not at all: a temporary file beside it, flushed, then renamed.
 
-    Times and permissions are those of `like`. `-` is standard output, refused if a terminal.
+    Times and permissions are those of `like`. `-` is standard output.
     """
+    check_free(path, force)
     if path == STANDARD:
-        if sys.stdout.isatty():
-            raise IdfzipError("compressed data is not written to a terminal; use -o or a pipe")
         sys.stdout.buffer.write(data)
         sys.stdout.buffer.flush()
         return
-    check_free(path, force)
+    try:
+        _replace(path, data, force, like)
+    except OSError as error:
+        raise IdfzipError(f"{path}: cannot be written ({error.strerror})") from None
+
+
+def _replace(path: Path, data: bytes, force: bool, like: Path | None) -> None:
     handle, name = tempfile.mkstemp(prefix=f".{path.name[:100]}.", suffix=".tmp", dir=path.parent)
     temporary = Path(name)
     try:

@@ -311,3 +311,19 @@ def test_a_wrong_result_is_never_written(folder, monkeypatch):
     assert "nothing was written" in result.stderr
     assert (folder / "a.png").exists()
     assert not (folder / "a.png.idfz").exists()
+
+
+def test_an_output_that_cannot_be_written_is_named(folder, monkeypatch):
+    save(folder / "a.png")
+    result = run("compress", "-o", "nowhere/x.idfz", "a.png", code=1)
+    assert "nowhere/x.idfz: cannot be written (No such file" in result.stderr
+    from idfzip.cli import files
+
+    def full(*arguments):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(files.os, "fsync", full)
+    before = sorted(os.listdir(folder))
+    result = run("compress", "--rm", "a.png", code=1)
+    assert "a.png.idfz: cannot be written (No space left on device)" in result.stderr
+    assert sorted(os.listdir(folder)) == before

@@ -1,8 +1,8 @@
 """Measure the released models beside other codecs, and write the README's table of bits.
 
-Usage: `python scripts/results.py FOLDER... [--readme README.md] [--json FILE]`; needs
-`idfzip[bench]`. Every figure is of real files or streams, decoded and compared; idfzip's are whole
-`.idfz` files. The mean is over images.
+Usage: `python scripts/results.py FOLDER... [--merge FILE] [--readme README.md] [--json FILE]`, with
+the extra `idfzip[bench]`. Every figure is of real files or streams, decoded and compared; those of
+idfzip are whole `.idfz` files. The mean is over images.
 """
 
 from __future__ import annotations
@@ -123,12 +123,18 @@ def markdown(results: dict[str, dict[str, Any]]) -> str:
 
 
 @click.command()
-@click.argument("folders", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("folders", nargs=-1, type=click.Path(path_type=Path))
+@click.option("--merge", multiple=True, type=click.Path(path_type=Path), help="Earlier figures.")
 @click.option("--readme", type=click.Path(path_type=Path), help="File whose table is replaced.")
 @click.option("--json", "output", type=click.Path(path_type=Path), help="All figures.")
-def main(folders: tuple[Path, ...], readme: Path | None, output: Path | None) -> None:
-    """Measure the images in FOLDERS."""
-    results = {"/".join(folder.parts[-2:]): measure(folder) for folder in folders}
+def main(
+    folders: tuple[Path, ...], merge: tuple[Path, ...], readme: Path | None, output: Path | None
+) -> None:
+    """Measure the images in FOLDERS, after the figures of earlier calls (--json)."""
+    results: dict[str, dict[str, Any]] = {}
+    for file in merge:
+        results |= json.loads(file.read_text())
+    results |= {str(folder): measure(folder) for folder in folders}
     table = markdown(results)
     click.echo(table)
     if output:

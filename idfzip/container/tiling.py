@@ -20,8 +20,8 @@ from idfzip.flows import colour
 from idfzip.images.picture import Pixels
 
 TILE_ROWS, TILE_COLUMNS = 256, 1024
-"""Largest tile. A tile of 256 rows keeps one core's group long enough for the products; borders
-cost about 0.3% on a Kodak image."""
+"""Largest tile. Four Kodak images, bits per subpixel for 64, 128, 192, 256 and 512 rows: 2.637,
+2.621, 2.617, 2.613, 2.609; 256 rows give two threads something to do."""
 
 Progress = Callable[[int], object]
 T = TypeVar("T")
@@ -36,10 +36,14 @@ def all_cores() -> int:
 
 @dataclass(frozen=True)
 class Effort:
-    """How work is spread: threads, and tiles that one thread advances in lockstep."""
+    """How work is spread: threads, and tiles that one thread advances in lockstep.
+
+    One tile of 256 rows fills a processor's panels and keeps its sums in a cache of 2 MB; more in
+    lockstep are for tiles of few rows, and for devices that want larger groups.
+    """
 
     threads: int = 1
-    lockstep: int = 2
+    lockstep: int = 1
 
 
 def grid(height: int, width: int) -> tuple[int, int]:

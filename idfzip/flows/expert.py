@@ -28,7 +28,7 @@ import numpy.typing as npt
 
 from idfzip.flows.window import ONE, Window, sample, sum_window
 from idfzip.integer.jit import inlined, kernel
-from idfzip.integer.lanes import LANES, aligned, subtract
+from idfzip.integer.lanes import LANES, aligned, scale, subtract
 from idfzip.integer.log2 import log2
 
 PIVOT = 256.0
@@ -77,20 +77,16 @@ def eliminate(a: npt.NDArray[np.float64], column: npt.NDArray[np.float64], m: in
     the latter's place, the predictions with their signs turned. `column` is room of (n + 1, 16).
     The ridge is in `a` already; pivots are kept at 1 or more.
     """
-    inverse = np.empty(LANES)
+    inverse = aligned(1)
     for j in range(n):
         diagonal = j * (j + 1) // 2 + j
         for s in range(LANES):
             pivot = a[diagonal, s]
             a[diagonal, s] = pivot if pivot > PIVOT else PIVOT
-            inverse[s] = 1.0 / a[diagonal, s]
+            inverse[0, s] = 1.0 / a[diagonal, s]
         rows = n + 1 if j < m else n
         for i in range(j + 1, rows):
-            element = i * (i + 1) // 2 + j
-            for s in range(LANES):
-                value = a[element, s]
-                column[i, s] = value
-                a[element, s] = value * inverse[s]
+            scale(a, i * (i + 1) // 2 + j, column, i, inverse)
         for i in range(j + 1, rows):
             start = i * (i + 1) // 2
             subtract(a, start + j + 1, start + j, column, j + 1, min(i, n - 1) - j)

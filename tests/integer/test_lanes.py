@@ -3,12 +3,17 @@ from __future__ import annotations
 import numpy as np
 
 from idfzip.integer.jit import kernel
-from idfzip.integer.lanes import LANES, _subtract, aligned, subtract
+from idfzip.integer.lanes import LANES, _scale, _subtract, aligned, scale, subtract
 
 
 @kernel
 def run(rows, column):
     subtract(rows, 3, 1, column, 2, 4)
+
+
+@kernel
+def run_scale(rows, column, factor):
+    scale(rows, 3, column, 2, factor)
 
 
 @kernel
@@ -30,3 +35,13 @@ def test_room_starts_on_a_cache_line():
     assert found.shape == (5, LANES)
     assert found.ctypes.data % 64 == 0
     assert not found.any()
+
+
+def test_scaling_gives_the_bits_of_plain_numbers():
+    rng = np.random.default_rng(1)
+    rows, column, factor = (rng.normal(size=(n, LANES)) for n in (9, 7, 1))
+    expected, kept = rows.copy(), column.copy()
+    _scale(expected, 3, kept, 2, factor)
+    run_scale(rows, column, factor)
+    np.testing.assert_array_equal(rows.view(np.int64), expected.view(np.int64))
+    np.testing.assert_array_equal(column.view(np.int64), kept.view(np.int64))

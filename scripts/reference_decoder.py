@@ -1,5 +1,6 @@
 """Decode an `.idfz` file as `idfzip/FORMAT.md` says, in plain Python: slow, a proof of the text.
 
+Section 3.7, learning, is in `reference_learning.py`.
 Usage: `python scripts/reference_decoder.py FILE.idfz MODEL.idfm... > pixels.ppm`
 """
 
@@ -15,7 +16,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-MARGIN = 4
+from reference_learning import Learner, clamp
+
 TOTAL = 1 << 24
 Table = list[int]
 
@@ -67,14 +69,10 @@ class Model:
         self.hash = digest.digest()[:8]
         facts = json.loads(metadata["decoding"])
         self.channels, self.layers = facts["channels"], facts["layers"]
+        self.rate, self.frozen = facts.get("learning", (0, 0))
 
     def __getitem__(self, name: str) -> Any:
         return self.tensors[name]
-
-
-def clamp(value: int, low: int, high: int) -> int:
-    """Return `value` within the bounds."""
-    return min(max(value, low), high)
 
 
 def decayed(v: int) -> int:
@@ -123,7 +121,7 @@ class Ans:
 
     def quantile(self) -> int:
         """Return where in 2**24 the next symbol lies."""
-        return self.state & (TOTAL - 1)
+        return self.state % TOTAL
 
     def pop(self, cumulative: int, frequency: int) -> None:
         """Remove a symbol."""
@@ -141,6 +139,7 @@ class TileDecoder:
         self.planes = [Plane(height, width, 0 if c else 128) for c in range(self.channels)]
         self.errors = [Plane(height, width, 0) for _ in range(self.channels)]
         self.ans = Ans(stream)
+        self.learner = Learner(model.tensors, self.channels, model.layers, model.rate, model.frozen)
         self.m = len(model["design.regressors"])
         self.n = self.m + self.channels
         self.terms = self.n * (self.n + 1) // 2 + 1 + self.channels
@@ -159,6 +158,7 @@ class TileDecoder:
                     self.code(y, x, c, state)
             for y, x in group:
                 self.learn(y, x)
+            self.learner.follow(states)
         if self.ans.state or self.ans.words:
             raise ValueError("stream does not end with its pixels")
         return self.planes
@@ -256,15 +256,16 @@ class TileDecoder:
             if c == 0:
                 lead = math.floor(bounded(-a[n][m]) * 64.0 + 0.5)
                 inputs.append((lead * gain + 32768) >> 16)
-        values = [clamp(v, -511, 511) for v in inputs]
+        values = [[clamp(v, -511, 511) for v in inputs]]
         for i in range(model.layers):
-            values = self.layer(values, f"trunk.{i}", True)
-        return {"a": a, "scales": scales, "values": values, "seen": [], "z": []}
+            values.append(self.layer(values[-1], f"trunk.{i}", True))
+        lists: dict[str, Any] = {name: [] for name in ("seen", "z", "hidden", "slopes")}
+        return {"a": a, "scales": scales, "values": values, **lists}
 
     def layer(self, values: list[int], name: str, activate: bool) -> list[int]:
         """Return a layer's outputs."""
-        sums: list[int] = self.model[f"{name}.bias"]
-        for value, weights in zip(values, self.model[f"{name}.weight"], strict=True):
+        sums: list[int] = self.learner.tensors[f"{name}.bias"]
+        for value, weights in zip(values, self.learner.tensors[f"{name}.weight"], strict=True):
             sums = [s + value * w for s, w in zip(sums, weights, strict=True)] if value else sums
         if not activate:
             return sums
@@ -282,7 +283,7 @@ class TileDecoder:
         low = -self.planes[0].get(y, x) if c else 0
         mean = clamp(math.floor(value * 64 + 0.5) + 64 * base, 64 * low, 64 * (low + 255))
         scale = state["scales"][c]
-        hidden = self.layer(state["values"] + state["seen"], f"heads.{c}", True)
+        hidden = self.layer(state["values"][-1] + state["seen"], f"heads.{c}", True)
         mixture = self.mixture(self.layer(hidden, f"outs.{c}", False), scale, mean)
         quantile = self.ans.quantile()
         below, above = low, low + 256
@@ -295,6 +296,9 @@ class TileDecoder:
         lower = self.cumulative(below, low, mixture)
         self.ans.pop(lower, self.cumulative(above, low, mixture) - lower)
         self.planes[c].rows[y][x] = below
+        slopes = self.learner.slopes(below, low, mixture, model["tables.span"][scale])
+        state["hidden"].append(hidden)
+        state["slopes"].append(slopes)
         error = 64 * below - mean
         self.errors[c].rows[y][x] = error
         state["z"].append(clamp(below - base, -255, 255) - value)
@@ -328,12 +332,8 @@ class TileDecoder:
             return 0
         if value >= low + 256:
             return TOTAL
-        mass, sigmoid = 0, self.model["tables.sigmoid"]
-        for weight, mean, inverse in mixture:
-            u = clamp(((64 * value - 32 - mean) * inverse) >> 12, -(16 << 15), (16 << 15) - 1)
-            cell, part = (u + (16 << 15)) >> 10, u & 1023
-            rise = sigmoid[cell + 1] - sigmoid[cell]
-            mass += weight * (sigmoid[cell] + ((rise * part) >> 10))
+        level, place = self.learner.level, self.learner.place
+        mass = sum(w * level(place(value, mean, inverse)) for w, mean, inverse in mixture)
         return ((mass * (TOTAL - 256)) >> 36) + value - low
 
 

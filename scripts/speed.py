@@ -101,12 +101,12 @@ def stages(pixels: Pixels) -> dict[str, float]:
             autoregressive.exchange(*parts, t, *size, planes, residuals, False, seen, 0)
             if inputs:
                 _, seconds = timed(
-                    lambda n=count: network.run_trunk(batch.inputs, n, weights, buffers)
+                    lambda n=count: network.run_trunk(batch.inputs, 0, n, weights, buffers)
                 )
                 spent["trunk"] += seconds
                 for c in range(model.channels):
                     _, seconds = timed(
-                        lambda c=c, n=count: network.run_head(c, n, errors, weights, buffers)
+                        lambda c=c, n=count: network.run_head(c, 0, n, errors, weights, buffers)
                     )
                     spent["heads"] += seconds
     solving = spent.pop("learn, solve")

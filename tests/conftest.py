@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from idfzip.codecs.flagship import Flagship
+from idfzip.codecs.flagship import STATIC, Flagship, Learning
 from idfzip.container import model_file
 from idfzip.container.model_file import Model
 from idfzip.flows import context
@@ -27,7 +27,9 @@ def make_design(channels: int) -> Design:
     )
 
 
-def make_flagship(channels: int, seed: int = 0, size: int = 40) -> Flagship:
+def make_flagship(
+    channels: int, seed: int = 0, size: int = 40, learning: Learning = STATIC
+) -> Flagship:
     rng = np.random.default_rng(seed)
     design = make_design(channels)
     inputs = context.width(len(design.neighbours), len(design.places), channels)
@@ -44,6 +46,7 @@ def make_flagship(channels: int, seed: int = 0, size: int = 40) -> Flagship:
             tuple(layer(8, 9, 20000) for _ in range(channels)),
         ),
         mixture.tables(context.SCALES),
+        learning,
     )
 
 

@@ -20,8 +20,8 @@ from idfzip.container.tiling import Effort
 
 DATA = Path(__file__).parent / "data"
 ROOT = Path(__file__).parent.parent
-NAMES = ("photo", "grey", "dot", "saturated", "tiles")
-MODELS = [DATA / "small-rgb.idfm", DATA / "small-grey.idfm"]
+NAMES = ("photo", "grey", "dot", "saturated", "tiles", "learning")
+MODELS = [DATA / f"small-{kind}.idfm" for kind in ("rgb", "grey", "learning")]
 
 
 def expected(name):
@@ -33,7 +33,7 @@ def expected(name):
 @pytest.mark.parametrize("name", NAMES)
 def test_package_decodes_them(name):
     file = idfz.parse((DATA / f"{name}.idfz").read_bytes())
-    path = MODELS[0] if file.head.channels == 3 else MODELS[1]
+    path = DATA / f"{file.head.models[0].name}.idfm"
     model = model_file.load(path.read_bytes(), str(path))
     found, _ = idfz.decompress(file, model, Effort(2))
     np.testing.assert_array_equal(found.pixels, expected(name))
@@ -57,9 +57,7 @@ def test_a_stored_file():
 
 
 def test_the_reference_decoder_stays_short_and_alone():
-    text = (ROOT / "scripts" / "reference_decoder.py").read_text()
-    assert len(text.splitlines()) <= 400
-    assert "import idfzip" not in text
-    assert "from idfzip" not in text
-    assert "numba" not in text
-    assert "numpy" not in text
+    for name, lines in (("reference_decoder", 400), ("reference_learning", 200)):
+        text = (ROOT / "scripts" / f"{name}.py").read_text()
+        assert len(text.splitlines()) <= lines
+        assert not any(word in text for word in ("import idfzip", "from idfzip", "numba", "numpy"))

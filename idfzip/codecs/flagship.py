@@ -19,14 +19,26 @@ from idfzip.coding import ans
 from idfzip.flows import autoregressive, context, expert, wavefront, window
 from idfzip.flows.autoregressive import Design, Lockstep, Planes, Record
 from idfzip.flows.wavefront import MARGIN
-from idfzip.integer import network
+from idfzip.integer import learning, network
 from idfzip.integer.jit import inlined, kernel
+from idfzip.integer.learning import Learner
 from idfzip.integer.log2 import log2
-from idfzip.integer.network import Buffers, Network, Weights
-from idfzip.integer.panel import Floats
+from idfzip.integer.network import Buffers, Network
+from idfzip.integer.panel import ROWS, Floats
 from idfzip.priors import mixture
 
 Progress = Callable[[int], object]
+
+
+class Learning(NamedTuple):
+    """How the network follows an image: `rate` in 2**-20; `frozen` trunk layers stay."""
+
+    rate: int = 0
+    frozen: int = 0
+
+
+STATIC = Learning()
+"""A network that stays as it was trained."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +48,12 @@ class Flagship:
     design: Design
     network: Network
     prior: mixture.Tables
+    learning: Learning = STATIC
+
+    def __post_init__(self) -> None:
+        """Raise ModelError where learning could leave what float32 carries exactly."""
+        if self.learning.rate:
+            learning.check(self.network, self.learning.frozen)
 
     @property
     def channels(self) -> int:
@@ -106,18 +124,25 @@ def see_error(
 
 @kernel
 def decode_channel(
-    tables: Tables, view: View, sums: Floats, coder: ans.Coder, t: int, c: int
+    tables: Tables,
+    view: View,
+    sums: Floats,
+    deltas: Floats,
+    coder: ans.Coder,
+    t: int,
+    c: int,
+    start: int,
 ) -> None:
     """Decode channel `c` of the pixels of step `t` of every tile, and place it.
 
-    `sums` float32 (rows, >= 3 K) are the head's.
+    `sums` float32 (rows, >= 3 K) are the head's, used from row `start` on; `deltas` of the same
+    shape, if it is not empty, takes the slopes of the bits.
     """
     # Attributes of named tuples are fetched once: each costs a count of references.
     log_table, gains, exp, sigmoid = tables.log, tables.gain, tables.exp, tables.sigmoid
     inverse, spans = tables.inverse, tables.span
     seen, z, mixed, scales = view.seen, view.z, view.mixture, view.scales
     words, place, state = coder.words, coder.place, coder.state
-    start = 0
     for b in range(len(view.sizes)):
         height, width = view.sizes[b]
         first = wavefront.first_row(t, width)
@@ -139,6 +164,8 @@ def decode_channel(
             quantile = ans.peek(state, b)
             pixel, lower, upper = mixture.search(quantile, low, mixed, sigmoid)
             ans.pop(words, place, state, b, lower, upper - lower)
+            if len(deltas) > 0:
+                mixture.slope(pixel, low, mixed, spans[scale], sigmoid, deltas[row])
             error = pixel * expert.UNIT - mean
             z[row, c] = np.float64(window.clamped(pixel - middle)) - value
             see_error(error, gains[scale], log_table, seen, row, 3 * c)
@@ -150,7 +177,7 @@ def decode_channel(
 @kernel
 def decode_steps(
     design: Design,
-    weights: Weights,
+    learner: Learner,
     tables: Tables,
     batch: Lockstep,
     view: View,
@@ -158,17 +185,30 @@ def decode_steps(
     coder: ans.Coder,
     begin: int,
     stop: int,
-) -> int:
-    """Take the steps from `begin` up to `stop`; return the number of pixels decoded."""
+    pending: int,
+) -> tuple[int, int]:
+    """Take the steps from `begin` up to `stop`; return the number of pixels decoded.
+
+    `pending` is the number of pixels from which nothing was learned yet; the second result, too.
+    """
     pixels = 0
+    weights = learner.network
     for t in range(begin, stop):
-        count = autoregressive.advance(design, batch, t, 0, True)
-        network.run_trunk(batch.inputs, count, weights, buffers)
+        end = autoregressive.advance(design, batch, t, pending, True)
+        count = end - pending
+        network.run_trunk(batch.inputs, pending, count, weights, buffers)
         for c in range(len(weights.outs)):
-            network.run_head(c, count, view.seen, weights, buffers)
-            decode_channel(tables, view, buffers.sums[c], coder, t, c)
+            network.run_head(c, pending, count, view.seen, weights, buffers)
+            sums, deltas = buffers.sums[c], learner.outs_deltas[c]
+            decode_channel(tables, view, sums, deltas, coder, t, c, pending)
         pixels += count
-    return pixels
+        if learner.rate == 0.0:
+            continue
+        pending = end
+        if pending >= learning.PERIOD:
+            learning.learn(learner, batch.inputs, view.seen, pending, buffers)
+            pending = 0
+    return pixels, pending
 
 
 @kernel
@@ -190,6 +230,7 @@ def note_intervals(
     seen: Record,
     scales: npt.NDArray[np.int32],
     sums: tuple[Floats, ...],
+    deltas: tuple[Floats, ...],
     sizes: npt.NDArray[np.int64],
     begin: int,
     stop: int,
@@ -198,7 +239,8 @@ def note_intervals(
 ) -> None:
     """Append the intervals of the known pixels of the steps from `begin` up to `stop`.
 
-    In the order of decoding: in a step and tile, channel by channel, then row by row.
+    In the order of decoding: in a step and tile, channel by channel, then row by row. `deltas`,
+    where they are not empty, take the slopes of the bits.
     """
     exp, sigmoid, inverse, spans = tables.exp, tables.sigmoid, tables.inverse, tables.span
     means, values = seen.means, seen.values
@@ -209,7 +251,7 @@ def note_intervals(
             height, width = sizes[b]
             size = max(0, wavefront.end_row(t, height) - wavefront.first_row(t, width))
             for c in range(means.shape[1]):
-                mine = sums[c]
+                mine, slopes = sums[c], deltas[c]
                 for row in range(start, start + size):
                     scale = scales[row, c]
                     low = 0 if c == 0 else -int(values[row, 0])
@@ -220,6 +262,8 @@ def note_intervals(
                     cumulative[b, used[b]] = lower
                     frequency[b, used[b]] = upper - lower
                     used[b] += 1
+                    if len(slopes) > 0:
+                        mixture.slope(value, low, mixed, spans[scale], sigmoid, slopes[row])
             start += size
 
 
@@ -232,10 +276,17 @@ def encode(
     tiles: Sequence[Planes],
     progress: Progress | None = None,
 ) -> list[bytes]:
-    """Return the stream of each tile: planes, int32 (C, height, width), coded in lockstep.
+    """Return the stream of each tile: planes, int32 (C, height, width).
 
+    Tiles are coded in lockstep, but one by one where the network learns: each has its own.
     `progress` is called with numbers of pixels.
     """
+    if model.learning.rate == 0:
+        return _encode(model, tiles, progress)
+    return [stream for tile in tiles for stream in _encode(model, [tile], progress)]
+
+
+def _encode(model: Flagship, tiles: Sequence[Planes], progress: Progress | None) -> list[bytes]:
     channels = model.channels
     sizes = [(tile.shape[1], tile.shape[2]) for tile in tiles]
     extent = (max(h for h, _ in sizes), max(w for _, w in sizes))
@@ -243,10 +294,12 @@ def encode(
     for b, tile in enumerate(tiles):
         truth[b, :, : sizes[b][0], : sizes[b][1]] = tile
     residuals = np.zeros_like(truth)
-    batch = autoregressive.begin(model.design, sizes, channels, CHUNK)
+    chunk = learning.PERIOD if model.learning.rate else CHUNK
+    batch = autoregressive.begin(model.design, sizes, channels, chunk + ROWS)
     rows = len(batch.inputs)
     seen = autoregressive.record(rows, channels)
-    weights, buffers = model.network.weights, model.network.buffers(rows)
+    learner = learning.learner(model.network, *model.learning, rows)
+    weights, buffers = learner.network, model.network.buffers(rows)
     errors = np.zeros((rows, network.ERROR_INPUTS * channels), np.float32)
     mixed = mixture.room(model.network.components)
     tables = _tables(model)
@@ -258,15 +311,26 @@ def encode(
     while t < stop:
         begin = t
         t, count = autoregressive.observe(
-            model.design, batch, truth, residuals, t, stop, CHUNK, seen
+            model.design, batch, truth, residuals, t, stop, chunk, seen
         )
         see_errors(tables, seen, batch.scales, count, errors)
-        network.run_trunk(batch.inputs, count, weights, buffers)
+        network.run_trunk(batch.inputs, 0, count, weights, buffers)
         for c in range(channels):
-            network.run_head(c, count, errors, weights, buffers)
+            network.run_head(c, 0, count, errors, weights, buffers)
         note_intervals(
-            tables, seen, batch.scales, buffers.sums, batch.sizes, begin, t, mixed, intervals
+            tables,
+            seen,
+            batch.scales,
+            buffers.sums,
+            learner.outs_deltas,
+            batch.sizes,
+            begin,
+            t,
+            mixed,
+            intervals,
         )
+        if count >= chunk and model.learning.rate:
+            learning.learn(learner, batch.inputs, errors, count, buffers)
         if progress is not None:
             progress(count)
     streams = []
@@ -286,9 +350,22 @@ def decode(
 
     Damage that no rule of the coder shows gives wrong planes: checksums are the container's work.
     """
+    if model.learning.rate == 0:
+        return _decode(model, streams, sizes, progress)
+    pairs = zip(streams, sizes, strict=True)
+    return [planes for s, size in pairs for planes in _decode(model, [s], [size], progress)]
+
+
+def _decode(
+    model: Flagship,
+    streams: Sequence[bytes],
+    sizes: Sequence[tuple[int, int]],
+    progress: Progress | None,
+) -> list[Planes | None]:
     channels = model.channels
     coder = ans.decoder([ans.from_bytes(stream) for stream in streams])
-    batch = autoregressive.begin(model.design, list(sizes), channels)
+    room = learning.PERIOD if model.learning.rate else 0
+    batch = autoregressive.begin(model.design, list(sizes), channels, room + ROWS)
     rows = len(batch.inputs)
     view = View(
         batch.planes,
@@ -301,12 +378,16 @@ def decode(
         np.zeros((rows, channels)),
         mixture.room(model.network.components),
     )
-    weights, buffers = model.network.weights, model.network.buffers(rows)
+    buffers = model.network.buffers(rows)
+    learner = learning.learner(model.network, *model.learning, rows)
     tables = _tables(model)
     stop = autoregressive.steps(list(sizes))
+    pending = 0
     for begin in range(0, stop, STEPS):
         end = min(begin + STEPS, stop)
-        count = decode_steps(model.design, weights, tables, batch, view, buffers, coder, begin, end)
+        count, pending = decode_steps(
+            model.design, learner, tables, batch, view, buffers, coder, begin, end, pending
+        )
         if progress is not None:
             progress(count)
     tiles: list[Planes | None] = []

@@ -21,7 +21,7 @@ import numpy.typing as npt
 import safetensors
 import safetensors.numpy
 
-from idfzip.codecs.flagship import Flagship
+from idfzip.codecs.flagship import Flagship, Learning
 from idfzip.errors import ModelError
 from idfzip.flows import context
 from idfzip.flows.autoregressive import Design
@@ -34,6 +34,7 @@ from idfzip.priors import mixture
 MAX_BYTES = 256 << 20
 MAX_OPERATIONS = 4_000_000
 MAX_INPUTS = 4096
+MAX_RATE = 1 << 14
 ARCHITECTURE = "flagship"
 VERSION = 0
 
@@ -95,12 +96,14 @@ def identity(tensors: Tensors, decoding: str) -> str:
 
 
 def _decoding(flagship: Flagship) -> str:
-    facts = {
+    facts: dict[str, object] = {
         "architecture": ARCHITECTURE,
         "channels": flagship.channels,
         "layers": len(flagship.network.trunk),
         "version": VERSION,
     }
+    if flagship.learning.rate:
+        facts["learning"] = list(flagship.learning)
     return json.dumps(facts, sort_keys=True, separators=(",", ":"))
 
 
@@ -147,6 +150,7 @@ def load(data: bytes, source: str) -> Model:
         facts = json.loads(decoding)
         kind = (facts["architecture"], facts["version"])
         channels, layers = int(facts["channels"]), int(facts["layers"])
+        rate, frozen = (int(v) for v in facts.get("learning", (0, 0)))
     except (ValueError, KeyError, TypeError, struct.error, RecursionError) as error:
         raise ModelError(f"{source}: not a model file ({type(error).__name__})") from None
     except safetensors.SafetensorError as error:
@@ -156,7 +160,7 @@ def load(data: bytes, source: str) -> Model:
     if not (name and all(c.isascii() and (c.isalnum() or c in "-_.") for c in name)):
         raise ModelError(f"{source}: name {name!a}: letters, digits and -_. expected")
     try:
-        flagship = _flagship(tensors, channels, layers)
+        flagship = _flagship(tensors, channels, layers, Learning(rate, frozen))
         inputs = _tensor(tensors, "test.inputs", np.int16, 2)
         sums = _tensor(tensors, "test.sums", np.int32, 2)
         if inputs.shape[1] != flagship.network.inputs or not 0 < len(inputs) <= 4096:
@@ -200,9 +204,11 @@ def _offsets(tensors: Tensors, name: str, channels: int, columns: int) -> Any:
     return array
 
 
-def _flagship(tensors: Tensors, channels: int, layers: int) -> Flagship:
+def _flagship(tensors: Tensors, channels: int, layers: int, learning: Learning) -> Flagship:
     if channels not in (1, 3) or not 1 <= layers <= 16:
         raise ModelError(f"{channels} channels, {layers} layers")
+    if not (0 <= learning.rate <= MAX_RATE and 0 <= learning.frozen <= layers):
+        raise ModelError(f"learning with rate {learning.rate}, {learning.frozen} layers frozen")
     ridge = _tensor(tensors, "design.ridge", np.int64, 1)
     if len(ridge) != 1 or not 1 <= ridge[0] <= 1 << 20:
         raise ModelError("ridge is out of range")
@@ -251,4 +257,4 @@ def _flagship(tensors: Tensors, channels: int, layers: int) -> Flagship:
         raise ModelError("the heads' outputs are no mixtures of one size")
     if network.operations > MAX_OPERATIONS:
         raise ModelError(f"{network.operations} products a pixel, the limit is {MAX_OPERATIONS}")
-    return Flagship(design, network, prior)
+    return Flagship(design, network, prior, learning)

@@ -40,8 +40,8 @@ class Lockstep(NamedTuple):
     """A batch of tiles under way; rows of a group are ordered by tile, then by y.
 
     `planes` and `errors` int32 (tiles, C, rows + 4, columns + 8) with margins, errors in 1/64 of a
-    step; `sizes` int64 (tiles, 2): height, width; `inputs` float32 (tiles * rows or more, inputs),
-    whole numbers; `scales` int32 of as many rows, (.., C).
+    step; `sizes` int64 (tiles, 2): height, width; `inputs` float32 (tiles * rows or more, inputs
+    or more), whole numbers; `scales` int32 of as many rows, (.., C).
     """
 
     planes: Planes
@@ -85,7 +85,7 @@ def begin(design: Design, sizes: list[tuple[int, int]], channels: int, room: int
         np.array(sizes, np.int64),
         window.window(tiles, rows, len(design.regressors), channels),
         expert.solution(tiles, rows, channels),
-        np.zeros((padded(tiles * rows + room, ROWS), inputs), np.float32),
+        np.zeros((padded(tiles * rows + room, ROWS), padded(inputs, ROWS)), np.float32),
         np.zeros((tiles * rows + room, channels), np.int32),
     )
 

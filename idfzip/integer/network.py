@@ -38,11 +38,11 @@ class Weights(NamedTuple):
 
 
 class Buffers(NamedTuple):
-    """A group's values: after each layer, the heads' sums and values, each channel's sums."""
+    """A group's values: after each layer, the heads' sums, each channel's values and sums."""
 
     values: tuple[Floats, ...]
     fan: Floats
-    hidden: Floats
+    hidden: tuple[Floats, ...]
     sums: tuple[Floats, ...]
 
 
@@ -114,7 +114,7 @@ class Network:
         return Buffers(
             tuple(room(rows, len(layer.bias)) for layer in self.trunk),
             room(rows, head * self.channels),
-            np.zeros((padded(rows, ROWS), head), np.float32),
+            tuple(room(rows, head) for _ in self.heads),
             tuple(room(rows, len(out.bias)) for out in self.outs),
         )
 
@@ -129,37 +129,39 @@ def _check_shape(layer: Layer, inputs: int, name: str) -> None:
 
 
 @kernel
-def run_trunk(inputs: Floats, rows: int, weights: Weights, buffers: Buffers) -> None:
-    """Compute the trunk and its part of the heads for the first `rows` rows of `inputs`."""
-    values = inputs
+def run_trunk(inputs: Floats, start: int, rows: int, weights: Weights, buffers: Buffers) -> None:
+    """Compute the trunk and its part of the heads for `rows` rows of `inputs` from `start` on."""
+    values = inputs[start:]
     for i in range(len(weights.trunk)):
-        out = buffers.values[i]
+        out = buffers.values[i][start:]
         multiply(values, rows, weights.trunk[i], out)
         activate(out, rows, weights.trunk_bias[i])
         values = out
-    multiply(values, rows, weights.fan, buffers.fan)
+    multiply(values, rows, weights.fan, buffers.fan[start:])
 
 
 @kernel
-def run_head(c: int, rows: int, errors: Floats, weights: Weights, buffers: Buffers) -> None:
-    """Compute channel `c`'s sums for `rows` rows, after `run_trunk`.
+def run_head(
+    c: int, start: int, rows: int, errors: Floats, weights: Weights, buffers: Buffers
+) -> None:
+    """Compute channel `c`'s sums for `rows` rows from `start` on, after `run_trunk`.
 
     `errors` float32 (rows, >= 3 c): the inputs from the channels before.
     """
-    fan, hidden, seen = buffers.fan, buffers.hidden, weights.seen[c]
-    width = hidden.shape[1]
+    fan, hidden, seen = buffers.fan, buffers.hidden[c][start:], weights.seen[c]
+    width = len(weights.head_bias[c])
     for row in range(rows):
-        part = fan[row, c * width : (c + 1) * width]
+        part = fan[start + row, c * width : (c + 1) * width]
         values = hidden[row]
         for j in range(width):
             values[j] = part[j]
         for i in range(len(seen)):
-            value = errors[row, i]
+            value = errors[start + row, i]
             weight = seen[i]
             for j in range(width):
                 values[j] += value * weight[j]
     activate(hidden, rows, weights.head_bias[c])
-    sums = buffers.sums[c]
+    sums = buffers.sums[c][start:]
     multiply(hidden, rows, weights.outs[c], sums)
     bias = weights.out_bias[c]
     for row in range(rows):
@@ -173,6 +175,6 @@ def fan_sums(network: Network, inputs: npt.NDArray[np.int16]) -> npt.NDArray[np.
     buffers = network.buffers(rows)
     values = np.zeros((padded(rows, ROWS), inputs.shape[1]), np.float32)
     values[:rows] = inputs
-    run_trunk(values, rows, network.weights, buffers)
+    run_trunk(values, 0, rows, network.weights, buffers)
     width = len(network.heads[0].bias) * network.channels
     return buffers.fan[:rows, :width].astype(np.int32)

@@ -21,12 +21,23 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from idfzip.coding.ans import TOTAL
+from idfzip.coding.ans import PRECISION, TOTAL
 from idfzip.integer.jit import inlined
 
 VALUES = 256
 WEIGHT_BITS = 14
 SIGMOID_BITS = 22
+_WHOLE = 2.0 ** -(WEIGHT_BITS + SIGMOID_BITS)
+_LEVEL = 2.0**-SIGMOID_BITS
+_WEIGHT = 2.0**-WEIGHT_BITS
+_UNITS = 2.0**-31
+_CELL = 2.0**-15
+_LN_2 = 0.693147
+_DELTA_LIMIT = 127.0
+
+END = 16 << 15
+"""The ends of the sigmoid's table, in 2**-15."""
+
 Mixture = npt.NDArray[np.int64]
 """The mixture of one value, int64 (3, K): weights of sum 2**14, means in 1/64, inverse scales."""
 
@@ -102,19 +113,30 @@ def mix(
 
 
 @inlined
+def _place(value: int, mixture: Mixture, i: int) -> int:
+    """Return where the lower edge of `value` lies in logistic `i`, in 2**-15, within +-16."""
+    u = ((64 * value - 32 - mixture[1, i]) * mixture[2, i]) >> 12
+    return int(min(max(u, -END), END - 1))
+
+
+@inlined
+def _level(place: int, sigmoid: npt.NDArray[np.int64]) -> int:
+    """Return the sigmoid there, in 2**-22; 0 and 2**22 at the ends."""
+    u = place + END
+    cell = u >> 10
+    left = sigmoid[cell]
+    return int(left + (((sigmoid[cell + 1] - left) * (u & 1023)) >> 10))
+
+
+@inlined
 def cumulative(value: int, low: int, mixture: Mixture, sigmoid: npt.NDArray[np.int64]) -> int:
     """Return the frequency, of 2**24, of all values of the alphabet below `value`.
 
     `low` <= `value` <= `low` + 256; monotone in `value`, by at least 1 a step.
     """
-    edge = 64 * value - 32
     mass = 0
     for i in range(mixture.shape[1]):
-        u = ((edge - mixture[1, i]) * mixture[2, i]) >> 12
-        u = min(max(u, -(16 << 15)), (16 << 15) - 1) + (16 << 15)
-        cell = u >> 10
-        left = sigmoid[cell]
-        mass += mixture[0, i] * (left + (((sigmoid[cell + 1] - left) * (u & 1023)) >> 10))
+        mass += mixture[0, i] * _level(_place(value, mixture, i), sigmoid)
     inner = ((mass * (TOTAL - VALUES)) >> (WEIGHT_BITS + SIGMOID_BITS)) + value - low
     if value <= low:
         inner = 0
@@ -156,3 +178,59 @@ def search(
             probe = max(above - step, below + 1)
             step *= 2
     return below, lower, upper
+
+
+@inlined
+def _edge(value: int, low: int, mixture: Mixture, i: int) -> int:
+    """Return `_place`, with the tails at the ends of the alphabet."""
+    place = _place(value, mixture, i)
+    if value <= low:
+        place = -END
+    if value >= low + VALUES:
+        place = END - 1
+    return place
+
+
+@inlined
+def _delta(slope: float) -> np.float32:
+    """Return a slope in 2**-6, rounded and clamped."""
+    whole = np.floor(slope * 64.0 + 0.5)
+    whole = whole if whole < _DELTA_LIMIT else _DELTA_LIMIT
+    return np.float32(whole if whole > -_DELTA_LIMIT else -_DELTA_LIMIT)
+
+
+@inlined
+def slope(
+    value: int,
+    low: int,
+    mixture: Mixture,
+    span: int,
+    sigmoid: npt.NDArray[np.int64],
+    deltas: npt.NDArray[np.float32],
+) -> None:
+    """Write how the nats of a value depend on the head's sums: float32 (3 K,), whole numbers.
+
+    In 2**-6, clamped to +-127 (see `idfzip.integer.learning`); `mixture` is what `mix` made of
+    them. In IEEE doubles with + - * / in this order, from whole numbers.
+    """
+    k = mixture.shape[1]
+    total = np.float64(1 << (WEIGHT_BITS + SIGMOID_BITS - PRECISION))  # each value's least share
+    for i in range(k):
+        upper = _edge(value + 1, low, mixture, i)
+        lower = _edge(value, low, mixture, i)
+        mass = _level(upper, sigmoid) - _level(lower, sigmoid)
+        total += np.float64(mixture[0, i] * mass)
+    whole = total * _WHOLE
+    for i in range(k):
+        upper = _edge(value + 1, low, mixture, i)
+        lower = _edge(value, low, mixture, i)
+        above = np.float64(_level(upper, sigmoid)) * _LEVEL
+        below = np.float64(_level(lower, sigmoid)) * _LEVEL
+        steep_above = above * (1.0 - above)
+        steep_below = below * (1.0 - below)
+        weight = np.float64(mixture[0, i]) * _WEIGHT / whole
+        deltas[i] = _delta(weight * (whole - (above - below)))
+        units = np.float64(span * mixture[2, i]) * _UNITS
+        deltas[k + i] = _delta(weight * (steep_above - steep_below) * units)
+        stretch = np.float64(upper) * _CELL * steep_above - np.float64(lower) * _CELL * steep_below
+        deltas[2 * k + i] = _delta(weight * stretch * _LN_2)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from idfzip.flows import autoregressive
+from idfzip.flows import autoregressive, context
 from idfzip.flows.autoregressive import Design, Planes
 
 _CHUNK = 4096
@@ -41,6 +41,7 @@ def observe(design: Design, planes: Planes, share: float, rng: np.random.Generat
     channels, height, width = planes.shape
     batch = autoregressive.begin(design, [(height, width)], channels, _CHUNK)
     seen = autoregressive.record(len(batch.inputs), channels)
+    inputs = context.width(len(design.neighbours), len(design.places), channels)
     residuals = np.zeros((1, *planes.shape), np.int32)
     parts: list[tuple[npt.NDArray[np.generic], ...]] = []
     t, stop = 0, autoregressive.steps([(height, width)])
@@ -49,7 +50,7 @@ def observe(design: Design, planes: Planes, share: float, rng: np.random.Generat
             design, batch, planes[None], residuals, t, stop, _CHUNK, seen
         )
         keep = np.flatnonzero(rng.random(count) < share)
-        found = (batch.inputs, batch.scales, seen.means, seen.values)
+        found = (batch.inputs[:, :inputs], batch.scales, seen.means, seen.values)
         types = (np.int16, np.int8, np.int32, np.int16)
         parts.append(tuple(a[keep].astype(d) for a, d in zip(found, types, strict=True)))
     return Samples(*(np.concatenate(column) for column in zip(*parts, strict=True)))

@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from idfzip.codecs import flagship
+from idfzip.codecs.flagship import STATIC, Learning
 from idfzip.flows import colour
 
 
@@ -20,12 +21,13 @@ def planes(content, height, width, channels, seed=0):
     st.integers(1, 24),
     st.sampled_from([1, 3]),
     st.integers(0, 1000),
+    st.sampled_from([STATIC, Learning(400, 2), Learning(1 << 14, 0)]),
 )
-@settings(deadline=None, max_examples=60)
-def test_any_picture_comes_back(content, height, width, channels, seed):
+@settings(deadline=None, max_examples=100)
+def test_any_picture_comes_back(content, height, width, channels, seed, learning):
     from conftest import make_flagship
 
-    model = make_flagship(channels)
+    model = make_flagship(channels, learning=learning)
     tile = planes(content, height, width, channels, seed)
     streams = flagship.encode(model, [tile])
     (found,) = flagship.decode(model, streams, [(height, width)])
@@ -42,6 +44,29 @@ def test_lockstep_does_not_change_a_byte(flagships, channels):
     assert flagship.encode(model, tiles[:2]) == alone[:2]
     for found, tile in zip(flagship.decode(model, alone, sizes), tiles, strict=True):
         np.testing.assert_array_equal(found, tile)
+
+
+def test_a_network_that_learns_packs_better():
+    from conftest import make_flagship
+
+    tile = planes("smooth", 120, 150, 3)
+    sizes = [
+        len(flagship.encode(make_flagship(3, learning=how), [tile])[0])
+        for how in (STATIC, Learning(4000, 2), Learning(4000, 0))
+    ]
+    assert sizes[1] < 0.98 * sizes[0]
+    assert sizes[2] < 0.99 * sizes[1]
+
+
+def test_tiles_learn_alone():
+    from conftest import make_flagship
+
+    model = make_flagship(1, learning=Learning(400, 0))
+    tiles = [planes("smooth", 30, 40, 1, seed) for seed in range(3)]
+    alone = [flagship.encode(model, [tile])[0] for tile in tiles]
+    assert flagship.encode(model, tiles) == alone
+    found = flagship.decode(model, alone, [(30, 40)] * 3)
+    assert all(np.array_equal(a, b) for a, b in zip(found, tiles, strict=True))
 
 
 def test_chunks_of_encoding_do_not_change_a_byte(flagships, monkeypatch):

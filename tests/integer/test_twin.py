@@ -25,12 +25,12 @@ def test_twin_gives_the_integers_of_the_kernels(channels):
     rows[:2] = [[INPUT_LIMIT] * 30, [-INPUT_LIMIT] * 30]
     errors = rng.choice([-INPUT_LIMIT, 0, 3, INPUT_LIMIT], (64, 3 * channels)).astype(np.float32)
     buffers = network.buffers(64)
-    run_trunk(rows.astype(np.float32), 64, network.weights, buffers)
+    run_trunk(rows.astype(np.float32), 0, 64, network.weights, buffers)
     inputs = torch.from_numpy(rows).float() / 64
     extras = [torch.from_numpy(errors[:, : 3 * c]) / 64 for c in range(channels)]
     with torch.no_grad():
         sums = twin(inputs, extras)
     for c in range(channels):
-        run_head(c, 64, errors, network.weights, buffers)
+        run_head(c, 0, 64, errors, network.weights, buffers)
         whole = sums[c].double().numpy() * (1 << grid.SUM_BITS)
         np.testing.assert_array_equal(whole, buffers.sums[c][:64, :9].astype(np.float64))

@@ -25,6 +25,11 @@ def find(quantile, low, mixed, sigmoid):
     return mixture.search(quantile, low, mixed, sigmoid)
 
 
+@kernel
+def write_slope(value, low, mixed, span, sigmoid, out):
+    mixture.slope(value, low, mixed, span, sigmoid, out)
+
+
 def distribution(sums, scale, mean, low):
     out, mixed = np.zeros(257, np.int64), mixture.room(len(sums) // 3)
     all_cumulative(
@@ -101,3 +106,29 @@ def test_integers_agree_with_the_float_likelihood(scale):
         ideal = (2.0**-bits * bits).sum()
         coded = (2.0**-bits * -np.log2(probability)).sum()
         assert coded <= ideal * 1.005 + 1e-3
+
+
+@pytest.mark.parametrize("scale", [4, 20, 36])
+def test_slopes_are_those_of_the_float_likelihood(scale):
+    torch = pytest.importorskip("torch", reason="the float likelihood needs idfzip[torch]")
+    from idfzip.training import likelihood
+
+    rng = np.random.default_rng(scale)
+    for value in (0, 255, *rng.integers(0, 256, 30)):
+        sums = torch.tensor(rng.normal(0, 0.6, 12), dtype=torch.float64, requires_grad=True)
+        steps = 2 ** (scale / 4 - 3)
+        mean = int((value + np.clip(rng.normal(0, steps), -3, 3)) * 64)
+        whole = np.round(sums.detach().numpy() * (1 << 14))
+        _, mixed = distribution(whole, scale, mean, 0)
+        found = np.zeros(12, np.float32)
+        write_slope(int(value), 0, mixed, TABLES.span[scale], TABLES.sigmoid, found)
+
+        def one(number):
+            return torch.tensor([number], dtype=torch.float64)
+
+        bits = likelihood.bits(
+            sums[None], one(scale / 4 - 3), one(mean / 64), one(float(value)), one(0.0)
+        )
+        (bits.sum() * np.log(2)).backward()
+        expected = (sums.grad.numpy() * 64).clip(-127, 127)
+        assert np.abs(found - expected).max() < 0.7 + 0.06 * np.abs(expected).max()

@@ -68,7 +68,7 @@ class Learner:
             above = float(self.level(upper)) * 2.0**-22
             below = float(self.level(lower)) * 2.0**-22
             steep_above, steep_below = above * (1.0 - above), below * (1.0 - below)
-            part = float(share) * 2.0**-14 / whole
+            part = float(share) * 2.0**-14 * (1.0 / whole)
             parts[0].append(part * (whole - (above - below)))
             units = float(span * inverse) * 2.0**-31
             parts[1].append(part * (steep_above - steep_below) * units)

@@ -84,7 +84,7 @@ class View(NamedTuple):
     """The part of a batch, and a group's working memory, that decoding a channel touches.
 
     `seen` float32 (rows, 3 C), the errors as later channels see them; `z` float64 (rows, C), the
-    same in steps; `mixture` int64 (3, K).
+    same in steps; `mixture` int64 (7, K).
     """
 
     planes: Planes

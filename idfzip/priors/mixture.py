@@ -39,7 +39,8 @@ END = 16 << 15
 """The ends of the sigmoid's table, in 2**-15."""
 
 Mixture = npt.NDArray[np.int64]
-"""The mixture of one value, int64 (3, K): weights of sum 2**14, means in 1/64, inverse scales."""
+"""The mixture of one value, int64 (7, K): weights of sum 2**14, means in 1/64, inverse scales, and
+room for the edges of a value in each logistic and the sigmoid there (see `slope`)."""
 
 SPREADS = 208
 LOWEST = 88
@@ -72,7 +73,7 @@ def tables(scales: int) -> Tables:
 
 def room(components: int) -> Mixture:
     """Return room for a mixture of so many logistics."""
-    return np.zeros((3, components), np.int64)
+    return np.zeros((7, components), np.int64)
 
 
 @inlined
@@ -216,21 +217,21 @@ def slope(
     k = mixture.shape[1]
     total = np.float64(1 << (WEIGHT_BITS + SIGMOID_BITS - PRECISION))  # each value's least share
     for i in range(k):
-        upper = _edge(value + 1, low, mixture, i)
-        lower = _edge(value, low, mixture, i)
-        mass = _level(upper, sigmoid) - _level(lower, sigmoid)
-        total += np.float64(mixture[0, i] * mass)
+        lower, upper = _edge(value, low, mixture, i), _edge(value + 1, low, mixture, i)
+        below, above = _level(lower, sigmoid), _level(upper, sigmoid)
+        mixture[3, i], mixture[4, i] = lower, upper
+        mixture[5, i], mixture[6, i] = below, above
+        total += np.float64(mixture[0, i] * (above - below))
     whole = total * _WHOLE
+    share = 1.0 / whole
     for i in range(k):
-        upper = _edge(value + 1, low, mixture, i)
-        lower = _edge(value, low, mixture, i)
-        above = np.float64(_level(upper, sigmoid)) * _LEVEL
-        below = np.float64(_level(lower, sigmoid)) * _LEVEL
-        steep_above = above * (1.0 - above)
-        steep_below = below * (1.0 - below)
-        weight = np.float64(mixture[0, i]) * _WEIGHT / whole
-        deltas[i] = _delta(weight * (whole - (above - below)))
+        top, bottom = np.float64(mixture[6, i]) * _LEVEL, np.float64(mixture[5, i]) * _LEVEL
+        steep_top = top * (1.0 - top)
+        steep_bottom = bottom * (1.0 - bottom)
+        weight = np.float64(mixture[0, i]) * _WEIGHT * share
+        deltas[i] = _delta(weight * (whole - (top - bottom)))
         units = np.float64(span * mixture[2, i]) * _UNITS
-        deltas[k + i] = _delta(weight * (steep_above - steep_below) * units)
-        stretch = np.float64(upper) * _CELL * steep_above - np.float64(lower) * _CELL * steep_below
+        deltas[k + i] = _delta(weight * (steep_top - steep_bottom) * units)
+        far_top, far_bottom = np.float64(mixture[4, i]) * _CELL, np.float64(mixture[3, i]) * _CELL
+        stretch = far_top * steep_top - far_bottom * steep_bottom
         deltas[2 * k + i] = _delta(weight * stretch * _LN_2)

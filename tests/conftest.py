@@ -6,11 +6,15 @@ import numpy as np
 import pytest
 
 from idfzip.codecs.flagship import Flagship
+from idfzip.codecs.idf import Idf
 from idfzip.container import model_file
 from idfzip.container.model_file import Model
-from idfzip.flows import context
+from idfzip.flows import context, permutation
 from idfzip.flows.autoregressive import Design
+from idfzip.flows.bipartite import Level
+from idfzip.integer.conv import Conv
 from idfzip.integer.dense import Layer
+from idfzip.integer.densenet import DenseNet
 from idfzip.integer.log2 import log2_table
 from idfzip.integer.network import Network
 from idfzip.priors import mixture
@@ -43,6 +47,36 @@ def make_flagship(channels: int, seed: int = 0, size: int = 40) -> Flagship:
             tuple(layer(16 + 3 * c, 8) for c in range(channels)),
             tuple(layer(8, 9, 20000) for _ in range(channels)),
         ),
+        mixture.tables(context.SCALES),
+    )
+
+
+def make_conv(taps: int, inputs: int, outputs: int, rng: np.random.Generator, size=40) -> Conv:
+    weight = rng.integers(-size, size + 1, (taps, inputs, outputs)).astype(np.int16)
+    return Conv(weight, rng.integers(-20000, 20001, outputs).astype(np.int32))
+
+
+def make_net(inputs: int, outputs: int, rng: np.random.Generator, growth=6, size=40) -> DenseNet:
+    return DenseNet(
+        tuple(make_conv(1, inputs + i * growth, growth, rng, size) for i in range(2)),
+        tuple(make_conv(9, growth, growth, rng, size) for _ in range(2)),
+        make_conv(9, inputs + 2 * growth, outputs, rng, size),
+    )
+
+
+def make_idf(channels: int, kind: str = "inverted", levels: int = 2, seed: int = 0) -> Idf:
+    rng = np.random.default_rng(seed)
+    widths = [channels << (i + 2) for i in range(levels)]
+    return Idf(
+        tuple(
+            Level(
+                permutation.chain(kind, 2, n, rng),
+                tuple(make_net(3 * n // 4, n // 4, rng) for _ in range(2)),
+            )
+            for n in widths
+        ),
+        tuple(make_net(n // 2, n // 2 * 6, rng) for n in widths[:-1]),
+        rng.integers(-40000, 40000, (widths[-1], 6)).astype(np.int32),
         mixture.tables(context.SCALES),
     )
 

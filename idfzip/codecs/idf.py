@@ -46,6 +46,8 @@ class Idf:
 
     def __post_init__(self) -> None:
         """Check that levels and priors are of these channels."""
+        if self.constants.shape[1] != 3 * self.components or self.components == 0:
+            raise ModelError(f"constants of shape {self.constants.shape}: no mixtures")
         channels = self.channels
         if channels not in (1, 3) or len(self.conditions) != len(self.levels) - 1:
             raise ModelError(f"{channels} channels, {len(self.conditions)} conditional priors")
@@ -57,8 +59,6 @@ class Idf:
                 raise ModelError(f"prior {i}: {net.inputs} inputs, {net.outputs} outputs")
         if self.levels[-1].channels != 4 * channels or len(self.constants) != 4 * channels:
             raise ModelError(f"last level: {self.levels[-1].channels} channels")
-        if self.constants.shape[1] != 3 * self.components or self.components == 0:
-            raise ModelError(f"constants of shape {self.constants.shape}: no mixtures")
         if np.abs(self.constants.astype(np.int64)).max() >= 1 << 30:
             raise ModelError("constants are out of range")
 

@@ -88,4 +88,5 @@ class DenseNet:
 def _plain_activation(found: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     whole = (found + grid.HALF) >> grid.WEIGHT_BITS
     leaked = np.maximum(whole, whole >> grid.LEAK_SHIFT)
-    return np.clip(leaked, -conv.LIMIT, conv.LIMIT)
+    clamped: npt.NDArray[np.int64] = leaked.clip(-conv.LIMIT, conv.LIMIT)
+    return clamped

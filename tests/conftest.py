@@ -53,19 +53,27 @@ def make_flagship(channels: int, seed: int = 0, size: int = 40) -> Flagship:
 
 def make_conv(taps: int, inputs: int, outputs: int, rng: np.random.Generator, size=40) -> Conv:
     weight = rng.integers(-size, size + 1, (taps, inputs, outputs)).astype(np.int16)
-    return Conv(weight, rng.integers(-20000, 20001, outputs).astype(np.int32))
+    return Conv(weight, rng.integers(-4000, 4001, outputs).astype(np.int32))
 
 
 def make_net(inputs: int, outputs: int, rng: np.random.Generator, growth=6, size=40) -> DenseNet:
     return DenseNet(
         tuple(make_conv(1, inputs + i * growth, growth, rng, size) for i in range(2)),
         tuple(make_conv(9, growth, growth, rng, size) for _ in range(2)),
-        make_conv(9, inputs + 2 * growth, outputs, rng, size),
+        make_conv(9, inputs + 2 * growth, outputs, rng, -(-size // 8)),
     )
 
 
 def make_idf(channels: int, kind: str = "inverted", levels: int = 2, seed: int = 0) -> Idf:
+    """Return a random model of two logistics, broad enough to code smooth pictures."""
     rng = np.random.default_rng(seed)
+    broad = np.array([0, 0, 0, 0, 20000, 30000], np.int32)
+
+    def condition(channels: int) -> DenseNet:
+        net = make_net(channels, 6 * channels, rng)
+        net.last.bias[:] += np.tile(broad, channels)
+        return net
+
     widths = [channels << (i + 2) for i in range(levels)]
     return Idf(
         tuple(
@@ -75,8 +83,8 @@ def make_idf(channels: int, kind: str = "inverted", levels: int = 2, seed: int =
             )
             for n in widths
         ),
-        tuple(make_net(n // 2, n // 2 * 6, rng) for n in widths[:-1]),
-        rng.integers(-40000, 40000, (widths[-1], 6)).astype(np.int32),
+        tuple(condition(n // 2) for n in widths[:-1]),
+        rng.integers(-20000, 20000, (widths[-1], 6)).astype(np.int32) + broad,
         mixture.tables(context.SCALES),
     )
 
@@ -84,6 +92,14 @@ def make_idf(channels: int, kind: str = "inverted", levels: int = 2, seed: int =
 @pytest.fixture(scope="session")
 def flagships() -> dict[int, Flagship]:
     return {channels: make_flagship(channels) for channels in (1, 3)}
+
+
+@pytest.fixture(scope="session")
+def idf_models() -> dict[int, Model]:
+    return {
+        channels: model_file.load(model_file.dump(make_idf(channels), f"idf{channels}"), "test")
+        for channels in (1, 3)
+    }
 
 
 @pytest.fixture(scope="session")

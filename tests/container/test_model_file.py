@@ -25,9 +25,9 @@ def data():
 
 def test_a_model_comes_back(data):
     model = model_file.load(data, "x")
-    assert (model.name, model.card, model.flagship.channels) == ("small", "a card", 3)
+    assert (model.name, model.card, model.codec.channels) == ("small", "a card", 3)
     assert model.passes_self_test()
-    again = model_file.dump(model.flagship, "small", "a card")
+    again = model_file.dump(model.codec, "small", "a card")
     assert model_file.load(again, "x").identity == model.identity
 
 

@@ -15,7 +15,7 @@ from idfzip.integer.conv import Conv
 from idfzip.integer.densenet import DenseNet
 
 MAX_OPERATIONS = 64_000_000
-MAX_LEVELS, MAX_COUPLINGS, MAX_DEPTH = 6, 64, 64
+MAX_LEVELS, MAX_COUPLINGS, MAX_LAYERS = 6, 64, 64
 MAX_WIDTH = 1024
 """Most channels that a layer takes, which bounds the memory of coding a tile."""
 
@@ -43,7 +43,7 @@ def to_tensors(model: Idf) -> Tensors:
         for i, (narrow, wide) in enumerate(zip(net.narrow, net.wide, strict=True)):
             layers |= {f"narrow.{i}": narrow, f"wide.{i}": wide}
         for layer, conv in layers.items():
-            tensors[f"{name}.{layer}.weight"] = conv.weight
+            tensors[f"{name}.{layer}.weight"] = conv.weight.reshape(-1, conv.outputs)
             tensors[f"{name}.{layer}.bias"] = conv.bias
     return tensors
 
@@ -53,7 +53,7 @@ def facts(model: Idf) -> dict[str, int]:
     return {
         "channels": model.channels,
         "couplings": len(model.levels[0].couplings),
-        "depth": len(model.nets[0].narrow) if model.nets else 1,
+        "layers": len(model.nets[0].narrow) if model.nets else 1,
         "levels": len(model.levels),
     }
 
@@ -86,22 +86,23 @@ def _folded(found: list[npt.NDArray[np.int64]]) -> npt.NDArray[np.int32]:
     return (totals & 0xFFFFFFFF).astype(np.uint32).view(np.int32)
 
 
-def _conv(tensors: Tensors, name: str) -> Conv:
-    weight = tensor(tensors, f"{name}.weight", np.int16, 3)
+def _conv(tensors: Tensors, name: str, taps: int) -> Conv:
+    weight = tensor(tensors, f"{name}.weight", np.int16, 2)
     bias = tensor(tensors, f"{name}.bias", np.int32, 1)
-    if weight.shape[1] > MAX_WIDTH:
-        raise ModelError(f"{name}: {weight.shape[1]} inputs, the limit is {MAX_WIDTH}")
+    rows, outputs = weight.shape
+    if rows % taps or not 0 < rows <= MAX_WIDTH * taps:
+        raise ModelError(f"{name}: {rows} rows, 1 to {MAX_WIDTH} times {taps} expected")
     try:
-        return Conv(weight, bias)
+        return Conv(weight.reshape(taps, rows // taps, outputs), bias)
     except ModelError as error:
         raise ModelError(f"{name}: {error}") from None
 
 
-def _net(tensors: Tensors, name: str, depth: int) -> DenseNet:
-    narrow = tuple(_conv(tensors, f"{name}.narrow.{i}") for i in range(depth))
-    wide = tuple(_conv(tensors, f"{name}.wide.{i}") for i in range(depth))
+def _net(tensors: Tensors, name: str, layers: int) -> DenseNet:
+    narrow = tuple(_conv(tensors, f"{name}.narrow.{i}", 1) for i in range(layers))
+    wide = tuple(_conv(tensors, f"{name}.wide.{i}", 9) for i in range(layers))
     try:
-        return DenseNet(narrow, wide, _conv(tensors, f"{name}.last"))
+        return DenseNet(narrow, wide, _conv(tensors, f"{name}.last", 9))
     except ModelError as error:
         raise ModelError(f"{name}: {error}") from None
 
@@ -110,16 +111,16 @@ def from_tensors(tensors: Tensors, known: Facts) -> Idf:
     """Return the model in tensors; raises ModelError where anything is not as it should be."""
     channels, levels = fact(known, "channels", 1, 3), fact(known, "levels", 1, MAX_LEVELS)
     couplings = fact(known, "couplings", 0, MAX_COUPLINGS)
-    depth = fact(known, "depth", 1, MAX_DEPTH)
+    layers = fact(known, "layers", 1, MAX_LAYERS)
     constants = tensor(tensors, "constants", np.int32, 2)
     if constants.shape[1] > 3 * MAX_COMPONENTS:
         raise ModelError(f"mixtures of more than {MAX_COMPONENTS} logistics")
     flow = []
     for i in range(levels):
         name = f"levels.{i}"
-        nets = tuple(_net(tensors, f"{name}.couplings.{d}", depth) for d in range(couplings))
+        nets = tuple(_net(tensors, f"{name}.couplings.{d}", layers) for d in range(couplings))
         flow.append(Level(tensor(tensors, f"{name}.permutations", np.int16, 2), nets))
-    conditions = tuple(_net(tensors, f"conditions.{i}", depth) for i in range(levels - 1))
+    conditions = tuple(_net(tensors, f"conditions.{i}", layers) for i in range(levels - 1))
     model = Idf(tuple(flow), conditions, constants, prior(tensors))
     if model.channels != channels:
         raise ModelError(f"{model.channels} channels, {channels} are named")

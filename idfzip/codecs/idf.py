@@ -46,6 +46,8 @@ class Idf:
 
     def __post_init__(self) -> None:
         """Check that levels and priors are of these channels."""
+        if not self.levels:
+            raise ModelError("no levels")
         if self.constants.shape[1] != 3 * self.components or self.components == 0:
             raise ModelError(f"constants of shape {self.constants.shape}: no mixtures")
         channels = self.channels

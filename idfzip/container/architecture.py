@@ -56,7 +56,7 @@ class Decode(Protocol):
 class Architecture:
     """One codec: its name in models, its number in tiles, and its functions.
 
-    `self_test` gives inputs and the sums that plain integers give for them, `test_sums` those of
+    `self_test` gives inputs and the sums that plain integers give for them, `measured_sums` those of
     this machine for the inputs in tensors.
     """
 
@@ -69,7 +69,7 @@ class Architecture:
     to_tensors: Callable[[Any], Tensors]
     from_tensors: Callable[[Tensors, Facts], Codec]
     self_test: Callable[[Any], tuple[npt.NDArray[np.int16], npt.NDArray[np.int32]]]
-    test_sums: Callable[[Any, Tensors], npt.NDArray[np.int32]]
+    measured_sums: Callable[[Any, Tensors], npt.NDArray[np.int32]]
 
 
 ARCHITECTURES = (
@@ -83,7 +83,7 @@ ARCHITECTURES = (
         flagship_file.to_tensors,
         flagship_file.from_tensors,
         flagship_file.self_test,
-        flagship_file.test_sums,
+        flagship_file.measured_sums,
     ),
     Architecture(
         "idf",
@@ -95,7 +95,7 @@ ARCHITECTURES = (
         idf_file.to_tensors,
         idf_file.from_tensors,
         idf_file.self_test,
-        idf_file.test_sums,
+        idf_file.measured_sums,
     ),
 )
 

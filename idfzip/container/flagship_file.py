@@ -65,7 +65,7 @@ def self_test(flagship: Flagship) -> tuple[npt.NDArray[np.int16], npt.NDArray[np
     return inputs, (values @ fan.astype(np.int64)).astype(np.int32)
 
 
-def test_sums(flagship: Flagship, tensors: Tensors) -> npt.NDArray[np.int32]:
+def measured_sums(flagship: Flagship, tensors: Tensors) -> npt.NDArray[np.int32]:
     """Return what this machine gives for a self-test's inputs."""
     inputs = tensor(tensors, "test.inputs", np.int16, 2)
     if inputs.shape[1] != flagship.network.inputs or not 0 < len(inputs) <= 4096:

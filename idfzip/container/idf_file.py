@@ -59,7 +59,7 @@ def facts(model: Idf) -> dict[str, int]:
 
 
 def self_test(model: Idf) -> tuple[npt.NDArray[np.int16], npt.NDArray[np.int32]]:
-    """Return extreme values, and what plain integers give for them; see `test_sums`."""
+    """Return extreme values, and what plain integers give for them; see `measured_sums`."""
     rng = np.random.default_rng(0)
     most = max((net.inputs for net in model.nets), default=1)
     inputs = rng.choice([-128, 127], (*_TEST, most))
@@ -68,7 +68,7 @@ def self_test(model: Idf) -> tuple[npt.NDArray[np.int16], npt.NDArray[np.int32]]
     return inputs.astype(np.int16), _folded(found)
 
 
-def test_sums(model: Idf, tensors: Tensors) -> npt.NDArray[np.int32]:
+def measured_sums(model: Idf, tensors: Tensors) -> npt.NDArray[np.int32]:
     """Return what this machine gives for a self-test's inputs, int16 (height, width, channels).
 
     Each network takes the first channels; its sums are added over all places, modulo 2**32.

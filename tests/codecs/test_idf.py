@@ -77,6 +77,7 @@ def test_parts_that_do_not_fit_are_refused():
     model = make_idf(3)
     rng = np.random.default_rng(0)
     changes = {
+        "no levels": {"levels": ()},
         "conditional priors": {"conditions": ()},
         "prior 0": {"conditions": (make_net(6, 30, rng),)},
         "last level": {"constants": model.constants[:20]},

@@ -56,8 +56,8 @@ class Decode(Protocol):
 class Architecture:
     """One codec: its name in models, its number in tiles, and its functions.
 
-    `self_test` gives inputs and the sums that plain integers give for them, `measured_sums` those of
-    this machine for the inputs in tensors.
+    `self_test` gives inputs and the sums that plain integers give for them, `measured_sums` those
+    of this machine for the inputs in tensors.
     """
 
     name: str

@@ -66,8 +66,10 @@ def _thaw_conv(module: nn.Module, conv: Conv) -> None:
 def thaw_idf(model: Idf) -> IdfTwin:
     """Return the twin of an integer model, on its grids; scaled couplings hold their scale.
 
-    Raises ModelError where networks differ in size.
+    Raises ModelError where networks differ in size, or where there are no couplings.
     """
+    if not model.levels[0].couplings:
+        raise ModelError("a model without couplings cannot be trained")
     first = model.levels[0].couplings[0]
     shape = IdfShape(
         levels=len(model.levels),
@@ -79,12 +81,11 @@ def thaw_idf(model: Idf) -> IdfTwin:
         split=first.inputs / model.levels[0].channels,
     )
     twin = IdfTwin(model.channels, shape)
-    pairs = list(zip(twin.all_nets, model.nets, strict=True))
     try:
         with torch.no_grad():
             for level, known in zip(twin.all_levels, model.levels, strict=True):
                 level.permutations.copy_(torch.from_numpy(known.permutations.astype(np.int64)))
-            for net, integers in pairs:
+            for net, integers in zip(twin.all_nets, model.nets, strict=True):
                 for name in ("narrow", "wide"):
                     layers = zip(getattr(net, name), getattr(integers, name), strict=True)
                     for module, conv in layers:

@@ -80,6 +80,24 @@ def test_thawing_and_freezing_change_nothing(channels):
             np.testing.assert_array_equal(one.bias, other.bias)
 
 
+def test_models_that_no_twin_fits_are_refused():
+    import dataclasses
+
+    from idfzip.errors import ModelError
+    from idfzip.training.freeze_idf import thaw_idf
+
+    model = make_idf(3)
+    first, second = model.levels
+    fewer = dataclasses.replace(
+        second, couplings=second.couplings[:1], permutations=second.permutations[:2]
+    )
+    with pytest.raises(ModelError, match="differ in size"):
+        thaw_idf(dataclasses.replace(model, levels=(first, fewer)))
+    none = dataclasses.replace(first, couplings=(), permutations=first.permutations[:1])
+    with pytest.raises(ModelError, match="without couplings"):
+        thaw_idf(dataclasses.replace(model, levels=(none, second)))
+
+
 def test_couplings_add_nothing_before_training():
     from idfzip.training.idf import IdfShape, IdfTwin
 

@@ -20,6 +20,9 @@ MAX_WIDTH = 1024
 """Most channels that a layer takes, which bounds the memory of coding a tile."""
 
 MAX_COMPONENTS = 32
+MAX_MEMORY = 1 << 30
+"""Most bytes of weights in whole panels, in which many thin layers would take far more."""
+
 _TEST = (5, 7)
 """Sides of the self-test's inputs: all kinds of borders, and no whole panels."""
 
@@ -126,4 +129,7 @@ def from_tensors(tensors: Tensors, known: Facts) -> Idf:
         raise ModelError(f"{model.channels} channels, {channels} are named")
     if model.operations > MAX_OPERATIONS:
         raise ModelError(f"{model.operations} products a pixel, the limit is {MAX_OPERATIONS}")
+    memory = sum(layer.memory for net in model.nets for layer in net.layers)
+    if memory > MAX_MEMORY:
+        raise ModelError(f"weights take {memory} bytes of memory, the limit is {MAX_MEMORY}")
     return model

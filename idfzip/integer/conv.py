@@ -73,6 +73,11 @@ class Conv:
         """Number of channels it gives."""
         return int(self.weight.shape[2])
 
+    @property
+    def memory(self) -> int:
+        """Bytes that the weights take as the kernels take them."""
+        return 4 * self.inputs * padded(len(self.weight) * self.outputs, COLUMNS)
+
     @cached_property
     def parts(self) -> tuple[Part, ...]:
         """The weights as the kernels take them, split along the inputs so that float32 is exact."""

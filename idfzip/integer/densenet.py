@@ -58,9 +58,14 @@ class DenseNet:
         return self.last.outputs
 
     @property
+    def layers(self) -> tuple[Conv, ...]:
+        """All layers."""
+        return (*self.narrow, *self.wide, self.last)
+
+    @property
     def operations(self) -> int:
         """Products and sums for a position."""
-        return sum(layer.weight.size for layer in (*self.narrow, *self.wide, self.last))
+        return sum(layer.weight.size for layer in self.layers)
 
     def sums(self, values: Values) -> Sums:
         """Return the sums of the last layer, int32 (height, width, outputs)."""

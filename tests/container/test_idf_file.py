@@ -8,7 +8,7 @@ import pytest
 import safetensors.numpy
 from conftest import make_idf, picture
 
-from idfzip.container import header, idfz, model_file, tiling
+from idfzip.container import header, idf_file, idfz, model_file, tiling
 from idfzip.container.tiling import Effort
 from idfzip.errors import FormatError, ModelError, TileError
 from idfzip.images.picture import Picture
@@ -105,6 +105,13 @@ def test_hostile_models_are_refused(data, name, change):
     arrays = {k: np.ascontiguousarray(v) for k, v in tensors.items()}
     with pytest.raises(ModelError, match=r"^bad\.idfm: "):
         model_file.load(safetensors.numpy.save(arrays, metadata), "bad.idfm")
+
+
+@pytest.mark.parametrize("limit", ["MAX_OPERATIONS", "MAX_MEMORY"])
+def test_models_that_would_take_too_much_are_refused(data, monkeypatch, limit):
+    monkeypatch.setattr(idf_file, limit, 1000)
+    with pytest.raises(ModelError, match="the limit is 1000"):
+        model_file.load(data, "x")
 
 
 @pytest.mark.parametrize("channels", [1, 3])

@@ -52,6 +52,7 @@ def test_parts_keep_every_product_below_the_limit():
     rng = np.random.default_rng(0)
     layer = make_conv(9, 300, 7, rng, grid.WEIGHT_LIMIT)
     assert sum(len(part.weight) for part in layer.parts) == 300
+    assert sum(part.weight.nbytes for part in layer.parts) == layer.memory
     for part in layer.parts:
         assert (np.abs(part.weight.astype(np.float64)).sum(0) * conv.LIMIT).max() < grid.EXACT
 

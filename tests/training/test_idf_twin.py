@@ -74,8 +74,7 @@ def test_thawing_and_freezing_change_nothing(channels):
     for a, b in zip(model.levels, again.levels, strict=True):
         np.testing.assert_array_equal(a.permutations, b.permutations)
     for a, b in zip(model.nets, again.nets, strict=True):
-        layers = (*a.narrow, *a.wide, a.last), (*b.narrow, *b.wide, b.last)
-        for one, other in zip(*layers, strict=True):
+        for one, other in zip(a.layers, b.layers, strict=True):
             np.testing.assert_array_equal(one.weight, other.weight)
             np.testing.assert_array_equal(one.bias, other.bias)
 

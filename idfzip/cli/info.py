@@ -10,7 +10,7 @@ import click
 
 from idfzip.cli import files, work
 from idfzip.container import idfz, models
-from idfzip.container.header import FLAGSHIP, ImageHeader
+from idfzip.container.header import RAW, ImageHeader
 from idfzip.errors import ModelError
 
 _json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -51,7 +51,7 @@ def _facts(file: idfz.File, size: int) -> dict[str, Any]:
         "width": head.width,
         "height": head.height,
         "tiles": len(head.tiles),
-        "raw_tiles": sum(tile.codec != FLAGSHIP for tile in head.tiles),
+        "raw_tiles": sum(tile.codec == RAW for tile in head.tiles),
         "models": [{"name": m.name, "hash": m.hash.hex()} for m in head.models],
         "bytes": size,
         "bpd": round(8 * size / samples, 4),
@@ -83,13 +83,13 @@ def models_command(as_json: bool) -> None:
             work.say(f"idfzip: {error}")
             damaged = True
             continue
-        flagship = model.flagship
         rows.append(
             {
                 "name": model.name,
                 "hash": model.identity,
-                "channels": flagship.channels,
-                "products_per_pixel": flagship.network.operations,
+                "architecture": model.architecture.name,
+                "channels": model.codec.channels,
+                "products_per_pixel": model.codec.operations,
                 "bytes": file.stat().st_size,
                 "file": str(file),
             }

@@ -63,17 +63,15 @@ def warm_up(models: Iterable[Model], quiet: bool) -> None:
     """Load or compile the kernels; say so where that takes long."""
     import numpy as np
 
-    from idfzip.codecs import flagship
-
     note = "compiling the kernels for this machine (first run only, about 30 seconds) ..."
     timer = threading.Timer(_COMPILING_AFTER, say, (note, quiet))
     timer.daemon = True
     timer.start()
     try:
         for model in models:
-            dot = np.zeros((model.flagship.channels, 1, 1), np.int32)
-            streams = flagship.encode(model.flagship, [dot])
-            flagship.decode(model.flagship, streams, [(1, 1)])
+            dot = np.zeros((model.codec.channels, 1, 1), np.int32)
+            streams = model.architecture.encode(model.codec, [dot])
+            model.architecture.decode(model.codec, streams, [(1, 1)])
     finally:
         timer.cancel()
 

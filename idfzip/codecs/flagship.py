@@ -60,6 +60,11 @@ class Flagship:
         """Channels of the images it codes: 1 or 3."""
         return self.network.channels
 
+    @property
+    def operations(self) -> int:
+        """Products and sums for a pixel."""
+        return self.network.operations
+
 
 CHUNK = 2048
 """Rows that encoding takes to the network at once: groups may be joined, the pixels are known."""

@@ -13,13 +13,16 @@ STORED = 0
 FORMATS = ("", "PNG", "WEBP", "TIFF", "BMP", "PPM", "JPEG")
 """Source formats; index 0 is any other."""
 
-RAW, FLAGSHIP = 0, 1
-"""Codecs of a tile: the pixels as they are; the flagship."""
+RAW, FLAGSHIP, IDF = 0, 1, 2
+"""Codecs of a tile: the pixels as they are; the flagship; the bipartite one."""
 
 MAX_SIDE = 1 << 30
 MAX_PIXELS = 500_000_000
 MAX_TILE = (1024, 4096)
 """Most rows and columns of a tile: what decoding one takes grows with its rows and its pixels."""
+
+MAX_IDF_TILE = 1 << 18
+"""Most pixels of a tile of the bipartite codec, which keeps all values of a network at once."""
 
 
 @dataclass(frozen=True)
@@ -139,6 +142,8 @@ def unpack(data: bytes, streams: int) -> StoredHeader | ImageHeader:
     if count * 7 > reader.left:
         raise FormatError(f"{count} tiles do not fit their index")
     tiles = tuple(_tile(reader, len(hashes), kind) for _ in range(count))
+    if tile[0] * tile[1] > MAX_IDF_TILE and any(t.codec == IDF for t in tiles):
+        raise FormatError(f"tile of {tile[1]}x{tile[0]}: codec {IDF} takes {MAX_IDF_TILE} pixels")
     crc = reader.crc() if flags & 1 else 0
     names = _names(reader.bytes(reader.left), len(hashes))
     _check_end(sum(t.length for t in tiles), streams)
@@ -156,11 +161,11 @@ def _check_end(length: int, streams: int) -> None:
 def _tile(reader: Reader, models: int, channels: int) -> Tile:
     first, colour = reader.byte(), reader.byte()
     codec, model = first & 15, first >> 4
-    if codec not in (RAW, FLAGSHIP):
+    if codec not in (RAW, FLAGSHIP, IDF):
         raise FormatError(f"codec {codec} is not known to this release")
-    if (model >= models) if codec == FLAGSHIP else (model != 0):
+    if (model >= models) if codec != RAW else (model != 0):
         raise FormatError(f"tile of model {model}, {models} are named")
-    if colour != int(codec == FLAGSHIP and channels == 3):
+    if colour != int(codec != RAW and channels == 3):
         raise FormatError(f"colour transform {colour} is not known to this release")
     return Tile(codec, model, colour, reader.number(), reader.crc())
 

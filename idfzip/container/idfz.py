@@ -51,7 +51,7 @@ def compress(
     """Return an `.idfz` file of the picture, coded by the model, which must fit its channels."""
     pixels = picture.pixels
     size, tiles, streams = tiling.encode(pixels, model, effort, progress)
-    used = any(tile.codec == header.FLAGSHIP for tile in tiles)
+    used = any(tile.codec != header.RAW for tile in tiles)
     head = ImageHeader(
         picture.format,
         pixels.shape[2],
@@ -79,9 +79,12 @@ def parse(data: bytes) -> File:
 def needed_models(head: ImageHeader, given: Model | None) -> list[Model]:
     """Return the models an image was coded with; raises ModelNotFound."""
     found = [models.for_file(name, given) for name in head.models]
-    for model, name in zip(found, head.models, strict=True):
-        if model.flagship.channels != head.channels:
-            raise FormatError(f"model {name} codes {model.flagship.channels} channels")
+    for i, (model, name) in enumerate(zip(found, head.models, strict=True)):
+        if model.codec.channels != head.channels:
+            raise FormatError(f"model {name} codes {model.codec.channels} channels")
+        codecs = {tile.codec for tile in head.tiles if tile.codec and tile.model == i}
+        if codecs - {model.architecture.number}:
+            raise FormatError(f"model {name} is not of the codec that its tiles name")
     return found
 
 

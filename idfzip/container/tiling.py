@@ -12,7 +12,6 @@ from typing import TypeVar
 
 import numpy as np
 
-from idfzip.codecs import flagship
 from idfzip.container import header
 from idfzip.container.header import ImageHeader, Tile
 from idfzip.container.model_file import Model
@@ -69,8 +68,11 @@ def encode(
     def code(batch: Sequence[int]) -> list[tuple[Tile, bytes]]:
         cut = [_cut(pixels, places[i]) for i in batch]
         planes = [colour.forward(tile) for tile in cut]
-        streams = flagship.encode(model.flagship, planes, progress)
-        return [_smaller(i, tile, s) for i, tile, s in zip(batch, cut, streams, strict=True)]
+        streams = model.architecture.encode(model.codec, planes, progress)
+        number = model.architecture.number
+        return [
+            _smaller(number, i, tile, s) for i, tile, s in zip(batch, cut, streams, strict=True)
+        ]
 
     results = _spread(code, len(places), effort)
     return size, [tile for tile, _ in results], [stream for _, stream in results]
@@ -81,11 +83,11 @@ def _cut(pixels: Pixels, box: tuple[int, int, int, int]) -> Pixels:
     return np.ascontiguousarray(pixels[y : y + h, x : x + w])
 
 
-def _smaller(index: int, pixels: Pixels, stream: bytes) -> tuple[Tile, bytes]:
+def _smaller(codec: int, index: int, pixels: Pixels, stream: bytes) -> tuple[Tile, bytes]:
     crc = checksum(pixels, index)
     if len(stream) < pixels.size:
         transform = int(pixels.shape[2] == 3)
-        return Tile(header.FLAGSHIP, 0, transform, len(stream), crc), stream
+        return Tile(codec, 0, transform, len(stream), crc), stream
     return Tile(header.RAW, 0, 0, pixels.size, crc), pixels.tobytes()
 
 
@@ -125,7 +127,7 @@ def decode(
             if whole:
                 parts = [streams[starts[i] : starts[i + 1]] for i in whole]
                 sizes = [places[i][2:] for i in whole]
-                found = flagship.decode(model.flagship, parts, sizes, progress)
+                found = model.architecture.decode(model.codec, parts, sizes, progress)
                 for i, planes in zip(whole, found, strict=True):
                     _put(i, None if planes is None else colour.inverse(planes))
         return list(batch)

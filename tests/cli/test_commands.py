@@ -8,7 +8,7 @@ import stat
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from conftest import make_flagship, picture
+from conftest import make_flagship, make_idf, picture
 from PIL import Image
 
 from idfzip.cli.main import main
@@ -274,6 +274,26 @@ def test_a_model_is_taken_by_path_name_and_hash(folder):
     row = json.loads(run("models", "--json").stdout)[1]
     run("compress", "-f", "-m", row["hash"][:12], "a.png")
     run("test", "a.png.idfz")
+
+
+def test_a_bipartite_model_is_used_like_any_other(folder):
+    pixels = save(folder / "a.bmp")
+    (folder / "bipartite.idfm").write_bytes(model_file.dump(make_idf(3), "bipartite"))
+    run("compress", "--rm", "-m", "bipartite.idfm", "a.bmp")
+    (row,) = json.loads(run("info", "--json", "a.bmp.idfz").stdout)
+    assert (row["models"][0]["name"], row["raw_tiles"]) == ("bipartite", 0)
+    result = run("decompress", "a.bmp.idfz", code=1)
+    assert "bipartite" in result.stderr
+    run("decompress", "-m", "bipartite.idfm", "a.bmp.idfz")
+    np.testing.assert_array_equal(pixels_of(folder / "a.bmp"), pixels)
+
+
+def test_models_name_their_architecture(folder, monkeypatch):
+    (folder / "bipartite.idfm").write_bytes(model_file.dump(make_idf(1), "bipartite"))
+    monkeypatch.setattr(registry, "folders", lambda: [folder, folder / "none"])
+    (row,) = json.loads(run("models", "--json").stdout)
+    assert (row["architecture"], row["channels"]) == ("idf", 1)
+    assert row["products_per_pixel"] == make_idf(1).operations
 
 
 def test_info_as_json(folder):

@@ -25,9 +25,9 @@ def data():
 
 def test_a_model_comes_back(data):
     model = model_file.load(data, "x")
-    assert (model.name, model.card, model.flagship.channels) == ("small", "a card", 3)
+    assert (model.name, model.card, model.codec.channels) == ("small", "a card", 3)
     assert model.passes_self_test()
-    again = model_file.dump(model.flagship, "small", "a card")
+    again = model_file.dump(model.codec, "small", "a card")
     assert model_file.load(again, "x").identity == model.identity
 
 
@@ -66,6 +66,10 @@ def hostile():
     yield "fewer layers", facts(layers=1)
     yield "architecture", facts(architecture="other")
     yield "version", facts(version=9)
+    yield "rate", facts(learning=[1 << 15, 0])
+    yield "frozen", facts(learning=[400, 3])
+    yield "learning", facts(learning=[400])
+    yield "learning text", facts(learning=["4", True])
     yield "name", rename
     yield "later pixel", put("design.neighbours", lambda a: a * 0)
     yield "far pixel", put("design.regressors", lambda a: a - 1000)

@@ -1,0 +1,110 @@
+"""The codecs that a model can be of: how each codes tiles, and how a file holds its model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from idfzip.codecs import flagship, idf
+from idfzip.container import flagship_file, idf_file
+from idfzip.container.header import FLAGSHIP, IDF
+from idfzip.container.tensors import Facts, Tensors
+
+Planes = npt.NDArray[np.int32]
+Progress = Callable[[int], object]
+
+
+class Codec(Protocol):
+    """All that coding needs of a model, as `codecs.flagship.Flagship`, `codecs.idf.Idf`."""
+
+    @property
+    def channels(self) -> int:
+        """Channels of the images it codes: 1 or 3."""
+        ...
+
+    @property
+    def operations(self) -> int:
+        """Products and sums for a pixel."""
+        ...
+
+
+class Encode(Protocol):
+    """Return the stream of each tile: planes, int32 (C, height, width)."""
+
+    def __call__(  # noqa: D102
+        self, model: Any, tiles: Sequence[Planes], progress: Progress | None = None
+    ) -> list[bytes]: ...
+
+
+class Decode(Protocol):
+    """Return the planes of each stream, None for a stream that is visibly damaged."""
+
+    def __call__(  # noqa: D102
+        self,
+        model: Any,
+        streams: Sequence[bytes],
+        sizes: Sequence[tuple[int, int]],
+        progress: Progress | None = None,
+    ) -> list[Planes | None]: ...
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """One codec: its name in models, its number in tiles, and its functions.
+
+    `self_test` gives inputs and the sums that plain integers give for them, `measured_sums` those
+    of this machine for the inputs in tensors.
+    """
+
+    name: str
+    number: int
+    kind: type
+    encode: Encode
+    decode: Decode
+    facts: Callable[[Any], Facts]
+    to_tensors: Callable[[Any], Tensors]
+    from_tensors: Callable[[Tensors, Facts], Codec]
+    self_test: Callable[[Any], tuple[npt.NDArray[np.int16], npt.NDArray[np.int32]]]
+    measured_sums: Callable[[Any, Tensors], npt.NDArray[np.int32]]
+
+
+ARCHITECTURES = (
+    Architecture(
+        "flagship",
+        FLAGSHIP,
+        flagship.Flagship,
+        flagship.encode,
+        flagship.decode,
+        flagship_file.facts,
+        flagship_file.to_tensors,
+        flagship_file.from_tensors,
+        flagship_file.self_test,
+        flagship_file.measured_sums,
+    ),
+    Architecture(
+        "idf",
+        IDF,
+        idf.Idf,
+        idf.encode,
+        idf.decode,
+        idf_file.facts,
+        idf_file.to_tensors,
+        idf_file.from_tensors,
+        idf_file.self_test,
+        idf_file.measured_sums,
+    ),
+)
+
+
+def of(codec: Codec) -> Architecture:
+    """Return the architecture of a codec."""
+    return next(a for a in ARCHITECTURES if isinstance(codec, a.kind))
+
+
+def named(name: object) -> Architecture | None:
+    """Return the architecture of a name, None where this release knows none."""
+    return next((a for a in ARCHITECTURES if a.name == name), None)

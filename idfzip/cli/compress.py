@@ -27,6 +27,7 @@ class _Job:
     """The options of one call."""
 
     model: Model | None
+    embed: bool
     effort: Effort
     force: bool
     remove: bool
@@ -43,6 +44,7 @@ class _Job:
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Output, for one input.")
 @click.option("-c", "--stdout", is_flag=True, help="Write to standard output.")
 @work.model_option
+@click.option("--embed-model", is_flag=True, help="Put the model into the output.")
 @work.threads_option
 @work.force_option
 @click.option("--rm", "remove", is_flag=True, help="Remove each source once its result is safe.")
@@ -54,6 +56,7 @@ def compress(
     output: Path | None,
     stdout: bool,
     model: str | None,
+    embed_model: bool,
     threads: int,
     force: bool,
     remove: bool,
@@ -72,7 +75,13 @@ def compress(
         raise click.UsageError("--rm needs files in and out, and the verification")
     given = None if model is None else models.by_name(model)
     effort = work.effort(threads)
-    job = _Job(given, effort, force, remove, not no_verify, quiet, verbose, set())
+    if given is not None and not embed_model and not models.is_released(given):
+        work.say(
+            f"model {given.name} is not one of idfzip's: keep its file, decompressing needs it "
+            "(--embed-model puts it into the output)",
+            quiet,
+        )
+    job = _Job(given, embed_model, effort, force, remove, not no_verify, quiet, verbose, set())
 
     def act(path: Path) -> None:
         target = output or path.with_name(path.name + SUFFIX)
@@ -114,7 +123,7 @@ def _coded(path: Path, source: bytes, picture: Picture, job: _Job) -> tuple[byte
     count = pixels.shape[0] * pixels.shape[1]
     with work.progress_bar(path.name, count * (1 + job.verify), job.quiet) as progress:
         start = time.perf_counter()
-        data = idfz.compress(picture, model, job.effort, progress)
+        data = idfz.compress(picture, model, job.effort, progress, job.embed)
         seconds = time.perf_counter() - start
         if job.verify:
             _check(idfz.decompress(idfz.parse(data), model, job.effort, progress)[0], picture)

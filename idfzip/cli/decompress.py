@@ -21,7 +21,7 @@ from idfzip.images.picture import Picture
 def _warm(file: idfz.File, given: Model | None, quiet: bool, warm: set[str]) -> None:
     """Compile the kernels before the clock and the bar start."""
     if isinstance(file.head, ImageHeader):
-        for model in idfz.needed_models(file.head, given):
+        for model in idfz.needed_models(file, given):
             if model.identity not in warm:
                 work.warm_up([model], quiet)
                 warm.add(model.identity)

@@ -11,7 +11,7 @@ import click
 from idfzip.cli import files, work
 from idfzip.container import idfz, models
 from idfzip.container.header import RAW, ImageHeader
-from idfzip.errors import ModelError
+from idfzip.errors import ModelError, OutputExists
 
 _json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
@@ -53,6 +53,7 @@ def _facts(file: idfz.File, size: int) -> dict[str, Any]:
         "tiles": len(head.tiles),
         "raw_tiles": sum(tile.codec == RAW for tile in head.tiles),
         "models": [{"name": m.name, "hash": m.hash.hex()} for m in head.models],
+        "embedded_model": file.model is not None,
         "bytes": size,
         "bpd": round(8 * size / samples, 4),
     }
@@ -63,6 +64,7 @@ def _line(row: dict[str, Any]) -> str:
     if row["kind"] == "stored":
         return f"{row['file']}: stored {form}, {row['source_bytes']} bytes in {row['bytes']}"
     named = ", ".join(f"{m['name']} ({m['hash']})" for m in row["models"]) or "none"
+    named += ", in the file" if row["embedded_model"] else ""
     return (
         f"{row['file']}: {row['kind']} {form}, {row['width']}x{row['height']} {row['mode']}, "
         f"{row['bytes']} bytes, {row['bpd']:.3f} bits per subpixel, "
@@ -70,10 +72,34 @@ def _line(row: dict[str, Any]) -> str:
     )
 
 
-@click.command(name="models")
+@click.group(name="models", invoke_without_command=True)
 @_json_option
-def models_command(as_json: bool) -> None:
-    """List the models that are installed, with their hashes."""
+@click.pass_context
+def models_command(context: click.Context, as_json: bool) -> None:
+    """List the models that are installed, with their hashes; `models add` installs one."""
+    if context.invoked_subcommand is None:
+        _list(as_json)
+
+
+@models_command.command()
+@click.argument("path", metavar="FILE.idfm", type=click.Path(path_type=Path))
+@work.force_option
+def add(path: Path, force: bool) -> None:
+    """Install a model file for the user: what it made then decodes without -m."""
+    model = models.open_file(path)
+    folder = models.folders()[-2]
+    target = folder / f"{model.name}{models.SUFFIX}"
+    if target.is_file() and not force:
+        if models.open_file(target).identity == model.identity:
+            work.say(f"{target}: installed already")
+            return
+        raise OutputExists(f"{target}: another model of that name is installed (-f replaces it)")
+    folder.mkdir(parents=True, exist_ok=True)
+    files.write(target, path.read_bytes(), force=True)
+    work.say(f"{target}: model {model.name} ({model.short.hex()}) installed")
+
+
+def _list(as_json: bool) -> None:
     rows: list[dict[str, Any]] = []
     damaged = False
     for file in models.files():

@@ -5,8 +5,13 @@ from __future__ import annotations
 import dataclasses
 import importlib.util
 import json
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -14,16 +19,12 @@ from idfzip.cli import files, work
 from idfzip.errors import TrainingError
 
 if TYPE_CHECKING:
-    from idfzip.container.model_file import Model
-    from idfzip.training.folder import Found
     from idfzip.training.loop import Report
+    from idfzip.training.session import Plan, Prepared
 
 DEFAULT_MINUTES = 10.0
-FINE_TUNING_RATE = 0.25
-"""Share of the recipe's rate when training goes on from a model."""
-
-MAX_SAMPLES = 12_000_000
-"""Pixels that are kept for training, so that they take at most about 2.5 GB."""
+INTERRUPTED = 130
+"""Exit code after an interrupt, as of a shell."""
 
 
 @click.command()
@@ -32,116 +33,155 @@ MAX_SAMPLES = 12_000_000
 )
 @click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="Model file.")
 @click.option("--name", help="Name of the model (default: that of the file).")
-@click.option(
-    "--from",
-    "origin",
-    metavar="MODEL",
-    help="Model to go on from, or 'scratch' (default: released).",
-)
+@click.option("--recipe", metavar="NAME|FILE.toml", help="Recipe: fast, default, max, idf, ...")
+@click.option("--from", "origin", metavar="MODEL", help="Model to go on from, or 'scratch'.")
 @click.option("--minutes", type=click.FloatRange(0, min_open=True), help="Time (default: 10).")
 @click.option("--steps", type=click.IntRange(1), help="Steps, instead of a time.")
 @click.option("--val", "validation", type=click.Path(path_type=Path), help="Folder for validation.")
+@click.option("--tile", type=click.IntRange(1), help="Cut mosaics into such squares.")
+@click.option("--lossy-sources", is_flag=True, help="Use JPEG and other lossy files as well.")
+@click.option("--device", default="auto", help="auto, cpu, cuda or cuda:N.")
 @click.option("--seed", default=0, help="Seed of all that is random.")
-@click.option("--json", "as_json", is_flag=True, help="Print each report as a line of JSON.")
+@click.option("--resume", is_flag=True, help="Go on from the last checkpoint.")
+@click.option("--json", "as_json", is_flag=True, help="Print each measurement as a line of JSON.")
 @work.threads_option
 @work.force_option
 @work.quiet_option
-def train(
-    folders: tuple[Path, ...],
-    output: Path,
-    name: str | None,
-    origin: str | None,
-    minutes: float | None,
-    steps: int | None,
-    validation: Path | None,
-    seed: int,
-    as_json: bool,
-    threads: int,
-    force: bool,
-    quiet: bool,
-) -> None:
-    """Train a model on the images in FOLDERS, going on from the released one.
+def train(folders: tuple[Path, ...], **options: Any) -> None:
+    """Train a model on the images in FOLDERS (or files), going on from the released one.
 
     Lossless image files and .npy arrays are used, others are counted and left out. A tenth of the
-    images is held out for validation. Keep the model: files that it made need it.
+    images is held out for validation. With --recipe but without --from, training begins anew.
+    Beside the model, a folder OUTPUT.train keeps a log, a curve and a checkpoint; Ctrl-C stops
+    early and writes the model, --resume goes on. Keep the model: files that it made need it.
     """
-    if minutes and steps:
+    if options["minutes"] and options["steps"]:
         raise click.UsageError("give --minutes or --steps, not both")
-    files.check_free(output, force)
+    files.check_free(options["output"], options["force"] or options["resume"])
     if importlib.util.find_spec("torch") is None:
-        raise TrainingError("training needs torch: pip install 'idfzip[torch]'")
+        raise TrainingError("training needs torch: pip install 'idfzip[train]'")
     import torch
 
-    from idfzip.container import model_file
-    from idfzip.training import folder, loop, samples
-    from idfzip.training.freeze import freeze, thaw
-    from idfzip.training.recipe import RECIPES
+    from idfzip.training import group
+    from idfzip.training.folder import Options
+    from idfzip.training.loop import Limit
+    from idfzip.training.session import Plan
 
-    torch.set_num_threads(work.effort(threads).threads)
-    found = folder.read(folders)
-    channels = found.pixels[0].shape[2]
-    start = None if origin == "scratch" else _origin(origin, channels)
-    recipe = next(r for r in RECIPES.values() if r.channels == channels)
-    design = start.flagship.design if start else recipe.design
-    if start:
-        recipe = dataclasses.replace(
-            recipe, rate=recipe.rate * FINE_TUNING_RATE, float_share=0.0, average=0.998
-        )
-    _say_found(found, quiet)
-    if validation:
-        kept, held = found.pixels, folder.read([validation], channels).pixels
-    else:
-        kept, held = folder.split(found.pixels)
-    size = sum(p.shape[0] * p.shape[1] for p in kept) * (1 + recipe.mirrored)
-    share = min(1.0, MAX_SAMPLES / size)
-    work.say(f"gathering samples of {size / 1e6:.1f} MP ({100 * share:.0f}% of the pixels)", quiet)
-    training = samples.gather(design, folder.planes(kept, recipe.mirrored), share, seed)
-    many = sum(p.shape[0] * p.shape[1] for p in held)
-    checked = samples.gather(design, folder.planes(held, False), min(1.0, 200_000 / many), seed)
-    twin = thaw(start.flagship.network) if start else None
-    if start and twin is not None:
-        work.say(f"before: {loop.evaluate(twin, checked):.4f} bits per subpixel held out", quiet)
-    limit = loop.Limit(steps) if steps else loop.Limit(0, minutes or DEFAULT_MINUTES)
-
-    def report(state: Report) -> None:
-        if as_json:
-            click.echo(json.dumps(dataclasses.asdict(state)))
-        else:
-            work.say(
-                f"step {state.step}, {state.seconds:.0f} s: training {state.training:.4f}, "
-                f"held out {state.validation['held out']:.4f} bits per subpixel",
-                quiet,
-            )
-
-    best = loop.fit(
-        recipe, training, limit, {"held out": checked}, report, every=250, seed=seed, start=twin
+    torch.set_num_threads(_threads(options["threads"]))
+    minutes = options["minutes"] or DEFAULT_MINUTES
+    steps = options["steps"]
+    plan = Plan(
+        folders,
+        Limit(steps) if steps else Limit(0, minutes),
+        options["name"] or options["output"].stem,
+        options["validation"],
+        options["recipe"],
+        options["origin"],
+        options["seed"],
+        Options(options["tile"] or 0, options["lossy_sources"]),
     )
-    label = name or output.stem
-    data = model_file.dump(freeze(design, best), label, _card(found, start))
+    with group.joined(options["device"]) as joined, _interrupts() as stopped:
+        _train(plan, joined, stopped, options)
+
+
+def _threads(asked: int) -> int:
+    """Return torch's threads: all cores, shared with other processes of this machine."""
+    here = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    return asked or max(1, work.effort(0).threads // here)
+
+
+def _train(plan: Plan, joined: Any, stopped: Callable[[], bool], options: dict[str, Any]) -> None:
+    from idfzip.container import model_file
+    from idfzip.training import session
+    from idfzip.training.journal import Journal
+    from idfzip.training.pixels import Pixels
+
+    output, quiet = options["output"], options["quiet"] or not joined.leads
+    prepared = session.prepare(plan)
+    _say_found(prepared, quiet)
+    folder = output.with_name(output.name.removesuffix(".idfm") + ".train")
+    journal = Journal(folder, options["resume"]) if joined.leads else None
+    work.say("preparing samples ...", quiet)
+    task = session.make_task(prepared, joined)
+    if isinstance(task, Pixels):
+        rounds = f", in {task.rounds} rounds" if task.rounds > 1 else ""
+        work.say(f"{100 * task.share:.0f}% of the pixels are used{rounds}", quiet)
+    if prepared.start is not None and not quiet:
+        network = task.network()
+        network.set_exact(True)
+        work.say(f"before: {task.evaluate(network):.4f} bits per subpixel held out")
+    with _reports(quiet, options["as_json"] and joined.leads) as report:
+        network = session.run(prepared, task, joined, journal, options["resume"], report, stopped)
+    if not joined.leads:
+        return
+    data = session.to_file(prepared, network)
     model = model_file.load(data, str(output))
-    files.write(output, data, force)
-    work.say(f"{output}: model {label} ({model.short.hex()}), {len(data)} bytes", quiet)
+    files.write(output, data, options["force"] or options["resume"])
+    if journal is not None and not journal.draw():
+        work.say("no curve: it needs matplotlib (pip install 'idfzip[train]')", quiet)
+    work.say(f"{output}: model {plan.name} ({model.short.hex()}), {len(data)} bytes", quiet)
+    if stopped():
+        work.say("stopped early; --resume goes on", quiet)
+        sys.exit(INTERRUPTED)
 
 
-def _origin(name: str | None, channels: int) -> Model:
-    from idfzip.container import models
+@contextmanager
+def _interrupts() -> Iterator[Callable[[], bool]]:
+    """Turn the first Ctrl-C into a stop after the step; a second one is an interrupt."""
+    caught: list[int] = []
 
-    model = models.by_name(name) if name else models.released(channels)
-    if model.flagship.channels != channels:
-        raise TrainingError(
-            f"model {model.name} codes {model.flagship.channels} channels, the images have "
-            f"{channels}"
+    def note(number: int, frame: object) -> None:
+        caught.append(number)
+        signal.signal(signal.SIGINT, before)
+
+    before = signal.signal(signal.SIGINT, note)
+    try:
+        yield lambda: bool(caught)
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+@contextmanager
+def _reports(quiet: bool, as_json: bool) -> Iterator[Callable[[Report], None]]:
+    """Yield what shows the state of training: a bar on a terminal, lines elsewhere."""
+    from tqdm import tqdm
+
+    bar = None
+    if not quiet and not as_json and sys.stderr.isatty():
+        form = "{percentage:3.0f}% |{bar}| {elapsed}<{remaining} {postfix}"
+        bar = tqdm(total=1.0, bar_format=form, leave=True)
+    last = [""]
+
+    def show(state: Report) -> None:
+        if state.held_out is not None:
+            last[0] = f", held out {state.held_out:.4f}"
+        if as_json and state.held_out is not None:
+            click.echo(json.dumps(dataclasses.asdict(state)))
+        text = (
+            f"step {state.step}: training {state.training:.4f}{last[0]} bits per subpixel, "
+            f"{state.speed / 1e6:.2f} MP/s"
         )
-    return model
+        if bar is not None:
+            bar.set_postfix_str(text, refresh=False)
+            bar.update(state.share - bar.n)
+        elif state.held_out is not None and not as_json:
+            work.say(f"{state.seconds:.0f} s, {text}", quiet)
+
+    try:
+        yield show
+    finally:
+        if bar is not None:
+            bar.close()
 
 
-def _say_found(found: Found, quiet: bool) -> None:
-    size = sum(p.shape[0] * p.shape[1] for p in found.pixels) / 1e6
-    work.say(f"{len(found.pixels)} images, {size:.1f} MP", quiet)
+def _say_found(prepared: Prepared, quiet: bool) -> None:
+    found = prepared.found
+    work.say(f"{len(found.sources)} images, {found.pixels / 1e6:.1f} MP", quiet)
     for reason, count in sorted(found.skipped.items(), key=lambda item: -item[1])[:10]:
         work.say(f"left out: {count} ({reason})", quiet)
-
-
-def _card(found: Found, start: Model | None) -> str:
-    origin = f"from {start.name} ({start.identity})" if start else "from scratch"
-    return f"Trained {origin} on {len(found.pixels)} images by `idfzip train`.\n"
+    if found.blocky:
+        work.say(
+            f"warning: {found.blocky} images look like decoded JPEGs; a model learns JPEG's traces "
+            "from them, which other images do not have",
+            quiet,
+        )

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from idfzip.container import header, models, sections, tiling
+from idfzip.container import header, model_file, models, sections, tiling
 from idfzip.container.header import ImageHeader, ModelName, StoredHeader
 from idfzip.container.model_file import Model
 from idfzip.container.sections import Section
@@ -18,6 +18,9 @@ from idfzip.images.picture import Metadata, Picture
 
 _METADATA = {b"p": "chunks", b"q": "last_chunks", b"c": "icc", b"e": "exif", b"x": "xmp"}
 """Tags of ancillary sections, deflated, and what they hold; `d` holds pixels per inch."""
+
+MODEL = b"m"
+"""Tag of a section that holds a deflated model file."""
 
 MAX_METADATA = 256 << 20
 
@@ -29,6 +32,7 @@ class File:
     head: StoredHeader | ImageHeader
     metadata: Metadata
     streams: bytes
+    model: Section | None = None
 
 
 @dataclass(frozen=True)
@@ -46,9 +50,16 @@ def store(data: bytes, form: str) -> bytes:
 
 
 def compress(
-    picture: Picture, model: Model, effort: Effort, progress: Progress | None = None
+    picture: Picture,
+    model: Model,
+    effort: Effort,
+    progress: Progress | None = None,
+    embed: bool = False,
 ) -> bytes:
-    """Return an `.idfz` file of the picture, coded by the model, which must fit its channels."""
+    """Return an `.idfz` file of the picture, coded by the model, which must fit its channels.
+
+    If `embed` is set the model goes into the file.
+    """
     pixels = picture.pixels
     size, tiles, streams = tiling.encode(pixels, model, effort, progress)
     used = any(tile.codec != header.RAW for tile in tiles)
@@ -63,6 +74,9 @@ def compress(
         zlib.crc32(np.ascontiguousarray(pixels).data),
     )
     parts = _pack_metadata(picture.metadata)
+    if embed and used:
+        whole = model_file.dump(model.codec, model.name)
+        parts.append(Section(MODEL, zlib.compress(whole, 9)))
     return sections.write([*parts, Section(sections.LAST, header.pack(head))], streams)
 
 
@@ -73,12 +87,22 @@ def parse(data: bytes) -> File:
         if section.tag.isupper() or not section.tag.isalpha():
             raise FormatError(f"section {section.tag!r} is not known to this release")
     head = header.unpack(parts[-1].data, len(streams))
-    return File(head, _unpack_metadata(parts[:-1]), streams)
+    model = next((section for section in parts if section.tag == MODEL), None)
+    return File(head, _unpack_metadata(parts[:-1]), streams, model)
 
 
-def needed_models(head: ImageHeader, given: Model | None) -> list[Model]:
-    """Return the models an image was coded with; raises ModelNotFound."""
-    found = [models.for_file(name, given) for name in head.models]
+def needed_models(file: File, given: Model | None) -> list[Model]:
+    """Return the models an image was coded with; raises ModelNotFound.
+
+    One that is given or in the file comes before those that are installed.
+    """
+    head = file.head
+    if not isinstance(head, ImageHeader):
+        return []
+    known = [given] if given else []
+    if file.model and head.models:
+        known.append(model_file.load(_inflate(file.model), "the model in the file"))
+    found = [models.for_file(name, known) for name in head.models]
     for i, (model, name) in enumerate(zip(found, head.models, strict=True)):
         if model.codec.channels != head.channels:
             raise FormatError(f"model {name} codes {model.codec.channels} channels")
@@ -104,7 +128,7 @@ def decompress(
         if zlib.crc32(file.streams) != head.crc:
             raise FormatError("the stored file is damaged (checksum)")
         return Stored(file.streams, head.format), []
-    found = needed_models(head, given)
+    found = needed_models(file, given)
     decoded = tiling.decode(head, file.streams, found, effort, progress)
     if decoded.failed and not salvage:
         raise TileError(

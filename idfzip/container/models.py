@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 
@@ -74,10 +75,17 @@ def released(channels: int) -> Model:
     return by_name(RELEASED[channels])
 
 
-def for_file(wanted: ModelName, given: Model | None) -> Model:
-    """Return the model that a file names, which may be `given`; raises ModelNotFound."""
-    if given is not None and given.short == wanted.hash:
-        return given
+def is_released(model: Model) -> bool:
+    """Return whether the model is one of the package's."""
+    inside = sorted(folders()[-1].glob(f"*{SUFFIX}"))
+    return any(open_file(file).identity == model.identity for file in inside)
+
+
+def for_file(wanted: ModelName, known: Sequence[Model] = ()) -> Model:
+    """Return the model that a file names, one of `known` or installed; raises ModelNotFound."""
+    for model in known:
+        if model.short == wanted.hash:
+            return model
     candidates = files()
     candidates.sort(key=lambda f: f.stem != wanted.name)
     for file in candidates:
@@ -88,6 +96,6 @@ def for_file(wanted: ModelName, given: Model | None) -> Model:
         if model.short == wanted.hash:
             return model
     raise ModelNotFound(
-        f"model {wanted} is not installed: put its .idfm file into {folders()[-2]} or name it "
+        f"model {wanted} is not installed: install its file with 'idfzip models add', or name it "
         "with -m"
     )

@@ -77,7 +77,19 @@ class GridLinear(nn.Linear):
         return nn.functional.linear(input, weight, bias)
 
 
-class TwinNetwork(nn.Module):
+class Twin(nn.Module):
+    """A network that has a float and an exact form."""
+
+    exact = True
+
+    def set_exact(self, exact: bool) -> None:
+        """Switch the grids on or off (off: the float network, for comparison and warm-up)."""
+        for module in self.modules():
+            if hasattr(module, "exact"):
+                setattr(module, "exact", exact)  # noqa: B010
+
+
+class TwinNetwork(Twin):
     """Trunk of dense layers on the inputs, and for each channel a head of two layers.
 
     The head of a channel sees the trunk and, for each channel before it at the same pixel, the
@@ -99,15 +111,6 @@ class TwinNetwork(nn.Module):
             out.bias.data.zero_()
             out.bias.data[mixture : 2 * mixture] = torch.linspace(-0.7, 0.7, mixture)
             out.bias.data[2 * mixture :] = torch.linspace(-1, 1, mixture)
-
-    def set_exact(self, exact: bool) -> None:
-        """Switch the grids on or off (off: the float network, for comparison and warm-up)."""
-        self.exact = exact
-        for module in self.modules():
-            if isinstance(module, GridLinear):
-                module.exact = exact
-
-    exact = True
 
     def forward(self, inputs: Tensor, extras: list[Tensor]) -> list[Tensor]:
         """Return each channel's sums, (rows, 3 * mixture).

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
-import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -17,8 +15,18 @@ from idfzip.training import likelihood
 from idfzip.training.samples import Samples
 
 
-@dataclass(frozen=True)
-class Batch:
+class Store(NamedTuple):
+    """Samples on a device, and the tables that a batch is made with."""
+
+    inputs: Tensor
+    scales: Tensor
+    means: Tensor
+    values: Tensor
+    gain: Tensor
+    log: Tensor
+
+
+class Batch(NamedTuple):
     """One step's pixels: the arguments of the network and of the likelihood."""
 
     inputs: Tensor
@@ -28,34 +36,40 @@ class Batch:
     values: Tensor
 
 
+def store(samples: Samples, device: torch.device) -> Store:
+    """Return samples on a device; on the CPU they share memory."""
+    columns = (samples.inputs, samples.scales, samples.means, samples.values)
+    tables = (gain_table(), log2_table().astype("int64"))
+    return Store(*(torch.from_numpy(array).to(device) for array in (*columns, *tables)))
+
+
 def _log2(value: Tensor, table: Tensor) -> Tensor:
     """Return 16 log2 of int64 `value` >= 1 as `idfzip.integer.log2` computes it."""
     exponent = torch.frexp(value.double())[1] - 1
     return 16 * exponent + table[((value << 6) >> exponent.long()) & 63]
 
 
-def error_inputs(errors: Tensor, scales: Tensor) -> Tensor:
+def error_inputs(errors: Tensor, gain: Tensor, log_table: Tensor) -> Tensor:
     """Return what later channels see of errors: (rows, 3), in real units.
 
-    `errors` int64 (rows,), in 1/64 of a step; `scales` int64 (rows,), indices.
+    `errors` int64 (rows,), in 1/64 of a step; `gain` int64 (rows,), that of each pixel's scale.
     """
-    gain = torch.from_numpy(gain_table())[scales]
     whole = ((errors * gain + 32768) >> 16).clamp(-511, 511)
     size = (errors.abs() * gain + 32768) >> 16
-    log = 2 * _log2(size + 4, torch.from_numpy(log2_table()).long()) - 160
+    log = 2 * _log2(size + 4, log_table) - 160
     limit = 511
     columns = [whole, size.clamp(max=limit), log.clamp(-limit, limit)]
     return torch.stack(columns, 1).float() / (1 << grid.ACTIVATION_BITS)
 
 
-def take(samples: Samples, rows: npt.NDArray[np.int64]) -> Batch:
+def take(samples: Store, rows: Tensor) -> Batch:
     """Return the batch of these rows of the samples."""
-    inputs = torch.from_numpy(samples.inputs[rows]).float() / (1 << grid.ACTIVATION_BITS)
-    scales = torch.from_numpy(samples.scales[rows].astype(np.int64))
-    means = torch.from_numpy(samples.means[rows].astype(np.int64))
-    values = torch.from_numpy(samples.values[rows].astype(np.int64))
+    inputs = samples.inputs[rows].float().mul_(1 / (1 << grid.ACTIVATION_BITS))
+    scales, means = samples.scales[rows].long(), samples.means[rows].long()
+    values = samples.values[rows].long()
+    gains, errors = samples.gain[scales], values * 64 - means
     channels = scales.shape[1]
-    seen = [error_inputs(values[:, c] * 64 - means[:, c], scales[:, c]) for c in range(channels)]
+    seen = [error_inputs(errors[:, c], gains[:, c], samples.log) for c in range(channels - 1)]
     extras = [torch.cat(seen[:c], 1) if c else inputs[:, :0] for c in range(channels)]
     return Batch(inputs, extras, scales.float() / 4 - 3, means.float() / 64, values.float())
 

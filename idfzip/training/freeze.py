@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from idfzip.codecs.flagship import Flagship
+from idfzip.codecs.flagship import STATIC, Flagship, Learning
 from idfzip.flows import context
 from idfzip.flows.autoregressive import Design
 from idfzip.integer import grid
@@ -21,8 +21,8 @@ def _layer(linear: GridLinear) -> Layer:
         bias = linear.bias.double() * (1 << grid.SUM_BITS)
     limit = grid.WEIGHT_LIMIT
     return Layer(
-        np.ascontiguousarray(weight.round().clamp(-limit, limit).numpy().astype(np.int16)),
-        bias.round().numpy().astype(np.int32),
+        np.ascontiguousarray(weight.round().clamp(-limit, limit).cpu().numpy().astype(np.int16)),
+        bias.round().cpu().numpy().astype(np.int32),
     )
 
 
@@ -59,6 +59,7 @@ def thaw(network: Network) -> TwinNetwork:
     return twin
 
 
-def freeze(design: Design, twin: TwinNetwork) -> Flagship:
+def freeze(design: Design, twin: TwinNetwork, learning: Learning = STATIC) -> Flagship:
     """Return the model of a design and a twin."""
-    return Flagship(design, freeze_network(twin), mixture.tables(context.SCALES))
+    network = freeze_network(twin)
+    return Flagship(design, network, mixture.tables(context.SCALES), learning)

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from idfzip.codecs.idf import SCALE
 from idfzip.flows import coupling, permutation
 from idfzip.integer import densenet, grid
-from idfzip.integer.twin import activation, on_grid, straight_through
+from idfzip.integer.twin import Twin, activation, on_grid, straight_through
 from idfzip.training import likelihood
 
 _INPUT = densenet.INPUT_GAIN / (1 << grid.ACTIVATION_BITS)
@@ -131,10 +131,8 @@ class TwinLevel(nn.Module):
         return values[:, self.permutations[-1]]
 
 
-class IdfTwin(nn.Module):
+class IdfTwin(Twin):
     """The flow and its priors; permutations are drawn from `seed`."""
-
-    exact = False
 
     def __init__(self, channels: int, shape: IdfShape, seed: int = 0) -> None:
         super().__init__()
@@ -148,6 +146,7 @@ class IdfTwin(nn.Module):
         )
         self.constants = nn.Parameter(torch.zeros(widths[-1], 3, shape.mixture))
         self._begin()
+        self.set_exact(False)
 
     def _begin(self) -> None:
         """Start with couplings that add nothing, unless scaled, and with a broad prior."""
@@ -180,13 +179,6 @@ class IdfTwin(nn.Module):
     def nets(groups: Iterable[Iterable[nn.Module]]) -> list[TwinDenseNet]:
         """Return the networks in groups of modules, in order."""
         return [net for group in groups for net in group if isinstance(net, TwinDenseNet)]
-
-    def set_exact(self, exact: bool) -> None:
-        """Switch the grids of weights and activations on or off (off: float, for warm-up)."""
-        self.exact = exact
-        for module in self.modules():
-            if isinstance(module, GridConv | TwinDenseNet):
-                module.exact = exact
 
     def values(self, pixels: Tensor) -> Tensor:
         """Return what the flow takes of uint8 pixels (N, C, H, W), as `idf.to_values`."""

@@ -1,82 +1,235 @@
-"""Recipes: what a model looks at, how wide it is, how it is trained."""
+"""Recipes: what a model looks at, how large it is, how it is trained. Strict TOML.
+
+A recipe is a file with the keys of `FlagshipRecipe` or `IdfRecipe` below, `architecture` first, and
+a table `[grey]` of those that differ for grey images. A key that is not known, or a value that
+cannot be, is an error that names it. The package ships those in `idfzip/training/recipes`.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import tomllib
+from collections.abc import Callable
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from idfzip.flows import context
+from idfzip.codecs.flagship import Learning
+from idfzip.container.flagship_file import MAX_RATE
+from idfzip.errors import TrainingError
+from idfzip.flows import context, permutation
 from idfzip.flows.autoregressive import Design
+from idfzip.flows.wavefront import is_causal
 from idfzip.integer.log2 import log2_table
+from idfzip.training.idf import IdfShape
 
-_NEAR = [(0, -1), (-1, 0), (-1, -1), (-1, 1), (0, -2), (-2, 0)]
-"""W, N, NW, NE, WW, NN."""
+FOLDER = Path(__file__).parent / "recipes"
 
-_WINDOW = [
-    *((0, dx) for dx in (-3, -2, -1)),
-    *((-1, dx) for dx in (-2, -1, 0, 1)),
-    *((-2, dx) for dx in (-2, -1, 0, 1, 2)),
-    *((-3, dx) for dx in (-1, 0, 1)),
-]
-"""The neighbours whose differences the network sees."""
-
-RIDGE = 16
+Check = Callable[[Any], Any]
+_PLACES = ((0, -1), (-1, 0), (-1, -1), (-1, 1), (0, -2), (-2, 0))
+"""Where the network sees the expert's errors: W, N, NW, NE, WW, NN."""
 
 
-@dataclass(frozen=True)
+def _number(low: float, high: float) -> Check:
+    def check(value: Any) -> float:
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise ValueError("a number expected")
+        if not low <= value <= high:
+            raise ValueError(f"between {low:g} and {high:g} expected")
+        return float(value)
+
+    return check
+
+
+def _whole(low: int, high: int) -> Check:
+    def check(value: Any) -> int:
+        if type(value) is not int or not low <= value <= high:
+            raise ValueError(f"a whole number between {low} and {high} expected")
+        return value
+
+    return check
+
+
+def _yes_or_no(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError("true or false expected")
+    return value
+
+
+def _one_of(names: tuple[str, ...]) -> Check:
+    def check(value: Any) -> str:
+        if value not in names:
+            raise ValueError(f"one of {', '.join(names)} expected")
+        return str(value)
+
+    return check
+
+
+def _list(each: Check, low: int, high: int) -> Check:
+    def check(value: Any) -> tuple[Any, ...]:
+        if not isinstance(value, list) or not low <= len(value) <= high:
+            raise ValueError(f"a list of {low} to {high} entries expected")
+        return tuple(each(entry) for entry in value)
+
+    return check
+
+
+def _offset(length: int) -> Check:
+    def check(value: Any) -> tuple[int, ...]:
+        found: tuple[int, ...] = _list(_whole(-4, 4), length, length)(value)
+        if not is_causal(*found[-2:]):
+            raise ValueError(f"{list(found)}: a pixel that is coded earlier expected")
+        return found
+
+    return check
+
+
+def _key(check: Check, **options: Any) -> Any:
+    return field(metadata={"check": check}, **options)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """How a flagship model is made.
+    """What all recipes say of training.
 
-    `regressors` are (channel, dy, dx). `float_share` is the share of the time before the grids are
-    switched on; `sample_share` the share of the pixels that is kept for training.
+    `rate` the highest rate of AdamW, `decay` its weight decay, `average` how slowly the averaged
+    weights follow, `float_share` the part of the training before the grids are switched on,
+    `mirrored` whether mirror images are used as well.
     """
 
-    name: str
-    channels: int
-    regressors: tuple[tuple[int, int, int], ...]
-    hidden: tuple[int, ...]
-    head: int = 32
-    mixture: int = 4
-    rows: int = 6144
-    rate: float = 2e-3
-    decay: float = 0.02
-    average: float = 0.9995
-    float_share: float = 0.25
-    sample_share: float = 0.2
-    mirrored: bool = True
+    rate: float = _key(_number(1e-6, 1), default=2e-3)
+    decay: float = _key(_number(0, 1), default=0.02)
+    average: float = _key(_number(0, 0.999999), default=0.9995)
+    float_share: float = _key(_number(0, 1), default=0.25)
+    mirrored: bool = _key(_yes_or_no, default=True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class FlagshipRecipe(Recipe):
+    """A model of the autoregressive codec.
+
+    `regressors` (channel, dy, dx) are the expert's neighbours, `neighbours` (dy, dx) those whose
+    differences the network sees, `ridge` the expert's; `hidden` the trunk's widths, `head` that of
+    each channel's head, `mixture` the number of logistics; `rows` the pixels of a training step.
+    While coding, the network learns with `learning_rate` in 2**-20 (0: not at all), except for
+    its first `learning_frozen` layers.
+    """
+
+    regressors: tuple[tuple[int, ...], ...] = _key(_list(_offset(3), 1, 48))
+    neighbours: tuple[tuple[int, ...], ...] = _key(_list(_offset(2), 1, 40))
+    hidden: tuple[int, ...] = _key(_list(_whole(1, 1024), 1, 8))
+    head: int = _key(_whole(1, 256), default=32)
+    mixture: int = _key(_whole(1, 16), default=4)
+    ridge: int = _key(_whole(1, 4096), default=16)
+    rows: int = _key(_whole(16, 1 << 20), default=6144)
+    learning_rate: int = _key(_whole(0, MAX_RATE), default=0)
+    learning_frozen: int = _key(_whole(0, 8), default=0)
 
     @property
     def design(self) -> Design:
         """What the flow looks at."""
         return Design(
             np.array(self.regressors, np.int64),
-            np.array(_WINDOW, np.int64),
-            np.array(_NEAR, np.int64),
-            np.array([RIDGE], np.int64),
+            np.array(self.neighbours, np.int64),
+            np.array(_PLACES, np.int64),
+            np.array([self.ridge], np.int64),
             context.Tables(log2_table(), context.gain_table()),
         )
 
+    @property
+    def learning(self) -> Learning:
+        """How the network follows an image."""
+        return Learning(self.learning_rate, min(self.learning_frozen, len(self.hidden)))
 
-PHOTO = Recipe(
-    name="photo",
-    channels=3,
-    regressors=(
-        *((0, *place) for place in [*_NEAR, (-2, 1), (-2, -1)]),
-        *((c, *place) for c in (1, 2) for place in _NEAR[:4]),
-    ),
-    hidden=(128, 128),
-)
 
-GREY = Recipe(
-    name="grey",
-    channels=1,
-    regressors=tuple((0, *place) for place in [*_NEAR, (-2, 1), (-2, -1), (-1, -2), (0, -3)]),
-    hidden=(96, 64),
-    rate=3e-3,
-    average=0.999,
-    sample_share=0.15,
-    mirrored=False,
-)
+@dataclass(frozen=True, kw_only=True)
+class IdfRecipe(Recipe):
+    """A model of the bipartite codec; the first keys are those of `IdfShape`.
 
-RECIPES = {recipe.name: recipe for recipe in (PHOTO, GREY)}
+    A training step sees `images` crops of `crop` x `crop` pixels.
+    """
+
+    levels: int = _key(_whole(1, 6))
+    couplings: int = _key(_whole(0, 64))
+    depth: int = _key(_whole(1, 64))
+    growth: int = _key(_whole(1, 512))
+    mixture: int = _key(_whole(1, 16), default=5)
+    permutation: str = _key(_one_of(tuple(permutation.KINDS)), default="random")
+    rezero: bool = _key(_yes_or_no, default=False)
+    split: float = _key(_number(0.1, 0.9), default=0.75)
+    crop: int = _key(_whole(4, 1024), default=32)
+    images: int = _key(_whole(1, 4096), default=64)
+
+    @property
+    def shape(self) -> IdfShape:
+        """The sizes of the network."""
+        return IdfShape(**{f.name: getattr(self, f.name) for f in fields(IdfShape)})
+
+
+_ARCHITECTURES: dict[str, type[FlagshipRecipe | IdfRecipe]] = {
+    "flagship": FlagshipRecipe,
+    "idf": IdfRecipe,
+}
+
+
+def shipped() -> list[str]:
+    """Return the names of the recipes in the package."""
+    return sorted(file.stem for file in FOLDER.glob("*.toml"))
+
+
+def read(name: str, channels: int) -> FlagshipRecipe | IdfRecipe:
+    """Return the recipe of a name or a file, for images of 1 or 3 channels.
+
+    Raises TrainingError that names the key where something is wrong.
+    """
+    path = Path(name) if name.endswith(".toml") else FOLDER / f"{name}.toml"
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        known = ", ".join(shipped())
+        raise TrainingError(f"recipe {name}: no such file or name (shipped: {known})") from None
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise TrainingError(f"recipe {name}: {error}") from None
+    kind = _ARCHITECTURES.get(str(table.pop("architecture", "")))
+    if kind is None:
+        known = ", ".join(_ARCHITECTURES)
+        raise TrainingError(f"recipe {name}: architecture: one of {known} expected")
+    grey = table.pop("grey", {})
+    if not isinstance(grey, dict):
+        raise TrainingError(f"recipe {name}: grey: a table expected")
+    values = _checked(kind, table, f"recipe {name}")
+    if channels == 1:
+        values |= _checked(kind, grey, f"recipe {name}: grey")
+    missing = [f.name for f in fields(kind) if f.name not in values and _is_needed(f)]
+    if missing:
+        raise TrainingError(f"recipe {name}: {missing[0]} is missing")
+    recipe = kind(**values)
+    if isinstance(recipe, FlagshipRecipe) and any(r[0] >= channels for r in recipe.regressors):
+        raise TrainingError(
+            f"recipe {name}: regressors: images of {channels} channels have no such"
+        )
+    return recipe
+
+
+def _is_needed(entry: Any) -> bool:
+    return entry.default is entry.default_factory  # both are MISSING
+
+
+def _checked(kind: type[Any], table: dict[str, Any], source: str) -> dict[str, Any]:
+    checks = {f.name: f.metadata["check"] for f in fields(kind)}
+    found = {}
+    for key, value in table.items():
+        if key not in checks:
+            known = ", ".join(sorted(checks))
+            raise TrainingError(f"{source}: {key} is not a key of recipes (known: {known})")
+        try:
+            found[key] = checks[key](value)
+        except ValueError as error:
+            raise TrainingError(f"{source}: {key} = {value!r:.40}: {error}") from None
+    return found
+
+
+def fine_tuning(recipe: FlagshipRecipe | IdfRecipe) -> FlagshipRecipe | IdfRecipe:
+    """Return a recipe for going on from a trained model: slower, and on the grids throughout."""
+    return replace(recipe, rate=recipe.rate / 4, float_share=0.0, average=0.998)

@@ -5,17 +5,19 @@ The inputs are the very integers that the coder will see, so training cannot dri
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 import numpy.typing as npt
 
-from idfzip.flows import autoregressive, context
+from idfzip.flows import autoregressive, colour, context
 from idfzip.flows.autoregressive import Design, Planes
+from idfzip.images.picture import Pixels
 
 _CHUNK = 4096
+_THREADS = 2
 
 
 @dataclass(frozen=True)
@@ -43,31 +45,47 @@ def observe(design: Design, planes: Planes, share: float, rng: np.random.Generat
     seen = autoregressive.record(len(batch.inputs), channels)
     inputs = context.width(len(design.neighbours), len(design.places), channels)
     residuals = np.zeros((1, *planes.shape), np.int32)
-    parts: list[tuple[npt.NDArray[np.generic], ...]] = []
+    parts = []
     t, stop = 0, autoregressive.steps([(height, width)])
     while t < stop:
         t, count = autoregressive.observe(
             design, batch, planes[None], residuals, t, stop, _CHUNK, seen
         )
         keep = np.flatnonzero(rng.random(count) < share)
-        found = (batch.inputs[:, :inputs], batch.scales, seen.means, seen.values)
-        types = (np.int16, np.int8, np.int32, np.int16)
-        parts.append(tuple(a[keep].astype(d) for a, d in zip(found, types, strict=True)))
-    return Samples(*(np.concatenate(column) for column in zip(*parts, strict=True)))
-
-
-def gather(design: Design, images: Iterable[Planes], share: float, seed: int) -> Samples:
-    """Return the samples of many images, in their order, computed by two threads."""
-    with ThreadPoolExecutor(2) as pool:
-        parts = list(
-            pool.map(
-                lambda job: observe(design, job[1], share, np.random.default_rng((seed, job[0]))),
-                enumerate(images),
+        parts.append(
+            Samples(
+                batch.inputs[keep, :inputs].astype(np.int16),
+                batch.scales[keep].astype(np.int8),
+                seen.means[keep],
+                seen.values[keep].astype(np.int16),
             )
         )
-    return Samples(
-        np.concatenate([p.inputs for p in parts]),
-        np.concatenate([p.scales for p in parts]),
-        np.concatenate([p.means for p in parts]),
-        np.concatenate([p.values for p in parts]),
-    )
+    return join(parts)
+
+
+def join(parts: Sequence[Samples]) -> Samples:
+    """Return samples one after the other."""
+    columns = ([getattr(part, f.name) for part in parts] for f in fields(Samples))
+    return Samples(*(np.concatenate(column) for column in columns))
+
+
+def gather(
+    design: Design,
+    images: Sequence[Callable[[], Pixels]],
+    share: float,
+    seed: int,
+    mirrored: bool = False,
+) -> Samples:
+    """Return the samples of many images, read when they are due, and of their mirror images.
+
+    A share of the pixels is drawn from each; work is done by two threads.
+    """
+
+    def one(job: int) -> Samples:
+        pixels = images[job // (1 + mirrored)]()
+        turned = pixels[:, ::-1] if mirrored and job % 2 else pixels
+        planes = colour.forward(np.ascontiguousarray(turned))
+        return observe(design, planes, share, np.random.default_rng((seed, job)))
+
+    with ThreadPoolExecutor(_THREADS) as pool:
+        return join(list(pool.map(one, range(len(images) * (1 + mirrored)))))

@@ -6,7 +6,7 @@ import pytest
 from idfzip.integer import grid
 from idfzip.integer.network import INPUT_LIMIT, run_head, run_trunk
 
-torch = pytest.importorskip("torch", reason="the twin needs the extra idfzip[torch]")
+torch = pytest.importorskip("torch", reason="the twin needs the extra idfzip[train]")
 
 
 @pytest.mark.parametrize("channels", [1, 3])

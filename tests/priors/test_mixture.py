@@ -85,7 +85,7 @@ def test_extreme_frequencies_are_reached():
 
 @pytest.mark.parametrize("scale", [0, 12, 30, 51])
 def test_integers_agree_with_the_float_likelihood(scale):
-    torch = pytest.importorskip("torch", reason="the float likelihood needs idfzip[torch]")
+    torch = pytest.importorskip("torch", reason="the float likelihood needs idfzip[train]")
     from idfzip.training import likelihood
 
     rng = np.random.default_rng(scale)
@@ -110,7 +110,7 @@ def test_integers_agree_with_the_float_likelihood(scale):
 
 @pytest.mark.parametrize("scale", [4, 20, 36])
 def test_slopes_are_those_of_the_float_likelihood(scale):
-    torch = pytest.importorskip("torch", reason="the float likelihood needs idfzip[torch]")
+    torch = pytest.importorskip("torch", reason="the float likelihood needs idfzip[train]")
     from idfzip.training import likelihood
 
     rng = np.random.default_rng(scale)

@@ -8,7 +8,7 @@ from idfzip.codecs import idf
 from idfzip.flows import bipartite, colour
 from idfzip.flows.permutation import KINDS
 
-torch = pytest.importorskip("torch", reason="training needs the extra idfzip[torch]")
+torch = pytest.importorskip("torch", reason="training needs the extra idfzip[train]")
 
 
 def batch(*pictures):

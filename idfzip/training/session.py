@@ -1,0 +1,194 @@
+"""One training from beginning to end: images, start, task, loop, and the model file."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from idfzip.codecs.flagship import Flagship, Learning
+from idfzip.codecs.idf import Idf
+from idfzip.container import model_file, models
+from idfzip.container.model_file import Model
+from idfzip.errors import TrainingError
+from idfzip.flows.autoregressive import Design
+from idfzip.integer.twin import Twin, TwinNetwork
+from idfzip.training import folder, freeze, freeze_idf, loop
+from idfzip.training import recipe as recipes
+from idfzip.training.crops import Crops
+from idfzip.training.folder import Found, Options, Source
+from idfzip.training.group import Group
+from idfzip.training.idf import IdfTwin
+from idfzip.training.journal import CHECKPOINT, Journal
+from idfzip.training.loop import Keeping, Limit, Report
+from idfzip.training.pixels import Pixels
+from idfzip.training.recipe import FlagshipRecipe, IdfRecipe
+from idfzip.training.task import Task
+from idfzip.training.widen import widen
+
+SCRATCH = "scratch"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to train on what.
+
+    `recipe` is the name or file of one, `origin` a model or `scratch`; without either the released
+    model for the images' channels goes on learning, with a recipe alone training begins anew.
+    """
+
+    folders: Sequence[Path]
+    limit: Limit
+    name: str
+    validation: Path | None = None
+    recipe: str | None = None
+    origin: str | None = None
+    seed: int = 0
+    options: Options = Options()  # noqa: RUF009
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """All that is settled before the first step."""
+
+    plan: Plan
+    found: Found
+    recipe: FlagshipRecipe | IdfRecipe
+    start: Model | None
+    training: Sequence[Source]
+    held_out: Sequence[Source]
+
+    @property
+    def purpose(self) -> str:
+        """A digest of all that decides the outcome but the limit."""
+        digest = hashlib.sha256(repr((self.recipe, self.plan.seed, self.plan.name)).encode())
+        digest.update((self.start.identity if self.start else SCRATCH).encode())
+        for source in (*self.training, *self.held_out):
+            digest.update(source.digest)
+        return digest.hexdigest()
+
+    @property
+    def card(self) -> str:
+        """What the model file says of its making."""
+        start = self.start
+        origin = f"from {start.name} ({start.identity})" if start else "from scratch"
+        size = self.found.pixels / 1e6
+        return (
+            f"Trained {origin} on {len(self.training)} images by `idfzip train`, "
+            f"{len(self.held_out)} held out ({size:.1f} MP in all).\n{self.recipe}\n"
+        )
+
+
+def prepare(plan: Plan) -> Prepared:
+    """Return the images, the recipe and the start of a training.
+
+    Raises TrainingError or ModelNotFound where something is missing or does not fit.
+    """
+    found = folder.read(plan.folders, options=plan.options)
+    channels = found.channels
+    start = _start(plan, channels)
+    recipe = recipes.read(plan.recipe or "default", channels)
+    if start is not None:
+        if plan.recipe is None and isinstance(start.codec, Idf):
+            recipe = recipes.read("idf", channels)
+        recipe = recipes.fine_tuning(recipe)
+        _check_kind(start, recipe)
+    if plan.validation:
+        held_out = folder.read([plan.validation], channels, plan.options).sources
+        return Prepared(plan, found, recipe, start, found.sources, held_out)
+    return Prepared(plan, found, recipe, start, *folder.split(found))
+
+
+def _start(plan: Plan, channels: int) -> Model | None:
+    if plan.origin == SCRATCH or (plan.recipe and plan.origin is None):
+        return None
+    model = models.by_name(plan.origin) if plan.origin else models.released(channels)
+    if model.codec.channels != channels:
+        raise TrainingError(
+            f"model {model.name} codes {model.codec.channels} channels, the images have {channels}"
+        )
+    return model
+
+
+def _check_kind(start: Model, recipe: FlagshipRecipe | IdfRecipe) -> None:
+    if isinstance(start.codec, Idf) != isinstance(recipe, IdfRecipe):
+        raise TrainingError(f"model {start.name} is of another architecture than the recipe")
+
+
+def make_task(prepared: Prepared, group: Group) -> Task:
+    """Return the task of a training: samples gathered, the network to begin with at hand."""
+    recipe, start, seed = prepared.recipe, prepared.start, prepared.plan.seed
+    sets = (prepared.training, prepared.held_out)
+    if isinstance(recipe, IdfRecipe):
+        codec = start.codec if start else None
+        twin = freeze_idf.thaw_idf(codec) if isinstance(codec, Idf) else None
+        return Crops(recipe, *sets, seed, group.device, twin)
+    return Pixels(recipe, design_of(prepared), *sets, seed, group.device, _thawed(prepared))
+
+
+def design_of(prepared: Prepared) -> Design:
+    """Return what the flow looks at: the start's own, or the recipe's."""
+    if prepared.start is not None and isinstance(prepared.start.codec, Flagship):
+        return prepared.start.codec.design
+    assert isinstance(prepared.recipe, FlagshipRecipe)
+    return prepared.recipe.design
+
+
+def _thawed(prepared: Prepared) -> TwinNetwork | None:
+    """Return the start's twin, widened where a recipe that was asked for is wider."""
+    start, recipe = prepared.start, prepared.recipe
+    if start is None or not isinstance(start.codec, Flagship):
+        return None
+    assert isinstance(recipe, FlagshipRecipe)
+    twin = freeze.thaw(start.codec.network)
+    if prepared.plan.recipe is None:
+        return twin
+    inputs, channels = start.codec.network.inputs, start.codec.channels
+    wide = TwinNetwork(inputs, channels, recipe.hidden, recipe.head, recipe.mixture)
+    return widen(twin, wide)
+
+
+def _learning(prepared: Prepared) -> Learning:
+    """Return how the model learns while coding: as the start does, unless a recipe was given."""
+    start, recipe = prepared.start, prepared.recipe
+    if prepared.plan.recipe is None and start and isinstance(start.codec, Flagship):
+        return start.codec.learning
+    assert isinstance(recipe, FlagshipRecipe)
+    return recipe.learning
+
+
+def to_file(prepared: Prepared, network: Twin) -> bytes:
+    """Return the model file of a trained network."""
+    codec: Flagship | Idf
+    if isinstance(network, IdfTwin):
+        codec = freeze_idf.freeze_idf(network)
+    else:
+        assert isinstance(network, TwinNetwork)
+        codec = freeze.freeze(design_of(prepared), network, _learning(prepared))
+    return model_file.dump(codec, prepared.plan.name, prepared.card)
+
+
+def run(
+    prepared: Prepared,
+    task: Task,
+    group: Group,
+    journal: Journal | None,
+    resume: bool,
+    report: Callable[[Report], object],
+    stopped: Callable[[], bool],
+) -> Twin:
+    """Train, and keep the journal and checkpoints; return the averaged network."""
+
+    def note(state: Report) -> None:
+        if journal is not None and state.held_out is not None:
+            journal.note(state)
+        report(state)
+
+    keeping = None
+    if journal is not None:
+        purpose = f"{prepared.purpose} {group.size}"
+        keeping = Keeping(journal.folder / CHECKPOINT, purpose, resume)
+    return loop.fit(
+        task, prepared.plan.limit, group, note, keeping, stopped, seed=prepared.plan.seed
+    )

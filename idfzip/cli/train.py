@@ -40,6 +40,7 @@ INTERRUPTED = 130
 @click.option("--val", "validation", type=click.Path(path_type=Path), help="Folder for validation.")
 @click.option("--tile", type=click.IntRange(1), help="Cut mosaics into such squares.")
 @click.option("--lossy-sources", is_flag=True, help="Use JPEG and other lossy files as well.")
+@click.option("--grey", is_flag=True, help="Turn colour images into grey ones.")
 @click.option("--device", default="auto", help="auto, cpu, cuda or cuda:N.")
 @click.option("--seed", default=0, help="Seed of all that is random.")
 @click.option("--resume", is_flag=True, help="Go on from the last checkpoint.")
@@ -78,7 +79,7 @@ def train(folders: tuple[Path, ...], **options: Any) -> None:
         options["recipe"],
         options["origin"],
         options["seed"],
-        Options(options["tile"] or 0, options["lossy_sources"]),
+        Options(options["tile"] or 0, options["lossy_sources"], options["grey"]),
     )
     with group.joined(options["device"]) as joined, _interrupts() as stopped:
         _train(plan, joined, stopped, options)

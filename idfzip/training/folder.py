@@ -28,11 +28,12 @@ class Options:
     """How files become images.
 
     `tile` cuts each into squares of that side (0: not at all); `lossy` takes formats that were
-    compressed with loss as well.
+    compressed with loss as well; `grey` turns colour into grey.
     """
 
     tile: int = 0
     lossy: bool = False
+    grey: bool = False
 
 
 @dataclass(frozen=True)
@@ -159,6 +160,8 @@ def _images(file: Path, options: Options) -> list[Pixels] | str:
             pictures = [_converted(file)]
         else:
             return picture.reason
+    if options.grey:
+        pictures = [_grey(pixels) for pixels in pictures]
     return [part for pixels in pictures for part in _cut(pixels, options.tile)]
 
 
@@ -170,6 +173,12 @@ def _converted(file: Path) -> Pixels:
             grey = image.mode in ("1", "L", "LA")
             array = np.asarray(image.convert("L" if grey else "RGB"))
     return from_array(array).pixels
+
+
+def _grey(pixels: Pixels) -> Pixels:
+    if pixels.shape[2] == 1:
+        return pixels
+    return from_array(np.asarray(Image.fromarray(pixels).convert("L"))).pixels
 
 
 def _cut(pixels: Pixels, side: int) -> list[Pixels]:

@@ -64,6 +64,16 @@ def test_lossy_formats_only_if_asked(tmp_path):
     assert len(read([tmp_path], options=Options(lossy=True)).sources) == 1
 
 
+def test_colour_turned_into_grey(tmp_path):
+    from idfzip.training.folder import Options, read
+
+    Image.fromarray(picture("smooth", 40, 40, 3)).save(tmp_path / "a.png")
+    found = read([tmp_path], options=Options(grey=True))
+    assert found.channels == 1
+    with Image.open(tmp_path / "a.png") as image:
+        np.testing.assert_array_equal(found.sources[0].read()[..., 0], image.convert("L"))
+
+
 def decoded(quality):
     rng = np.random.default_rng(0)
     smooth = picture("smooth", 96, 128, 3).astype(int)

@@ -11,6 +11,15 @@ from idfzip.flows.permutation import KINDS
 torch = pytest.importorskip("torch", reason="training needs the extra idfzip[train]")
 
 
+@pytest.fixture(autouse=True)
+def one_thread():
+    """Small operations on several threads wait for each other where other work keeps a core."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 def batch(*pictures):
     """Return pixels (N, C, H, W) of pictures."""
     return torch.from_numpy(np.stack(pictures).transpose(0, 3, 1, 2).copy())

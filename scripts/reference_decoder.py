@@ -69,7 +69,7 @@ class Model:
         self.hash = digest.digest()[:8]
         facts = json.loads(metadata["decoding"])
         self.channels, self.layers = facts["channels"], facts["layers"]
-        self.rate, self.frozen = facts.get("learning", (0, 0))
+        self.learning = facts.get("learning", (0, 0, 1))
 
     def __getitem__(self, name: str) -> Any:
         return self.tensors[name]
@@ -139,7 +139,7 @@ class TileDecoder:
         self.planes = [Plane(height, width, 0 if c else 128) for c in range(self.channels)]
         self.errors = [Plane(height, width, 0) for _ in range(self.channels)]
         self.ans = Ans(stream)
-        self.learner = Learner(model.tensors, self.channels, model.layers, model.rate, model.frozen)
+        self.learner = Learner(model.tensors, self.channels, model.layers, *model.learning)
         self.m = len(model["design.regressors"])
         self.n = self.m + self.channels
         self.terms = self.n * (self.n + 1) // 2 + 1 + self.channels

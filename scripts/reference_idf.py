@@ -31,7 +31,7 @@ class IdfTileDecoder(TileDecoder):
     def __init__(self, model: Model, height: int, width: int, stream: bytes) -> None:
         self.model, self.height, self.width = model, height, width
         self.ans = Ans(stream)
-        self.learner = Learner(model.tensors, model.channels, 0, 0, 0)
+        self.learner = Learner(model.tensors, model.channels, 0, 0, 0, 1)
         self.levels = sum(name.endswith("permutations") for name in model.tensors)
 
     def decode(self) -> list[Plane]:

@@ -26,10 +26,16 @@ class Learner:
     """The layers of one tile as they stand; static ones where the model does not learn."""
 
     def __init__(
-        self, tensors: dict[str, Any], channels: int, layers: int, rate: int, frozen: int
+        self,
+        tensors: dict[str, Any],
+        channels: int,
+        layers: int,
+        rate: int,
+        frozen: int,
+        every: int,
     ) -> None:
         self.tensors, self.channels, self.layers = dict(tensors), channels, layers
-        self.rate, self.frozen = rate, frozen
+        self.rate, self.frozen, self.every, self.turn = rate, frozen, every, 0
         self.sigmoid: list[int] = tensors["tables.sigmoid"]
         self.pixels: list[dict[str, Any]] = []
         self.power = 1.0
@@ -82,7 +88,9 @@ class Learner:
         if self.rate:
             self.pixels += group
             if len(self.pixels) >= PERIOD:
-                self.step()
+                self.turn += 1
+                if self.turn % self.every == 0:
+                    self.step()
                 self.pixels = []
 
     def backwards(self, deltas: list[int], name: str, count: int) -> list[int]:

@@ -31,10 +31,14 @@ Progress = Callable[[int], object]
 
 
 class Learning(NamedTuple):
-    """How the network follows an image: `rate` in 2**-20; `frozen` trunk layers stay."""
+    """How the network follows an image.
+
+    `rate` in 2**-20; `frozen` trunk layers stay; one of `every` periods is learned from.
+    """
 
     rate: int = 0
     frozen: int = 0
+    every: int = 1
 
 
 STATIC = Learning()
@@ -202,16 +206,18 @@ def decode_steps(
         end = autoregressive.advance(design, batch, t, pending, True)
         count = end - pending
         network.run_trunk(batch.inputs, pending, count, weights, buffers)
+        listens = learning.listens(learner)
         for c in range(len(weights.outs)):
             network.run_head(c, pending, count, view.seen, weights, buffers)
             sums, deltas = buffers.sums[c], learner.outs_deltas[c]
+            deltas = deltas if listens else deltas[:0]
             decode_channel(tables, view, sums, deltas, coder, t, c, pending)
         pixels += count
         if learner.rate == 0.0:
             continue
         pending = end
         if pending >= learning.PERIOD:
-            learning.learn(learner, batch.inputs, view.seen, pending, buffers)
+            learning.close(learner, batch.inputs, view.seen, pending, buffers)
             pending = 0
     return pixels, pending
 
@@ -312,6 +318,7 @@ def _encode(model: Flagship, tiles: Sequence[Planes], progress: Progress | None)
     intervals = Intervals(
         np.empty(shape, np.int32), np.empty(shape, np.int32), np.zeros(len(tiles), np.int64)
     )
+    silent = tuple(deltas[:0] for deltas in learner.outs_deltas)
     t, stop = 0, autoregressive.steps(sizes)
     while t < stop:
         begin = t
@@ -327,7 +334,7 @@ def _encode(model: Flagship, tiles: Sequence[Planes], progress: Progress | None)
             seen,
             batch.scales,
             buffers.sums,
-            learner.outs_deltas,
+            learner.outs_deltas if learning.listens(learner) else silent,
             batch.sizes,
             begin,
             t,
@@ -335,7 +342,7 @@ def _encode(model: Flagship, tiles: Sequence[Planes], progress: Progress | None)
             intervals,
         )
         if count >= chunk and model.learning.rate:
-            learning.learn(learner, batch.inputs, errors, count, buffers)
+            learning.close(learner, batch.inputs, errors, count, buffers)
         if progress is not None:
             progress(count)
     streams = []

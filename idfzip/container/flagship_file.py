@@ -20,6 +20,7 @@ from idfzip.integer.network import INPUT_LIMIT, Network, fan_sums
 MAX_OPERATIONS = 4_000_000
 MAX_INPUTS = 4096
 MAX_RATE = 1 << 14
+MAX_EVERY = 64
 
 
 def to_tensors(flagship: Flagship) -> Tensors:
@@ -114,13 +115,15 @@ def _design(tensors: Tensors, channels: int) -> Design:
 def _learning(known: Facts, layers: int) -> Learning:
     """Return how the network learns; raises ModelError where the numbers are out of range."""
     found = known.get("learning", list(STATIC))
-    limits = (MAX_RATE, layers)
+    limits = (MAX_RATE, layers, MAX_EVERY)
     if (
         not isinstance(found, list)
         or len(found) != len(limits)
         or not all(type(v) is int and 0 <= v <= top for v, top in zip(found, limits, strict=True))
     ):
-        raise ModelError(f"learning {found!r:.40}: rate and frozen layers up to {limits} expected")
+        raise ModelError(f"learning {found!r:.40}: whole numbers up to {limits} expected")
+    if found[2] == 0:
+        raise ModelError("learning from no period")
     return Learning(*found)
 
 

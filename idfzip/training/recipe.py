@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from idfzip.codecs.flagship import Learning
-from idfzip.container.flagship_file import MAX_RATE
+from idfzip.container.flagship_file import MAX_EVERY, MAX_RATE
 from idfzip.errors import TrainingError
 from idfzip.flows import context, permutation
 from idfzip.flows.autoregressive import Design
@@ -113,7 +113,7 @@ class FlagshipRecipe(Recipe):
     differences the network sees, `ridge` the expert's; `hidden` the trunk's widths, `head` that of
     each channel's head, `mixture` the number of logistics; `rows` the pixels of a training step.
     While coding, the network learns with `learning_rate` in 2**-20 (0: not at all), except for
-    its first `learning_frozen` layers.
+    its first `learning_frozen` layers, from one of `learning_every` periods.
     """
 
     regressors: tuple[tuple[int, ...], ...] = _key(_list(_offset(3), 1, 48))
@@ -125,6 +125,7 @@ class FlagshipRecipe(Recipe):
     rows: int = _key(_whole(16, 1 << 20), default=6144)
     learning_rate: int = _key(_whole(0, MAX_RATE), default=0)
     learning_frozen: int = _key(_whole(0, 8), default=0)
+    learning_every: int = _key(_whole(1, MAX_EVERY), default=1)
 
     @property
     def design(self) -> Design:
@@ -140,7 +141,8 @@ class FlagshipRecipe(Recipe):
     @property
     def learning(self) -> Learning:
         """How the network follows an image."""
-        return Learning(self.learning_rate, min(self.learning_frozen, len(self.hidden)))
+        frozen = min(self.learning_frozen, len(self.hidden))
+        return Learning(self.learning_rate, frozen, self.learning_every)
 
 
 @dataclass(frozen=True, kw_only=True)

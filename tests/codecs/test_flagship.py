@@ -21,7 +21,7 @@ def planes(content, height, width, channels, seed=0):
     st.integers(1, 24),
     st.sampled_from([1, 3]),
     st.integers(0, 1000),
-    st.sampled_from([STATIC, Learning(400, 2), Learning(1 << 14, 0)]),
+    st.sampled_from([STATIC, Learning(400, 2), Learning(1 << 14, 0), Learning(900, 1, 3)]),
 )
 @settings(deadline=None, max_examples=100)
 def test_any_picture_comes_back(content, height, width, channels, seed, learning):

@@ -70,7 +70,7 @@ def plain_slopes(network, inputs, errors, deltas):
 def test_the_gradient_is_that_of_plain_integers(channels):
     network = make_flagship(channels).network
     inputs, errors, deltas = seen(network, np.random.default_rng(channels))
-    learner = learning.learner(network, 400, 0, ROOM + ROWS)
+    learner = learning.learner(network, 400, 0, 1, ROOM + ROWS)
     buffers = run(network, learner, inputs, errors, deltas)
     for start in range(0, ROOM, learning.BLOCK):
         count = min(learning.BLOCK, ROOM - start)
@@ -85,7 +85,7 @@ def test_the_gradient_is_that_of_plain_integers(channels):
 
 def test_a_step_moves_against_the_gradient_and_stays_in_reach():
     network = make_flagship(3).network
-    learner = learning.learner(network, 1 << 14, 1, ROOM + ROWS)
+    learner = learning.learner(network, 1 << 14, 1, 1, ROOM + ROWS)
     inputs, errors, deltas = seen(network, np.random.default_rng(0))
     for _ in range(100):
         buffers = run(network, learner, inputs, errors, deltas)
@@ -104,7 +104,7 @@ def test_a_step_moves_against_the_gradient_and_stays_in_reach():
 def test_the_model_itself_never_moves():
     network = make_flagship(3).network
     before = [weight.copy() for weight in (*network.weights.trunk, *network.weights.outs)]
-    learner = learning.learner(network, 1 << 14, 0, ROOM + ROWS)
+    learner = learning.learner(network, 1 << 14, 0, 1, ROOM + ROWS)
     inputs, errors, deltas = seen(network, np.random.default_rng(0))
     learning.learn(learner, inputs, errors, ROOM, run(network, learner, inputs, errors, deltas))
     after = (*network.weights.trunk, *network.weights.outs)

@@ -1,0 +1,129 @@
+"""Decoding a flagship's tiles: the steps of the wavefront, compiled as a whole."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from idfzip.codecs.last_stage import Tables, see_error
+from idfzip.coding import ans
+from idfzip.flows import autoregressive, expert, wavefront, window
+from idfzip.flows.autoregressive import Design, Lockstep, Planes
+from idfzip.flows.wavefront import MARGIN
+from idfzip.integer import learning, network
+from idfzip.integer.jit import kernel
+from idfzip.integer.learning import Learner
+from idfzip.integer.network import Buffers
+from idfzip.integer.panel import Floats
+from idfzip.priors import mixture
+
+
+class View(NamedTuple):
+    """The part of a batch, and a group's working memory, that decoding a channel touches.
+
+    `seen` float32 (rows, 3 C), the errors as later channels see them; `z` float64 (rows, C), the
+    same in steps; `mixture` int64 (7, K).
+    """
+
+    planes: Planes
+    errors: Planes
+    sizes: npt.NDArray[np.int64]
+    scales: npt.NDArray[np.int32]
+    partial: npt.NDArray[np.float64]
+    link: npt.NDArray[np.float64]
+    seen: Floats
+    z: npt.NDArray[np.float64]
+    mixture: mixture.Mixture
+
+
+@kernel
+def decode_channel(
+    tables: Tables,
+    view: View,
+    sums: Floats,
+    deltas: Floats,
+    coder: ans.Coder,
+    t: int,
+    c: int,
+    start: int,
+) -> None:
+    """Decode channel `c` of the pixels of step `t` of every tile, and place it.
+
+    `sums` float32 (rows, >= 3 K) are the head's, used from row `start` on; `deltas`, of the same
+    shape or empty, takes the slopes of the bits.
+    """
+    # Attributes of named tuples are fetched once: each costs a count of references.
+    log_table, gains, exp, sigmoid = tables.log, tables.gain, tables.exp, tables.sigmoid
+    inverse, spans = tables.inverse, tables.span
+    seen, z, mixed, scales = view.seen, view.z, view.mixture, view.scales
+    words, place, state = coder.words, coder.place, coder.state
+    for b in range(len(view.sizes)):
+        height, width = view.sizes[b]
+        first = wavefront.first_row(t, width)
+        end = wavefront.end_row(t, height)
+        planes = view.planes[b]
+        plane = planes[c]
+        errors = view.errors[b, c]
+        partial = view.partial[b]
+        link = view.link[b]
+        for y in range(first, end):
+            x = t - 2 * y
+            row = start + y - first
+            value = expert.predict(partial, link, y, c, z, row)
+            middle = window.base(planes, c, y, x)
+            low = 0 if c == 0 else -int(planes[0, y + MARGIN, x + MARGIN])
+            mean = expert.to_mean(value, middle, low, low + mixture.VALUES - 1)
+            scale = scales[row, c]
+            mixture.mix(sums[row], scale, mean, exp, inverse, spans[scale], mixed)
+            quantile = ans.peek(state, b)
+            pixel, lower, upper = mixture.search(quantile, low, mixed, sigmoid)
+            ans.pop(words, place, state, b, lower, upper - lower)
+            if len(deltas) > 0:
+                mixture.slope(pixel, low, mixed, spans[scale], sigmoid, deltas[row])
+            error = pixel * expert.UNIT - mean
+            z[row, c] = np.float64(window.clamped(pixel - middle)) - value
+            see_error(error, gains[scale], log_table, seen, row, 3 * c)
+            wavefront.place(plane, y, x, height, width, pixel)
+            wavefront.place(errors, y, x, height, width, error)
+        start += max(0, end - first)
+
+
+@kernel
+def decode_steps(
+    design: Design,
+    learner: Learner,
+    tables: Tables,
+    batch: Lockstep,
+    view: View,
+    buffers: Buffers,
+    coder: ans.Coder,
+    begin: int,
+    stop: int,
+    pending: int,
+) -> tuple[int, int]:
+    """Take the steps from `begin` up to `stop`; return the number of pixels decoded.
+
+    `pending` is the number of pixels from which nothing was learned yet; the second result, too.
+    """
+    pixels = 0
+    weights = learner.network
+    for t in range(begin, stop):
+        end = autoregressive.advance(design, batch, t, pending, True)
+        count = end - pending
+        network.run_trunk(batch.inputs, pending, count, weights, buffers)
+        listens = learning.listens(learner)
+        for c in range(len(weights.outs)):
+            network.run_head(c, pending, count, view.seen, weights, buffers)
+            sums, deltas = buffers.sums[c], learner.outs_deltas[c]
+            deltas = deltas if listens else deltas[:0]
+            decode_channel(tables, view, sums, deltas, coder, t, c, pending)
+        pixels += count
+        if learner.rate == 0.0:
+            continue
+        pending = end
+        if pending >= learning.PERIOD:
+            learning.close(learner, batch.inputs, view.seen, pending, buffers)
+            pending = 0
+    return pixels, pending

@@ -216,5 +216,8 @@ def _decode(name: str, options: Mapping[str, Any], data: bytes, layout: str) -> 
     array = decode(data, **options)
     pixels: Array = array if array.ndim == 3 else array[:, :, None]
     if name == "qoi" and layout.startswith("grey"):
-        pixels = pixels[:, :, [0, 3] if layout == "grey+alpha" else [0]]
+        return pixels[:, :, [0, 3] if layout == "grey+alpha" else [0]]
+    if name == "avif" and layout.endswith(("+alpha", "RGBA")) and pixels.shape[2] % 2:
+        opaque = np.full_like(pixels[:, :, :1], 255)  # which the format leaves out
+        return np.concatenate([pixels, opaque], axis=2)
     return pixels

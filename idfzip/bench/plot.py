@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import io
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -16,19 +17,27 @@ if TYPE_CHECKING:
 OTHER, OURS = "tab:blue", "tab:red"
 
 
+def check(suffix: str) -> None:
+    """Raise BenchError where a figure of this suffix cannot be drawn."""
+    if importlib.util.find_spec("matplotlib") is None:
+        raise BenchError("a plot needs matplotlib: pip install 'idfzip[bench]'")
+    from matplotlib.backend_bases import FigureCanvasBase
+
+    if suffix.removeprefix(".").lower() not in FigureCanvasBase.get_supported_filetypes():
+        raise BenchError(f"a plot cannot be written as '{suffix}': use .png, .svg or .pdf")
+
+
 def draw(result: Result, suffix: str = ".png") -> bytes:
     """Return the figure as a file of a format that matplotlib writes, named by its suffix.
 
     Two panels show bits per subpixel against megapixels a second, encoding and decoding, with the
     front of codecs that no other beats in both; the third the bits of each image against those of
-    the best classical codec. Raises BenchError for a suffix that is not known.
+    the best classical codec. Raises BenchError as `check` does.
     """
+    check(suffix)
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(15, 5), layout="constrained")
-    form = suffix.removeprefix(".").lower() or "png"
-    if form not in figure.canvas.get_supported_filetypes():
-        raise BenchError(f"a plot cannot be written as {suffix}: use .png, .svg or .pdf")
     left, middle, right = figure.subplots(1, 3)
     measured = [row for row in rows(result) if row.bpd is not None]
     ours = {codec.name for codec in result.codecs if not codec.classical}
@@ -36,7 +45,7 @@ def draw(result: Result, suffix: str = ".png") -> bytes:
     _speeds(middle, [(row, row.decode_mps or 0.0) for row in measured], ours, "decoding")
     _images(right, result, sorted(ours))
     out = io.BytesIO()
-    figure.savefig(out, format=form, dpi=110)
+    figure.savefig(out, format=suffix[1:], dpi=110)
     return out.getvalue()
 
 
@@ -54,16 +63,16 @@ def front(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
 
 
 def _speeds(axes: Axes, points: list[tuple[Row, float]], ours: set[str], what: str) -> None:
-    for row, speed in points:
-        colour = OURS if row.codec in ours else OTHER
-        axes.plot([speed], [row.bpd or 0.0], "o", color=colour)
-        axes.annotate(
-            row.codec, (speed, row.bpd or 0.0), (4, 4), textcoords="offset points", fontsize=8
-        )
+    for i, (row, speed) in enumerate(points):
+        place = (speed, row.bpd or 0.0)
+        axes.plot(*place, "o", color=OURS if row.codec in ours else OTHER)
+        aside = (4, 4 if i % 2 else -10)  # neighbours in size differ, so that names do not meet
+        axes.annotate(row.codec, place, aside, textcoords="offset points", fontsize=8)
     best = front([(speed, row.bpd or 0.0) for row, speed in points])
     if best:
         axes.plot(*zip(*best, strict=True), drawstyle="steps-pre", color="grey", lw=1, zorder=0)
         axes.set_xscale("log")
+        axes.margins(x=0.15)
     axes.set_xlabel(f"MP/s, {what}")
     axes.set_ylabel("bits per subpixel")
 
@@ -77,7 +86,7 @@ def _images(axes: Axes, result: Result, ours: Sequence[str]) -> None:
     table = [bits(result, image) for image in result.images]
     for name in usable:
         axes.plot([b[best] for b in table], [b[name] for b in table], ".", label=name)
-    end = max(max(b.values()) for b in table)
+    end = max(max(b[name] for name in (best, *usable)) for b in table)
     axes.plot([0, end], [0, end], color="grey", lw=1, zorder=0)
     axes.set_xlabel(f"{best}, bits per subpixel of each image")
     axes.set_ylabel("idfzip; below the line it is smaller")

@@ -21,7 +21,6 @@ from idfzip.bench.sample import Array, LeftOut, Sample
 from idfzip.errors import BenchError
 
 Advance = Callable[[int], object]
-"""Called with a number of pixels that a codec is through with."""
 
 
 @dataclass(frozen=True)
@@ -141,15 +140,26 @@ def held(result: Result, found: Survey) -> dict[Path, list[Found]]:
     return {path: listed for path, listed in images.items() if listed}
 
 
-def run(result: Result, found: Survey, repeat: int = 3, advance: Advance | None = None) -> None:
-    """Compare, filling `result`; an interrupt (Ctrl-C) ends it early, with what is done."""
+def run(
+    result: Result,
+    found: Survey,
+    repeat: int = 3,
+    advance: Advance | None = None,
+    with_memory: bool = True,
+) -> None:
+    """Compare, filling `result`; an interrupt (Ctrl-C) ends it early, with what is done.
+
+    `advance` is called with pixels that a codec is through with. Memory takes a process for each
+    codec, and a few seconds.
+    """
     tell = advance or (lambda count: None)
     images = held(result, found)
     try:
         _warm_up(result.codecs, images, found.tile)
         for number in range(repeat):
             _pass(result, images, found.tile, number == 0, tell)
-        _peaks(result, images, found.tile)
+        if with_memory:
+            _peaks(result, images, found.tile)
     except KeyboardInterrupt:
         result.interrupted = True
 

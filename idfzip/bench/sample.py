@@ -98,6 +98,8 @@ def read(path: Path, tile: int = 0) -> list[Sample] | LeftOut:
     """
     try:
         data = path.read_bytes()
+        if not data:
+            return LeftOut(path, "the file is empty", damaged=True)
         whole = _whole(str(path), data)
     except (OSError, UnsupportedImage) as error:
         text = str(error).removeprefix(f"{path}: ")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -14,7 +13,6 @@ import click
 from PIL import Image
 
 from idfzip.cli import files, work
-from idfzip.errors import BenchError
 from idfzip.images import reader
 
 if TYPE_CHECKING:
@@ -63,13 +61,14 @@ def bench(
     them cannot hold is left out for all, and said. Ctrl-C prints what is done so far. More codecs
     come with pip install 'idfzip[bench]'.
     """
+    from idfzip.bench import plot as plots
     from idfzip.bench import run
 
     for path in (as_json, as_csv, plot):
         if path is not None:
             files.check_free(path, force)
-    if plot is not None and importlib.util.find_spec("matplotlib") is None:
-        raise BenchError("--plot needs matplotlib: pip install 'idfzip[bench]'")
+    if plot is not None:
+        plots.check(plot.suffix)
     Image.MAX_IMAGE_PIXELS = reader.MAX_PIXELS // 2
     survey, result = _prepare(paths, names, models, tile or 0, work.effort(threads).threads, quiet)
     total = sum(i.count for images in run.held(result, survey).values() for i in images)

@@ -89,7 +89,7 @@ def processor() -> str:
     return named[0] if named else platform.processor() or platform.machine()
 
 
-def mosaic(folder: Path, target: Path, megapixels: float = 12) -> None:
+def mosaic(folder: Path, target: Path, megapixels: float) -> None:
     """Write images of one size side by side, over again, about so many megapixels in all."""
     pictures = [load(file) for file in sample.files([folder])]
     height, width = pictures[0].shape[:2]
@@ -214,6 +214,7 @@ def parse(argument: str) -> tuple[str, Path, int]:
 @click.option("-m", "--model", "extra", multiple=True, help="A model to compare as well.")
 @click.option("--repeat", default=3, help="Times to repeat.")
 @click.option("--mosaic", "tiled", type=click.Path(path_type=Path), help="Folder for a mosaic.")
+@click.option("--megapixels", default=12.0, help="Size of the mosaic.")
 @click.option("--stages", "image", type=click.Path(path_type=Path), help="Image for the stages.")
 @click.option("--results", type=click.Path(path_type=Path), default=Path("docs/results.json"))
 @click.option("--readme", type=click.Path(path_type=Path), default=Path("README.md"))
@@ -222,6 +223,7 @@ def main(
     extra: tuple[str, ...],
     repeat: int,
     tiled: Path | None,
+    megapixels: float,
     image: Path | None,
     results: Path,
     readme: Path,
@@ -243,7 +245,7 @@ def main(
         keep()
     if tiled is not None:
         with tempfile.TemporaryDirectory() as place:
-            mosaic(tiled, Path(place) / "mosaic.png")
+            mosaic(tiled, Path(place) / "mosaic.png", megapixels)
             data["mosaics"][FRONT] = figures(measure([Path(place)], 0, extra, repeat))
     if image is not None:
         pixels = load(image)

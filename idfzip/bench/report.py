@@ -14,7 +14,7 @@ _ABREAST = 6
 """Codecs side by side in a table of images."""
 
 _LISTED = 20
-"""Files left out that are named."""
+"""Unreadable files that are named."""
 
 
 def to_text(result: Result, per_image: bool = False) -> str:
@@ -86,9 +86,23 @@ def _talk(result: Result) -> list[str]:
     for name, failures in result.failures.items():
         more = f" (and {len(failures) - 1} more)" if len(failures) > 1 else ""
         found.append(f"FAILED {name}: {failures[0]}{more}")
-    found += [f"left out: {left.path}: {left.reason}" for left in result.left[:_LISTED]]
-    if len(result.left) > _LISTED:
-        found.append(f"left out: {len(result.left) - _LISTED} more files")
+    found += _left_out(result)
     found += result.unheld
     found += [f"not installed: {missing.name}: {missing.how}" for missing in result.missing]
     return [*found, *(f"{codec.name}: {codec.settings}" for codec in result.codecs)]
+
+
+def _left_out(result: Result) -> list[str]:
+    """Return lines on files left out: each damaged one, others of one reason together."""
+    damaged = [left for left in result.left if left.damaged]
+    lines = [f"unreadable, left out for all: {d.path}: {d.reason}" for d in damaged[:_LISTED]]
+    if len(damaged) > _LISTED:
+        lines.append(f"unreadable: {len(damaged) - _LISTED} more files (--json names all)")
+    reasons: dict[str, list[str]] = {}
+    for left in result.left:
+        if not left.damaged:
+            reasons.setdefault(left.reason, []).append(str(left.path))
+    return [
+        *lines,
+        *(f"left out: {len(p)} ({reason}), the first {p[0]}" for reason, p in reasons.items()),
+    ]

@@ -113,7 +113,7 @@ def plan(found: Survey, codecs: Sequence[Codec | Missing]) -> Result:
         )
     able = [codec for codec in here if codec.kinds & found.kinds]
     unheld = [
-        f"{codec.name} holds no images of kind {', '.join(sorted(found.kinds))}: not compared"
+        f"{codec.name} does not hold images of kind {', '.join(sorted(found.kinds))}: not compared"
         for codec in here
         if codec not in able
     ]
@@ -121,7 +121,7 @@ def plan(found: Survey, codecs: Sequence[Codec | Missing]) -> Result:
     for kind in sorted(found.kinds - common):
         cannot = ", ".join(codec.name for codec in able if kind not in codec.kinds)
         count = sum(image.kind == kind for images in found.files.values() for image in images)
-        unheld.append(f"{count} of kind {kind} left out for all: {cannot} cannot hold them")
+        unheld.append(f"{count} of kind {kind} left out for all, not held by {cannot} as used here")
     if not able or not common:
         raise BenchError(
             "no image that all codecs can hold (--codec chooses): " + "; ".join(unheld)

@@ -23,7 +23,8 @@ Array = npt.NDArray[np.unsignedinteger[Any]]
 LAYOUTS = {1: "grey", 2: "grey+alpha", 3: "RGB", 4: "RGBA"}
 PALETTE = "palette"
 
-_LOSSLESS = ("PNG", "BMP", "GIF", "TGA", "TIFF", "WEBP")
+_LOSSLESS = ("PNG", "BMP", "GIF", "QOI", "TGA", "TIFF", "WEBP")
+_LOSSY = ("AVIF", "JPEG", "JPEG2000", "MPO")
 _LOSSY_TIFF = ("jpeg", "tiff_jpeg", "webp", "lerc")
 _MODES = ("L", "LA", "RGB", "RGBA", "P", "I;16", "I;16B", "I;16L")
 _IMAGECODECS = "16-bit colour is read by imagecodecs: pip install 'idfzip[bench]'"
@@ -128,14 +129,15 @@ def _whole(name: str, data: bytes) -> Sample | str:
     if isinstance(found, Picture):
         return Sample(name, found.pixels)
     if found.format not in _LOSSLESS:
-        return found.reason.replace("files are kept as they are", "may have lost something")
+        lossy = found.format in _LOSSY
+        return f"{found.format} {'may have lost something already' if lossy else 'is not compared'}"
     if found.format == "PNG":
         damage = png.damage(data)
         if damage:
             raise UnsupportedImage(f"{name}: {damage}")
         depth, colour = png.depth_and_colour(data)
         if depth == 16 and colour != 0:
-            return _deep(name, data)
+            return "interlaced 16-bit colour is not read" if data[28] else _deep(name, data)
         if depth < 8 and colour == 0:
             return f"grey of {depth} bits is not compared"
     return _by_pillow(name, data)

@@ -87,8 +87,8 @@ def test_what_one_codec_cannot_hold_is_left_out_for_all(tmp_path):
     result = compare([folder], codecs)
     assert {row.images for row in table.rows(result)} == {4}
     assert [row.codec for row in table.rows(result)] == ["png", "colour"]
-    assert "deep holds no images of kind RGB, RGBA, grey: not compared" in result.unheld
-    assert "1 of kind grey left out for all: colour cannot hold them" in result.unheld
+    assert "deep does not hold images of kind RGB, RGBA, grey: not compared" in result.unheld
+    assert "1 of kind grey left out for all, not held by colour as used here" in result.unheld
 
 
 def test_where_nothing_can_be_compared(tmp_path):

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import sys
+import zlib
 
 import imagecodecs
 import numpy as np
@@ -39,6 +40,15 @@ def test_sixteen_bits_keep_their_low_bits(tmp_path, channels, layout):
     (found,) = sample.read(tmp_path / "a.png")
     assert found.kind == f"{layout} 16-bit"
     assert np.array_equal(found.pixels, pixels)
+
+
+def test_sixteen_bit_colour_that_is_interlaced_is_left_out(tmp_path):
+    """The library at hand would read it wrongly, with no more than a line on standard error."""
+    data = bytearray(imagecodecs.png_encode(noise(3, np.uint16)))
+    data[28] = 1
+    data[29:33] = zlib.crc32(data[12:29]).to_bytes(4, "big")
+    (tmp_path / "a.png").write_bytes(data)
+    assert "interlaced" in sample.read(tmp_path / "a.png").reason
 
 
 def test_sixteen_bit_colour_without_imagecodecs_is_left_out(tmp_path, monkeypatch):

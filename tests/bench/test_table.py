@@ -4,7 +4,7 @@ import csv
 import io
 import json
 
-from doubles import compare, double, flip, images
+from doubles import compare, double, flip, images, stop
 
 from idfzip.bench import plot, report, table
 from idfzip.bench.codecs import Missing
@@ -84,3 +84,14 @@ def test_the_front_holds_what_no_other_beats():
     points = [(1.0, 3.0), (2.0, 2.5), (2.0, 2.7), (0.5, 2.0), (0.1, 2.0), (9.0, 9.0)]
     assert plot.front(points) == [(0.5, 2.0), (2.0, 2.5), (9.0, 9.0)]
     assert plot.front([]) == []
+
+
+def test_an_interrupt_before_the_first_image_leaves_an_empty_table(tmp_path):
+    file = images(tmp_path / "images") / "2.png"
+    result = compare([file], [double("png"), double("stopping", encode=stop)])
+    assert result.interrupted
+    assert {row.bpd for row in table.rows(result)} == {None}
+    assert {row.images for row in table.rows(result)} == {0}
+    assert "Interrupted" in report.to_text(result, per_image=True)
+    assert table.to_json(result, per_image=True)["per_image"] == {}
+    assert plot.draw(result)

@@ -49,7 +49,7 @@ def measure(paths: Sequence[Path], tile: int, extra: Sequence[str], repeat: int)
     """Return the comparison of all codecs, and of the models `extra`, on files or folders."""
     found = run.survey(paths, tile)
     threads = all_cores()
-    given = [codecs.with_model(name, threads) for name in extra]
+    given = codecs.with_models(extra, threads)
     result = run.plan(found, [*codecs.listed(threads), *given])
     pixels = sum(image.count for images in run.held(result, found).values() for image in images)
     total = pixels * repeat * len(result.codecs)
@@ -148,7 +148,7 @@ def speed_table(sets: Figures, mosaics: Figures) -> str:
             cells.append("" if row["peak_mb"] is None else f"{row['peak_mb']:.0f}")
             lines.append(f"| {' | '.join(cells)} |")
     machine = sets[FRONT]["machine"]
-    return "\n".join(lines) + f"\n\n{machine['threads']} threads on {machine['processor']}."
+    return "\n".join(lines) + f"\n\nThreads: {machine['threads']}, on {machine['processor']}."
 
 
 def spread(values: Sequence[float]) -> str:

@@ -15,6 +15,8 @@ from PIL import Image
 
 from idfzip.bench import codecs
 
+pytest.importorskip("matplotlib", reason="it comes with the extra idfzip[bench]")
+
 ROOT = Path(__file__).parent.parent
 
 

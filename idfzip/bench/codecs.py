@@ -73,11 +73,20 @@ def listed(threads: int) -> list[Codec | Missing]:
     ]
 
 
-def with_model(name: str, threads: int) -> Codec:
-    """Return idfzip with a model, by its name, hash or path; raises ModelNotFound, ModelError."""
-    model = models.by_name(name)
-    of = {model.codec.channels: model}
-    return _idfzip(f"{OURS}:{model.name}", f"model {model.short.hex()}", of, threads)
+def with_models(names: Sequence[str], threads: int) -> list[Codec]:
+    """Return idfzip with each model, by its name, hash or path; raises ModelError.
+
+    Models of one name are told apart by their hashes; the same model twice is taken once.
+    """
+    found = list({model.identity: model for model in map(models.by_name, names)}.values())
+    titles = [model.name for model in found]
+    codecs = []
+    for model in found:
+        short = model.short.hex()
+        title = model.name if titles.count(model.name) == 1 else f"{model.name}-{short[:8]}"
+        of = {model.codec.channels: model}
+        codecs.append(_idfzip(f"{OURS}:{title}", f"model {short}", of, threads))
+    return codecs
 
 
 def choose(found: Sequence[Codec | Missing], names: Sequence[str]) -> list[Codec | Missing]:
@@ -128,7 +137,7 @@ def _of_pillow() -> list[Codec | Missing]:
     )
     words = {
         "webp": "lossless, quality 100, method 6, exact; grey as RGB",
-        "jpeg2000": "reversible 5/3, reversible colour transform, raw codestream",
+        "jpeg2000": "reversible 5/3 and colour transform, at most 6 resolutions, raw codestream",
         "png": "Pillow optimize (deflate 9), palettes kept",
     }
     found: list[Codec | Missing] = []
@@ -154,8 +163,18 @@ def _save(form: str, options: Mapping[str, Any], sample: Sample) -> bytes:
     else:
         grey = sample.pixels.shape[2] == 1
         image = Image.fromarray(sample.pixels[:, :, 0] if grey else sample.pixels)
+        if form == "JPEG2000":
+            options = {**options, "num_resolutions": _resolutions(min(image.size))}
         image.save(out, form, **options)
     return out.getvalue()
+
+
+def _resolutions(side: int) -> int:
+    """Return JPEG 2000's number of resolutions: the usual 6, fewer for small images.
+
+    Each costs a packet's header: of 32 x 32 images 6 make files larger by 6% than 3.
+    """
+    return max(1, min(6, side.bit_length() - 3))
 
 
 def _open(data: bytes, layout: str) -> Array:

@@ -97,6 +97,12 @@ class Result:
     peaks: dict[str, float] = field(default_factory=dict)
     interrupted: bool = False
 
+    def bytes_of(self, codec: str) -> int | None:
+        """Return the bytes that a codec made of all images, None if it failed or none is done."""
+        if codec in self.failures or not self.images:
+            return None
+        return sum(self.sizes[codec][image] for image in self.images)
+
 
 def plan(found: Survey, codecs: Sequence[Codec | Missing]) -> Result:
     """Return a comparison that has not begun; raises BenchError where there is nothing to compare.
@@ -209,9 +215,6 @@ def _one(
         if first or codec.name not in result.failures:
             tries[codec.name] = _timed(codec, one)
         tell(one.count)
-    totals.pixels += one.count
-    if first:
-        result.images[one.name] = image
     for name, attempt in tries.items():
         if isinstance(attempt, str):
             result.failures.setdefault(name, []).append(f"{one.name}: {attempt}")
@@ -221,6 +224,9 @@ def _one(
             result.sizes.setdefault(name, {})[one.name] = size
         before = totals.seconds.get(name, (0.0, 0.0))
         totals.seconds[name] = (before[0] + encoding, before[1] + decoding)
+    totals.pixels += one.count
+    if first:
+        result.images[one.name] = image  # last, since an interrupt may come at any moment
 
 
 def _timed(codec: Codec, one: Sample) -> tuple[int, float, float] | str:

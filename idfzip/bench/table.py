@@ -59,24 +59,15 @@ _DIGITS = {
 
 def rows(result: Result) -> list[Row]:
     """Return a row for each codec, the fewest bits first, those that failed last."""
-    total = {
-        codec.name: sum(result.sizes.get(codec.name, {}).values())
-        for codec in result.codecs
-        if codec.name not in result.failures and result.images
-    }
-    best = best_classical(result)
-    found = [_row(result, codec.name, total, best) for codec in result.codecs]
+    found = [_row(result, codec.name) for codec in result.codecs]
     return sorted(found, key=lambda row: (row.bpd is None, row.bpd or 0.0))
 
 
 def best_classical(result: Result) -> str | None:
     """Return the classical codec of fewest bytes, None where none is without failure."""
-    sums = {
-        codec.name: sum(result.sizes[codec.name].values())
-        for codec in result.codecs
-        if codec.classical and codec.name in result.sizes and codec.name not in result.failures
-    }
-    return min(sums, key=lambda name: sums[name]) if sums else None
+    sizes = {codec.name: result.bytes_of(codec.name) for codec in result.codecs if codec.classical}
+    known = {name: size for name, size in sizes.items() if size is not None}
+    return min(known, key=lambda name: known[name]) if known else None
 
 
 def speeds(result: Result, codec: str) -> tuple[list[float], list[float]]:
@@ -86,26 +77,31 @@ def speeds(result: Result, codec: str) -> tuple[list[float], list[float]]:
     return encoding, [p.pixels / 1e6 / p.seconds[codec][1] for p in passes]
 
 
-def _row(result: Result, name: str, total: dict[str, int], best: str | None) -> Row:
+def _row(result: Result, name: str) -> Row:
     failures = len(result.failures.get(name, []))
-    if name not in total:
+    size = result.bytes_of(name)
+    if size is None:
         nothing = dict.fromkeys(FIELDS[1:8])
         return Row(codec=name, images=len(result.images), failures=failures, **nothing)
-    size = total[name]
     subpixels = sum(image.count * image.shape[2] for image in result.images.values())
     raw = sum(image.raw for image in result.images.values())
     encoding, decoding = speeds(result, name)
     values: dict[str, float | None] = {
         "bpd": 8 * size / subpixels,
         "ratio": raw / size,
-        "saving_vs_png": _saving(size, total.get("png")),
-        "saving_vs_best_classical": _saving(size, total.get(best or "")),
+        "saving_vs_png": _saving(size, _bytes_of(result, "png")),
+        "saving_vs_best_classical": _saving(size, _bytes_of(result, best_classical(result))),
         "encode_mps": statistics.median(encoding),
         "decode_mps": statistics.median(decoding),
         "peak_mb": result.peaks.get(name),
     }
     rounded = {k: None if v is None else round(v, _DIGITS[k]) for k, v in values.items()}
     return Row(codec=name, images=len(result.images), failures=failures, **rounded)
+
+
+def _bytes_of(result: Result, name: str | None) -> int | None:
+    taken = any(codec.name == name for codec in result.codecs)
+    return result.bytes_of(name) if name and taken else None
 
 
 def _saving(size: int, other: int | None) -> float | None:

@@ -94,7 +94,7 @@ def _prepare(
     """Return the images and the codecs to compare, with idfzip's kernels warm."""
     from idfzip.bench import codecs, run
 
-    given = [codecs.with_model(model, threads) for model in models]
+    given = codecs.with_models(models, threads)
     survey = run.survey(paths, tile)
     result = run.plan(survey, [*given, *codecs.choose(codecs.listed(threads), names)])
     work.warm_up([model for codec in result.codecs for model in codec.models], quiet)

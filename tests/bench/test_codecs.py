@@ -4,14 +4,17 @@ import sys
 
 import numpy as np
 import pytest
-from conftest import CONTENTS, picture
-from doubles import PLAIN, shelf
+from conftest import CONTENTS, make_flagship, picture
+from doubles import shelf
 from PIL import Image
 
 from idfzip.bench import codecs, run, sample
 from idfzip.bench.codecs import Codec, Missing
 from idfzip.bench.sample import Indexed, Sample
+from idfzip.container import idfz, model_file
 from idfzip.errors import BenchError, ModelNotFound
+
+pytest.importorskip("imagecodecs", reason="most codecs come with the extra idfzip[bench]")
 
 CLASSICAL = ["jpegxl-9", "jpegxl-7", "jpegls", "avif", "qoi", "webp", "jpeg2000", "png"]
 NAMES = ["idfzip", *CLASSICAL]
@@ -96,18 +99,24 @@ def test_choosing_by_name(listed):
         codecs.choose(listed, ["gif"])
 
 
-def test_a_model_of_ones_own_holds_its_channels(listed, tmp_path):
-    codec = codecs.with_model(str(tmp_path / "shelf" / "grey.idfm"), 1)
+def test_models_of_ones_own_hold_their_channels(listed, tmp_path):
+    (codec,) = codecs.with_models([str(tmp_path / "shelf" / "grey.idfm")], 1)
     assert codec.name == "idfzip:grey"
     assert codec.kinds == {"grey"}
-    assert codec.kinds < PLAIN
     with pytest.raises(ModelNotFound, match="model nothing"):
-        codecs.with_model("nothing", 1)
+        codecs.with_models(["nothing"], 1)
+
+
+def test_models_of_one_name_are_told_apart(listed, tmp_path):
+    files = [tmp_path / "shelf" / "photo.idfm", tmp_path / "other.idfm"]
+    files[1].write_bytes(model_file.dump(make_flagship(3, seed=1), "photo"))
+    found = codecs.with_models([*map(str, files), "photo"], 1)
+    hashes = [codec.models[0].short.hex() for codec in found]
+    assert [codec.name for codec in found] == [f"idfzip:photo-{h[:8]}" for h in hashes]
+    assert len(set(hashes)) == 2
 
 
 def test_sizes_are_of_whole_files(listed):
-    from idfzip.container import idfz
-
     one = make("RGB", "smooth")
     data = listed[0].encode(one)
     found, _ = idfz.decompress(idfz.parse(data), None, codecs.Effort(1))

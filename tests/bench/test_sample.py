@@ -3,7 +3,6 @@ from __future__ import annotations
 import sys
 import zlib
 
-import imagecodecs
 import numpy as np
 import pytest
 from conftest import picture
@@ -14,6 +13,11 @@ from idfzip.bench.sample import LeftOut
 from idfzip.errors import BenchError
 
 RNG = np.random.default_rng(0)
+
+
+@pytest.fixture
+def imagecodecs():
+    return pytest.importorskip("imagecodecs", reason="it comes with the extra idfzip[bench]")
 
 
 def noise(channels, dtype=np.uint8):
@@ -33,7 +37,7 @@ def test_layouts_of_eight_bits(tmp_path, channels, kind, suffix):
 
 
 @pytest.mark.parametrize(("channels", "layout"), sample.LAYOUTS.items())
-def test_sixteen_bits_keep_their_low_bits(tmp_path, channels, layout):
+def test_sixteen_bits_keep_their_low_bits(imagecodecs, tmp_path, channels, layout):
     pixels = noise(channels, np.uint16)
     squeezed = pixels[..., 0] if channels == 1 else pixels
     (tmp_path / "a.png").write_bytes(imagecodecs.png_encode(squeezed))
@@ -42,7 +46,7 @@ def test_sixteen_bits_keep_their_low_bits(tmp_path, channels, layout):
     assert np.array_equal(found.pixels, pixels)
 
 
-def test_sixteen_bit_colour_that_is_interlaced_is_left_out(tmp_path):
+def test_sixteen_bit_colour_that_is_interlaced_is_left_out(imagecodecs, tmp_path):
     """The library at hand would read it wrongly, with no more than a line on standard error."""
     data = bytearray(imagecodecs.png_encode(noise(3, np.uint16)))
     data[28] = 1
@@ -51,7 +55,7 @@ def test_sixteen_bit_colour_that_is_interlaced_is_left_out(tmp_path):
     assert "interlaced" in sample.read(tmp_path / "a.png").reason
 
 
-def test_sixteen_bit_colour_without_imagecodecs_is_left_out(tmp_path, monkeypatch):
+def test_sixteen_bit_colour_without_imagecodecs_is_left_out(imagecodecs, tmp_path, monkeypatch):
     (tmp_path / "a.png").write_bytes(imagecodecs.png_encode(noise(3, np.uint16)))
     monkeypatch.setitem(sys.modules, "imagecodecs", None)
     found = sample.read(tmp_path / "a.png")

@@ -6,7 +6,7 @@ import json
 
 from doubles import compare, double, flip, images, stop
 
-from idfzip.bench import plot, report, table
+from idfzip.bench import report, table
 from idfzip.bench.codecs import Missing
 
 COLUMNS = [
@@ -70,20 +70,6 @@ def test_where_every_codec_failed(tmp_path):
     result = compare([images(tmp_path / "images")], [double("png", decode=flip)])
     assert "error" in report.to_text(result, per_image=True)
     assert table.to_json(result)["best_classical"] is None
-    assert plot.draw(result)
-
-
-def test_the_plot_is_a_file_of_its_suffix(tmp_path):
-    result = measured(tmp_path)
-    assert plot.draw(result, ".png").startswith(b"\x89PNG")
-    svg = plot.draw(result, ".svg").decode()
-    assert "<svg" in svg
-
-
-def test_the_front_holds_what_no_other_beats():
-    points = [(1.0, 3.0), (2.0, 2.5), (2.0, 2.7), (0.5, 2.0), (0.1, 2.0), (9.0, 9.0)]
-    assert plot.front(points) == [(0.5, 2.0), (2.0, 2.5), (9.0, 9.0)]
-    assert plot.front([]) == []
 
 
 def test_an_interrupt_before_the_first_image_leaves_an_empty_table(tmp_path):
@@ -94,4 +80,3 @@ def test_an_interrupt_before_the_first_image_leaves_an_empty_table(tmp_path):
     assert {row.images for row in table.rows(result)} == {0}
     assert "Interrupted" in report.to_text(result, per_image=True)
     assert table.to_json(result, per_image=True)["per_image"] == {}
-    assert plot.draw(result)

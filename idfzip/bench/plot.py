@@ -66,7 +66,7 @@ def _speeds(axes: Axes, points: list[tuple[Row, float]], ours: set[str], what: s
     for i, (row, speed) in enumerate(points):
         place = (speed, row.bpd or 0.0)
         axes.plot(*place, "o", color=OURS if row.codec in ours else OTHER)
-        aside = (4, 4 if i % 2 else -10)  # neighbours in size differ, so that names do not meet
+        aside = (4, -10 if i % 2 else 4)  # neighbours in size differ, so that names do not meet
         axes.annotate(row.codec, place, aside, textcoords="offset points", fontsize=8)
     best = front([(speed, row.bpd or 0.0) for row, speed in points])
     if best:
@@ -86,8 +86,9 @@ def _images(axes: Axes, result: Result, ours: Sequence[str]) -> None:
     table = [bits(result, image) for image in result.images]
     for name in usable:
         axes.plot([b[best] for b in table], [b[name] for b in table], ".", label=name)
-    end = max(max(b[name] for name in (best, *usable)) for b in table)
-    axes.plot([0, end], [0, end], color="grey", lw=1, zorder=0)
+    shown = [b[name] for b in table for name in (best, *usable)]
+    ends = [min(shown), max(shown)]
+    axes.plot(ends, ends, color="grey", lw=1, zorder=0)
     axes.set_xlabel(f"{best}, bits per subpixel of each image")
     axes.set_ylabel("idfzip; below the line it is smaller")
     axes.legend()

@@ -62,7 +62,7 @@ def bench(
     come with pip install 'idfzip[bench]'.
     """
     from idfzip.bench import plot as plots
-    from idfzip.bench import run
+    from idfzip.bench import report, run
 
     for path in (as_json, as_csv, plot):
         if path is not None:
@@ -74,7 +74,7 @@ def bench(
     total = sum(i.count for images in run.held(result, survey).values() for i in images)
     with _bar(total * len(result.codecs) * repeat, quiet) as advance:
         run.run(result, survey, repeat, advance)
-    _print(result, per_image)
+    click.echo(report.to_text(result, per_image))
     _write(result, as_json, as_csv, plot, per_image, force)
     if result.interrupted:
         sys.exit(INTERRUPTED)
@@ -111,12 +111,6 @@ def _bar(pixels: int, quiet: bool) -> Iterator[Callable[[int], object] | None]:
 
     with tqdm(total=pixels, unit="px", unit_scale=True, leave=False) as bar:
         yield bar.update
-
-
-def _print(result: Result, per_image: bool) -> None:
-    from idfzip.bench import report
-
-    click.echo(report.to_text(result, per_image))
 
 
 def _write(

@@ -35,3 +35,7 @@ class OutputExists(IdfzipError):
 
 class TrainingError(IdfzipError):
     """Training cannot start or go on."""
+
+
+class BenchError(IdfzipError):
+    """A comparison cannot be made."""

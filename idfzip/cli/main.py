@@ -17,6 +17,7 @@ _COMMANDS = {
     "info": ("info", "info", "Print what each FILE.idfz holds."),
     "models": ("info", "models_command", "List the models that are installed."),
     "train": ("train", "train", "Train a model on folders of images (needs torch)."),
+    "bench": ("bench", "bench", "Compare with other codecs on images of your own."),
 }
 """Each command's module in this package, its name there, and its line in the list of commands."""
 

@@ -152,13 +152,18 @@ def _tiff(image: Image.Image, data: bytes) -> str:
 
 
 def _webp(image: Image.Image, data: bytes) -> str:
+    return "" if is_lossless_webp(data) else "lossy WebP is kept as it is"
+
+
+def is_lossless_webp(data: bytes) -> bool:
+    """Return whether the pixels of a WebP file were coded without loss."""
     at = 12
     while at + 8 <= len(data):
         tag, length = struct.unpack_from("<4sI", data, at)
         if tag == b"VP8L":
-            return ""
+            return True
         at += 8 + length + (length & 1)
-    return "lossy WebP is kept as it is"
+    return False
 
 
 def _bmp(image: Image.Image, data: bytes) -> str:

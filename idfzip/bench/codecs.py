@@ -1,0 +1,242 @@
+"""The codecs of a comparison, each with settings that are explicit, printed and lossless."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import importlib.util
+import io
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from PIL import Image, features
+
+from idfzip.bench.sample import LAYOUTS, PALETTE, Array, Sample
+from idfzip.container import idfz, models
+from idfzip.container.model_file import Model
+from idfzip.container.tiling import Effort
+from idfzip.errors import BenchError
+from idfzip.images.picture import Picture
+
+GET = "pip install 'idfzip[bench]'"
+OURS = "idfzip"
+
+_PLAIN = frozenset(LAYOUTS.values())
+_DEEP = frozenset(f"{layout} 16-bit" for layout in LAYOUTS.values())
+_MODES = {"grey": "L", "grey+alpha": "LA", "RGB": "RGB", "RGBA": "RGBA", "grey 16-bit": "I;16"}
+"""Pillow's modes of the layouts that it holds without loss."""
+
+Encode = Callable[[Sample], bytes]
+Decode = Callable[[bytes, str], Array]
+"""From a file's bytes and the layout that is asked for, which some formats do not record."""
+
+
+@dataclass(frozen=True)
+class Codec:
+    """A codec: its name, its settings in words, the kinds of images it holds, how it codes.
+
+    `kinds` are those of `Sample.kind`; an image with a palette goes as its colours where the codec
+    has no palettes. `decode` gives pixels of shape (height, width, C).
+    """
+
+    name: str
+    settings: str
+    kinds: frozenset[str]
+    encode: Encode
+    decode: Decode
+    models: tuple[Model, ...] = ()
+
+    @property
+    def classical(self) -> bool:
+        """Whether it does without a model of ours."""
+        return not self.models
+
+
+@dataclass(frozen=True)
+class Missing:
+    """A codec that is not installed, and how to get it."""
+
+    name: str
+    how: str
+
+
+def listed(threads: int) -> list[Codec | Missing]:
+    """Return idfzip with the released models and all classical codecs, in the order of tables."""
+    released = {channels: models.released(channels) for channels in models.RELEASED}
+    names = " and ".join(f"{m.name} ({m.short.hex()})" for m in released.values())
+    return [
+        _idfzip(OURS, f"released models {names}", released, threads),
+        *_of_imagecodecs(threads),
+        *_of_pillow(),
+    ]
+
+
+def with_models(names: Sequence[str], threads: int) -> list[Codec]:
+    """Return idfzip with each model, by its name, hash or path; raises ModelError.
+
+    Models of one name are told apart by their hashes; the same model twice is taken once.
+    """
+    found = list({model.identity: model for model in map(models.by_name, names)}.values())
+    titles = [model.name for model in found]
+    codecs = []
+    for model in found:
+        short = model.short.hex()
+        title = model.name if titles.count(model.name) == 1 else f"{model.name}-{short[:8]}"
+        of = {model.codec.channels: model}
+        codecs.append(_idfzip(f"{OURS}:{title}", f"model {short}", of, threads))
+    return codecs
+
+
+def choose(found: Sequence[Codec | Missing], names: Sequence[str]) -> list[Codec | Missing]:
+    """Return those of these names, all if there is no name; raises BenchError for an unknown."""
+    known = [codec.name for codec in found]
+    for name in names:
+        if name not in known:
+            raise BenchError(f"codec {name} is not known: choose from {', '.join(known)}")
+    return [codec for codec in found if not names or codec.name in names]
+
+
+def _idfzip(name: str, which: str, of: Mapping[int, Model], threads: int) -> Codec:
+    return Codec(
+        name,
+        f"{which}, {_threads(threads)}",
+        frozenset(LAYOUTS[channels] for channels in of),
+        functools.partial(_compress, of, Effort(threads)),
+        functools.partial(_decompress, of, Effort(threads)),
+        tuple(of.values()),
+    )
+
+
+def _threads(count: int) -> str:
+    return "1 thread" if count == 1 else f"{count} threads"
+
+
+def _compress(of: Mapping[int, Model], effort: Effort, sample: Sample) -> bytes:
+    pixels = sample.pixels.astype(np.uint8, copy=False)
+    return idfz.compress(Picture(pixels), of[pixels.shape[2]], effort)
+
+
+def _decompress(of: Mapping[int, Model], effort: Effort, data: bytes, layout: str) -> Array:
+    model = of[1 if layout == LAYOUTS[1] else 3]
+    found, _ = idfz.decompress(idfz.parse(data), model, effort)
+    if not isinstance(found, Picture):
+        raise BenchError("the file holds no pixels")
+    return found.pixels
+
+
+def _of_pillow() -> list[Codec | Missing]:
+    held = frozenset(_MODES) | {PALETTE}
+    webp = {"lossless": True, "quality": 100, "method": 6, "exact": True}
+    jpeg2000 = {"irreversible": False, "mct": 1, "no_jp2": True}
+    codecs = (
+        ("webp", "libwebp", "webp", "WEBP", webp, _PLAIN | {PALETTE}),
+        ("jpeg2000", "OpenJPEG", "jpg_2000", "JPEG2000", jpeg2000, held),
+        ("png", "zlib", "zlib", "PNG", {"optimize": True}, held),
+    )
+    words = {
+        "webp": "lossless, quality 100, method 6, exact; grey as RGB",
+        "jpeg2000": "reversible 5/3 and colour transform, at most 6 resolutions, raw codestream",
+        "png": "Pillow optimize (deflate 9), palettes kept",
+    }
+    found: list[Codec | Missing] = []
+    for name, library, feature, form, options, kinds in codecs:
+        if not features.check(feature):
+            found.append(Missing(name, f"a Pillow with {library}"))
+            continue
+        settings = f"{library} {features.version(feature)}, {words[name]}, 1 thread"
+        encode = functools.partial(_save, form, options)
+        found.append(Codec(name, settings, kinds, encode, _open))
+    return found
+
+
+def _save(form: str, options: Mapping[str, Any], sample: Sample) -> bytes:
+    out = io.BytesIO()
+    if sample.indexed and form == "PNG":
+        colours = sample.indexed.colours
+        image = Image.fromarray(sample.indexed.indices)
+        image.putpalette(colours[:, :3].tobytes())
+        if colours.shape[1] == 4:
+            options = {**options, "transparency": colours[:, 3].tobytes()}
+        image.save(out, form, **options)
+    else:
+        grey = sample.pixels.shape[2] == 1
+        image = Image.fromarray(sample.pixels[:, :, 0] if grey else sample.pixels)
+        if form == "JPEG2000":
+            options = {**options, "num_resolutions": _resolutions(min(image.size))}
+        image.save(out, form, **options)
+    return out.getvalue()
+
+
+def _resolutions(side: int) -> int:
+    """Return JPEG 2000's number of resolutions: the usual 6, fewer for small images.
+
+    Each costs a packet's header: of 32 x 32 images 6 make files larger by 6% than 3.
+    """
+    return max(1, min(6, side.bit_length() - 3))
+
+
+def _open(data: bytes, layout: str) -> Array:
+    with Image.open(io.BytesIO(data)) as image:
+        mode = _MODES[layout]
+        array = np.asarray(image if image.mode == mode else image.convert(mode))
+    pixels: Array = array.astype(np.uint16 if mode == "I;16" else np.uint8, copy=False)
+    return pixels if pixels.ndim == 3 else pixels[:, :, None]
+
+
+def _of_imagecodecs(threads: int) -> list[Codec | Missing]:
+    many = _threads(threads)
+    spread = {"numthreads": threads}
+    jxl = {"lossless": True, **spread}
+    avif = {"level": 100, "speed": 6, **spread}
+    colour = frozenset({"RGB", "RGBA", "RGB 16-bit", "RGBA 16-bit", "grey", "grey 16-bit"})
+    codecs: tuple[tuple[str, str, dict[str, Any], dict[str, Any], frozenset[str]], ...] = (
+        ("jpegxl-9", f"lossless, effort 9, {many}", {"effort": 9, **jxl}, spread, _PLAIN | _DEEP),
+        ("jpegxl-7", f"lossless, effort 7, {many}", {"effort": 7, **jxl}, spread, _PLAIN | _DEEP),
+        ("jpegls", "lossless, no colour transform, 1 thread", {}, {}, colour),
+        ("avif", f"lossless (RGB as it is), speed 6, {many}", avif, spread, _PLAIN),
+        ("qoi", "1 thread; grey as RGB", {}, {}, _PLAIN),
+    )
+    found: list[Codec | Missing] = []
+    for name, words, options, decoding, kinds in codecs:
+        format_name = name.split("-")[0]
+        version = _version(format_name)
+        if version is None:
+            found.append(Missing(name, GET))
+            continue
+        encode = functools.partial(_encode, format_name, options)
+        decode = functools.partial(_decode, format_name, decoding)
+        found.append(Codec(name, f"{version}, {words}", kinds | {PALETTE}, encode, decode))
+    return found
+
+
+def _version(name: str) -> str | None:
+    """Return the library and version behind a codec of imagecodecs, None where it is missing."""
+    if importlib.util.find_spec("imagecodecs") is None:
+        return None
+    imagecodecs = importlib.import_module("imagecodecs")
+    if not getattr(imagecodecs, name.upper()).available:
+        return None
+    return str(getattr(imagecodecs, f"{name}_version")())
+
+
+def _encode(name: str, options: Mapping[str, Any], sample: Sample) -> bytes:
+    encode = getattr(importlib.import_module("imagecodecs"), f"{name}_encode")
+    pixels = sample.pixels
+    if name == "qoi" and pixels.shape[2] < 3:  # the format has colour only
+        grey = pixels[:, :, :1]
+        pixels = np.concatenate([grey, grey, grey, pixels[:, :, 1:]], axis=2)
+    return bytes(encode(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels, **options))
+
+
+def _decode(name: str, options: Mapping[str, Any], data: bytes, layout: str) -> Array:
+    decode = getattr(importlib.import_module("imagecodecs"), f"{name}_decode")
+    array = decode(data, **options)
+    pixels: Array = array if array.ndim == 3 else array[:, :, None]
+    if name == "qoi" and layout.startswith("grey"):
+        return pixels[:, :, [0, 3] if layout == "grey+alpha" else [0]]
+    if name == "avif" and layout.endswith(("+alpha", "RGBA")) and pixels.shape[2] % 2:
+        opaque = np.full_like(pixels[:, :, :1], 255)  # which the format leaves out
+        return np.concatenate([pixels, opaque], axis=2)
+    return pixels

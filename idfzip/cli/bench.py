@@ -1,0 +1,134 @@
+"""`idfzip bench`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+from PIL import Image
+
+from idfzip.cli import files, work
+from idfzip.images import reader
+
+if TYPE_CHECKING:
+    from idfzip.bench.run import Result, Survey
+
+INTERRUPTED = 130
+"""Exit code after an interrupt, as of a shell."""
+
+_output = click.Path(path_type=Path)
+
+
+@click.command()
+@click.argument(
+    "paths", metavar="FOLDER|FILE...", nargs=-1, required=True, type=click.Path(path_type=Path)
+)
+@click.option("--codec", "names", metavar="NAME", multiple=True, help="Codec (default: all).")
+@click.option(
+    "-m", "--model", "models", metavar="MODEL", multiple=True, help="A model to compare as well."
+)
+@click.option("--json", "as_json", type=_output, metavar="FILE", help="Write figures as JSON.")
+@click.option("--csv", "as_csv", type=_output, metavar="FILE", help="Write the table as CSV.")
+@click.option("--plot", type=_output, metavar="FILE", help="Draw size against speed (needs bench).")
+@click.option("--per-image", is_flag=True, help="Show every image's bits as well.")
+@click.option("--repeat", type=click.IntRange(1), default=3, help="Times to repeat (default: 3).")
+@click.option("--tile", type=click.IntRange(1), help="Cut mosaics into such squares.")
+@work.threads_option
+@work.force_option
+@work.quiet_option
+def bench(
+    paths: tuple[Path, ...],
+    names: tuple[str, ...],
+    models: tuple[str, ...],
+    as_json: Path | None,
+    as_csv: Path | None,
+    plot: Path | None,
+    per_image: bool,
+    repeat: int,
+    tile: int | None,
+    threads: int,
+    force: bool,
+    quiet: bool,
+) -> None:
+    """Compare idfzip with other lossless codecs on the images in FOLDERs, or on FILEs.
+
+    Every result is decoded and compared. All codecs are measured on the same images: what one of
+    them cannot hold is left out for all, and said. Ctrl-C prints what is done so far. More codecs
+    come with pip install 'idfzip[bench]'.
+    """
+    from idfzip.bench import plot as plots
+    from idfzip.bench import report, run
+
+    for path in (as_json, as_csv, plot):
+        if path is not None:
+            files.check_free(path, force)
+    if plot is not None:
+        plots.check(plot.suffix)
+    Image.MAX_IMAGE_PIXELS = reader.MAX_PIXELS // 2
+    survey, result = _prepare(paths, names, models, tile or 0, work.effort(threads).threads, quiet)
+    total = sum(i.count for images in run.held(result, survey).values() for i in images)
+    with _bar(total * len(result.codecs) * repeat, quiet) as advance:
+        run.run(result, survey, repeat, advance)
+    click.echo(report.to_text(result, per_image))
+    _write(result, as_json, as_csv, plot, per_image, force)
+    if result.interrupted:
+        sys.exit(INTERRUPTED)
+    asked = any(missing.name in names for missing in result.missing)
+    if result.failures or asked or any(left.damaged for left in result.left):
+        sys.exit(1)
+
+
+def _prepare(
+    paths: Sequence[Path],
+    names: Sequence[str],
+    models: Sequence[str],
+    tile: int,
+    threads: int,
+    quiet: bool,
+) -> tuple[Survey, Result]:
+    """Return the images and the codecs to compare, with idfzip's kernels warm."""
+    from idfzip.bench import codecs, run
+
+    given = codecs.with_models(models, threads)
+    survey = run.survey(paths, tile)
+    result = run.plan(survey, [*given, *codecs.choose(codecs.listed(threads), names)])
+    work.warm_up([model for codec in result.codecs for model in codec.models], quiet)
+    return survey, result
+
+
+@contextmanager
+def _bar(pixels: int, quiet: bool) -> Iterator[Callable[[int], object] | None]:
+    """Show a bar of pixels on a terminal, over all codecs and repeats."""
+    if quiet or not sys.stderr.isatty():
+        yield None
+        return
+    from tqdm import tqdm
+
+    with tqdm(total=pixels, unit="px", unit_scale=True, leave=False) as bar:
+        yield bar.update
+
+
+def _write(
+    result: Result,
+    as_json: Path | None,
+    as_csv: Path | None,
+    plot: Path | None,
+    per_image: bool,
+    force: bool,
+) -> None:
+    from idfzip.bench import table
+
+    if as_json is not None:
+        text = json.dumps(table.to_json(result, per_image), indent=1)
+        files.write(as_json, f"{text}\n".encode(), force)
+    if as_csv is not None:
+        files.write(as_csv, table.to_csv(result).encode(), force)
+    if plot is not None:
+        from idfzip.bench import plot as plots
+
+        files.write(plot, plots.draw(result, plot.suffix), force)

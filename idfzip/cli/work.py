@@ -63,7 +63,7 @@ def warm_up(models: Iterable[Model], quiet: bool) -> None:
     """Load or compile the kernels; say so where that takes long."""
     import numpy as np
 
-    note = "compiling the kernels for this machine (first run only, about 30 seconds) ..."
+    note = "compiling the kernels for this machine (first run only, about a minute) ..."
     timer = threading.Timer(_COMPILING_AFTER, say, (note, quiet))
     timer.daemon = True
     timer.start()

@@ -14,7 +14,7 @@ from idfzip.flows.autoregressive import Design, Lockstep, Planes
 from idfzip.flows.wavefront import MARGIN
 from idfzip.integer import learning, network
 from idfzip.integer.jit import kernel
-from idfzip.integer.learning import Learner
+from idfzip.integer.learner import Learner
 from idfzip.integer.network import Buffers
 from idfzip.integer.panel import Floats
 from idfzip.priors import mixture

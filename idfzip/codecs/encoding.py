@@ -12,7 +12,7 @@ from idfzip.flows import autoregressive, expert, wavefront
 from idfzip.flows.autoregressive import Design, Lockstep, Planes, Record
 from idfzip.integer import learning, network
 from idfzip.integer.jit import kernel
-from idfzip.integer.learning import Learner
+from idfzip.integer.learner import Learner
 from idfzip.integer.network import Buffers
 from idfzip.integer.panel import Floats
 from idfzip.priors import mixture

@@ -23,7 +23,7 @@ from idfzip.coding import ans
 from idfzip.flows import autoregressive
 from idfzip.flows.autoregressive import Design, Planes
 from idfzip.flows.wavefront import MARGIN
-from idfzip.integer import learning, network
+from idfzip.integer import learner, learning, network
 from idfzip.integer.network import Network
 from idfzip.integer.panel import ROWS
 from idfzip.priors import mixture
@@ -58,7 +58,7 @@ class Flagship:
     def __post_init__(self) -> None:
         """Raise ModelError where learning could leave what float32 carries exactly."""
         if self.learning.rate:
-            learning.check(self.network, self.learning.frozen)
+            learner.check(self.network, self.learning.frozen)
 
     @property
     def channels(self) -> int:
@@ -106,7 +106,7 @@ def _encode(model: Flagship, tiles: Sequence[Planes], progress: Progress | None)
     batch = autoregressive.begin(model.design, sizes, channels, chunk + ROWS)
     rows = len(batch.inputs)
     seen = autoregressive.record(rows, channels)
-    learner = learning.learner(model.network, *model.learning, rows)
+    state = learner.learner(model.network, *model.learning, rows)
     buffers = model.network.buffers(rows)
     errors = np.zeros((rows, network.ERROR_INPUTS * channels), np.float32)
     mixed = mixture.room(model.network.components)
@@ -119,7 +119,7 @@ def _encode(model: Flagship, tiles: Sequence[Planes], progress: Progress | None)
     while t < stop:
         t, count = encode_steps(
             model.design,
-            learner,
+            state,
             tables,
             batch,
             truth,
@@ -181,14 +181,14 @@ def _decode(
         mixture.room(model.network.components),
     )
     buffers = model.network.buffers(rows)
-    learner = learning.learner(model.network, *model.learning, rows)
+    state = learner.learner(model.network, *model.learning, rows)
     tables = _tables(model)
     stop = autoregressive.steps(list(sizes))
     pending = 0
     for begin in range(0, stop, STEPS):
         end = min(begin + STEPS, stop)
         count, pending = decode_steps(
-            model.design, learner, tables, batch, view, buffers, coder, begin, end, pending
+            model.design, state, tables, batch, view, buffers, coder, begin, end, pending
         )
         if progress is not None:
             progress(count)

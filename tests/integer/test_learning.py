@@ -5,7 +5,7 @@ import pytest
 from conftest import make_flagship
 
 from idfzip.errors import ModelError
-from idfzip.integer import grid, learning
+from idfzip.integer import grid, learner, learning
 from idfzip.integer.dense import Layer
 from idfzip.integer.network import Network, run_head, run_trunk
 from idfzip.integer.panel import ROWS, padded
@@ -25,12 +25,12 @@ def seen(network, rng):
     return inputs, errors, deltas
 
 
-def run(network, learner, inputs, errors, deltas):
+def run(network, moving, inputs, errors, deltas):
     buffers = network.buffers(ROOM + ROWS)
-    run_trunk(inputs, 0, ROOM, learner.network, buffers)
+    run_trunk(inputs, 0, ROOM, moving.network, buffers)
     for c in range(network.channels):
-        run_head(c, 0, ROOM, errors, learner.network, buffers)
-        learner.outs_deltas[c][:ROOM, : deltas.shape[2]] = deltas[c]
+        run_head(c, 0, ROOM, errors, moving.network, buffers)
+        moving.outs_deltas[c][:ROOM, : deltas.shape[2]] = deltas[c]
     return buffers
 
 
@@ -70,43 +70,43 @@ def plain_slopes(network, inputs, errors, deltas):
 def test_the_gradient_is_that_of_plain_integers(channels):
     network = make_flagship(channels).network
     inputs, errors, deltas = seen(network, np.random.default_rng(channels))
-    learner = learning.learner(network, 400, 0, 1, ROOM + ROWS)
-    buffers = run(network, learner, inputs, errors, deltas)
+    moving = learner.learner(network, 400, 0, 1, ROOM + ROWS)
+    buffers = run(network, moving, inputs, errors, deltas)
     for start in range(0, ROOM, learning.BLOCK):
         count = min(learning.BLOCK, ROOM - start)
-        learning._add_gradient(learner, inputs[start:], errors[start:], start, count, buffers)
+        learning._add_gradient(moving, inputs[start:], errors[start:], start, count, buffers)
     outs, trunk = plain_slopes(network, inputs, errors, deltas)
-    for found, expected in zip(learner.slopes.outs, outs, strict=True):
+    for found, expected in zip(moving.slopes.outs, outs, strict=True):
         np.testing.assert_allclose(found[:, : expected.shape[1]], expected, rtol=1e-6)
         assert not found[:, expected.shape[1] :].any()
-    for found, expected in zip(learner.slopes.trunk, trunk, strict=True):
+    for found, expected in zip(moving.slopes.trunk, trunk, strict=True):
         np.testing.assert_allclose(found[:, : expected.shape[1]], expected, rtol=1e-6)
 
 
 def test_a_step_moves_against_the_gradient_and_stays_in_reach():
     network = make_flagship(3).network
-    learner = learning.learner(network, 1 << 14, 1, 1, ROOM + ROWS)
+    moving = learner.learner(network, 1 << 14, 1, 1, ROOM + ROWS)
     inputs, errors, deltas = seen(network, np.random.default_rng(0))
     for _ in range(100):
-        buffers = run(network, learner, inputs, errors, deltas)
-        learning.learn(learner, inputs, errors, ROOM, buffers)
-    moved = learner.weights.values - learner.weights.first
-    assert np.abs(moved).max() == learning.REACH
-    assert np.abs(learner.biases.values - learner.biases.first).max() <= learning.BIAS_REACH
-    assert (learner.network.trunk[0] == network.weights.trunk[0]).all()  # frozen
-    assert (learner.network.trunk[1] != network.weights.trunk[1]).any()
-    assert not learner.weights.gradient.any()
-    outs = learner.network.outs[0]
-    np.testing.assert_array_equal(learner.turned_outs[0][: outs.shape[1], : len(outs)], outs.T)
+        buffers = run(network, moving, inputs, errors, deltas)
+        learning.learn(moving, inputs, errors, ROOM, buffers)
+    moved = moving.weights.values - moving.weights.first
+    assert np.abs(moved).max() == learner.REACH
+    assert np.abs(moving.biases.values - moving.biases.first).max() <= learner.BIAS_REACH
+    assert (moving.network.trunk[0] == network.weights.trunk[0]).all()  # frozen
+    assert (moving.network.trunk[1] != network.weights.trunk[1]).any()
+    assert not moving.weights.gradient.any()
+    outs = moving.network.outs[0]
+    np.testing.assert_array_equal(moving.turned_outs[0][: outs.shape[1], : len(outs)], outs.T)
     assert (outs[:, deltas.shape[2] :] == 0).all()
 
 
 def test_the_model_itself_never_moves():
     network = make_flagship(3).network
     before = [weight.copy() for weight in (*network.weights.trunk, *network.weights.outs)]
-    learner = learning.learner(network, 1 << 14, 0, 1, ROOM + ROWS)
+    moving = learner.learner(network, 1 << 14, 0, 1, ROOM + ROWS)
     inputs, errors, deltas = seen(network, np.random.default_rng(0))
-    learning.learn(learner, inputs, errors, ROOM, run(network, learner, inputs, errors, deltas))
+    learning.learn(moving, inputs, errors, ROOM, run(network, moving, inputs, errors, deltas))
     after = (*network.weights.trunk, *network.weights.outs)
     assert all((a == b).all() for a, b in zip(before, after, strict=True))
 
@@ -117,6 +117,6 @@ def test_bounds_hold_with_the_reach():
     small = Layer(np.ones((8, 8), np.int16), np.zeros(8, np.int32))
     out = Layer(np.ones((8, 9), np.int16), np.zeros(9, np.int32))
     network = Network((layer,), (small,), (out,))
-    learning.check(network, 1)
+    learner.check(network, 1)
     with pytest.raises(ModelError, match="by learning"):
-        learning.check(network, 0)
+        learner.check(network, 0)

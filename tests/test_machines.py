@@ -20,7 +20,7 @@ from idfzip.images.picture import Picture
 
 codecs = {
     "flagship": lambda: make_flagship(3),
-    "learning": lambda: make_flagship(3, learning=Learning(700, 0)),
+    "learning": lambda: make_flagship(3, learning=Learning(8000, 0)),
     "idf": lambda: make_idf(3),
 }
 size, tile, threads, lockstep = map(int, sys.argv[3:])

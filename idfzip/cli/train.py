@@ -107,6 +107,7 @@ def _train(plan: Plan, joined: Any, stopped: Callable[[], bool], options: dict[s
     if isinstance(task, Pixels):
         rounds = f", in {task.rounds} rounds" if task.rounds > 1 else ""
         work.say(f"{100 * task.share:.0f}% of the pixels are used{rounds}", quiet)
+    session.to_file(prepared, task.network())  # what cannot become a model fails before the work
     if prepared.start is not None and not quiet:
         network = task.network()
         network.set_exact(True)

@@ -19,7 +19,7 @@ from idfzip.training.folder import Source
 from idfzip.training.recipe import FlagshipRecipe
 
 MAX_SAMPLES = 12_000_000
-"""Pixels that are held at a time, so that they take at most about 2.5 GB."""
+"""Pixels of a round, about 2.5 GB; where there are several rounds the next is held as well."""
 
 MIN_SHARE = 0.2
 """Where more than 1 of 5 pixels cannot be held, some images wait for a later round."""

@@ -107,7 +107,8 @@ def _train(plan: Plan, joined: Any, stopped: Callable[[], bool], options: dict[s
     if isinstance(task, Pixels):
         rounds = f", in {task.rounds} rounds" if task.rounds > 1 else ""
         work.say(f"{100 * task.share:.0f}% of the pixels are used{rounds}", quiet)
-    session.to_file(prepared, task.network())  # what cannot become a model fails before the work
+    # What cannot become a model fails before the work.
+    session.to_file(prepared, task, task.network())
     if prepared.start is not None and not quiet:
         network = task.network()
         network.set_exact(True)
@@ -116,7 +117,7 @@ def _train(plan: Plan, joined: Any, stopped: Callable[[], bool], options: dict[s
         network = session.run(prepared, task, joined, journal, options["resume"], report, stopped)
     if not joined.leads:
         return
-    data = session.to_file(prepared, network)
+    data = session.to_file(prepared, task, network)
     model = model_file.load(data, str(output))
     files.write(output, data, options["force"] or options["resume"])
     if journal is not None and not journal.draw():

@@ -20,8 +20,8 @@ from idfzip.images.picture import Pixels
 
 TILE_ROWS, TILE_COLUMNS = 256, 1024
 """Largest tile. Four Kodak images, bits per subpixel for 64, 128, 192, 256 and 512 rows: 2.637,
-2.621, 2.617, 2.613, 2.609; 256 rows give two threads something to do. With a network that learns, which begins anew in each
-tile, 256 and 512 rows give 2.899 and 2.887 (images 5, 13, 15, 23)."""
+2.621, 2.617, 2.613, 2.609; 256 rows give two threads something to do. With a network that
+learns, which begins anew in each tile, 256 and 512 rows give 2.899 and 2.887 (5, 13, 15, 23)."""
 
 Progress = Callable[[int], object]
 T = TypeVar("T")

@@ -12,6 +12,7 @@ import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Generic
 
 import safetensors
 import safetensors.torch
@@ -19,24 +20,24 @@ import torch
 from torch import Tensor
 
 from idfzip.errors import TrainingError
-from idfzip.integer.twin import Twin
+from idfzip.training.task import N
 
 _MOMENTS = ("step", "exp_avg", "exp_avg_sq")
 
 
 @dataclass
-class State:
+class State(Generic[N]):
     """Where training stands; `running` is the smoothed loss."""
 
-    network: Twin
-    average: Twin
+    network: N
+    average: N
     optimizer: torch.optim.AdamW
     step: int = 0
     seconds: float = 0.0
     running: float = 0.0
 
 
-def save(path: Path, state: State, purpose: str) -> None:
+def save(path: Path, state: State[Any], purpose: str) -> None:
     """Write a checkpoint; `purpose` tells it from those of other trainings.
 
     Raises TrainingError where it cannot be written.
@@ -58,7 +59,7 @@ def save(path: Path, state: State, purpose: str) -> None:
         raise TrainingError(f"{path}: cannot be written ({error.strerror})") from None
 
 
-def load(path: Path, state: State, purpose: str) -> None:
+def load(path: Path, state: State[Any], purpose: str) -> None:
     """Bring `state` to where a checkpoint stands; raises TrainingError where it does not fit."""
     if not path.is_file():
         raise TrainingError(f"{path}: no checkpoint to resume from")
@@ -89,7 +90,7 @@ def load(path: Path, state: State, purpose: str) -> None:
     state.running = float(numbers["running"])
 
 
-def _tensors(state: State, empty_moments: bool = False) -> dict[str, Tensor]:
+def _tensors(state: State[Any], empty_moments: bool = False) -> dict[str, Tensor]:
     tensors = {}
     for module, prefix in ((state.network, "network."), (state.average, "average.")):
         for name, tensor in module.state_dict().items():

@@ -9,8 +9,9 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from idfzip.integer.twin import Twin
+from idfzip.codecs.idf import Idf
 from idfzip.training.folder import Source
+from idfzip.training.freeze_idf import freeze_idf
 from idfzip.training.idf import IdfTwin
 from idfzip.training.recipe import IdfRecipe
 
@@ -68,19 +69,21 @@ class Crops:
             found[turn] = found[turn].flip(3)
         return found
 
-    def bits(self, network: Twin, crops: Tensor) -> Tensor:
+    def bits(self, network: IdfTwin, crops: Tensor) -> Tensor:
         """Return the mean bits per subpixel of crops."""
-        assert isinstance(network, IdfTwin)
         return network.bits(crops).sum() / crops.numel()
 
-    def evaluate(self, network: Twin) -> float:
+    def evaluate(self, network: IdfTwin) -> float:
         """Return the mean bits per subpixel of crops of the held-out images."""
-        assert isinstance(network, IdfTwin)
         total = 0.0
         with torch.no_grad():
             for crops in torch.split(self._checked, 32):
                 total += float(network.bits(crops.to(self._device)).sum())
         return total / self._checked.numel()
+
+    def freeze(self, network: IdfTwin) -> Idf:
+        """Return the model of a network."""
+        return freeze_idf(network)
 
     def _stacked(self, sources: Sequence[Source]) -> Tensor | None:
         """Return all images on the device, uint8 (N, C, H, W), if they are crops already."""

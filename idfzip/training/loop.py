@@ -18,17 +18,17 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
 
 from idfzip.errors import TrainingError
 from idfzip.integer import grid
-from idfzip.integer.twin import Twin
 from idfzip.training import checkpoint
 from idfzip.training.checkpoint import State
 from idfzip.training.group import Group
-from idfzip.training.task import Loss, Task
+from idfzip.training.task import B, Loss, N, Task
 
 WARM_UP = 100
 LAST_RATE = 0.01
@@ -76,7 +76,7 @@ class Keeping:
 
 
 def fit(
-    task: Task,
+    task: Task[N, B],
     limit: Limit,
     group: Group,
     report: Callable[[Report], object],
@@ -84,7 +84,7 @@ def fit(
     stopped: Callable[[], bool] = lambda: False,
     every: int = 250,
     seed: int = 0,
-) -> Twin:
+) -> N:
     """Return the averaged network; raises TrainingError where training diverges.
 
     `report` is called after every step of the first process, and every `every` steps and at the
@@ -101,7 +101,7 @@ def fit(
     state = State(network, copy.deepcopy(network), optimizer)
     if keeping and keeping.resume:
         checkpoint.load(keeping.path, state, keeping.purpose)
-    loss = group.wrap(_compiled(Loss(task, network), group))
+    loss = group.wrap(_loss(task, network, group))
     began, kept_at = time.monotonic() - state.seconds, time.monotonic()
     speed = 0.0
     while True:
@@ -129,7 +129,7 @@ def fit(
     return state.average
 
 
-def _step(task: Task, state: State, loss: nn.Module, share: float, group: Group) -> None:
+def _step(task: Task[N, B], state: State[N], loss: nn.Module, share: float, group: Group) -> None:
     """Take one step and move the average."""
     recipe = task.recipe
     for net in (state.network, state.average):
@@ -155,7 +155,7 @@ def schedule(step: int, share: float) -> float:
     return min(1.0, (step + 1) / WARM_UP) * fall
 
 
-def _follow(state: State, keep: float) -> None:
+def _follow(state: State[Any], keep: float) -> None:
     """Keep weights within the grid's reach, and move the average towards them."""
     limit = grid.WEIGHT_LIMIT / (1 << grid.WEIGHT_BITS)
     slow, fast = list(state.average.parameters()), list(state.network.parameters())
@@ -167,16 +167,14 @@ def _follow(state: State, keep: float) -> None:
             old.lerp_(new, 1 - keep)
 
 
-def _compiled(loss: nn.Module, group: Group) -> nn.Module:
+def _loss(task: Task[N, B], network: N, group: Group) -> nn.Module:
     """Return the loss, on CUDA compiled: elementwise parts are fused.
 
     Both operands of a product lie on grids of at most 11 bits, which TF32 holds.
     """
-    if group.device.type != "cuda":
-        return loss
-    torch.set_float32_matmul_precision("high")
-    if importlib.util.find_spec("triton") is None:
-        return loss
-    compiled = torch.compile(loss)
-    assert isinstance(compiled, nn.Module)
-    return compiled
+    loss = Loss(task, network)
+    if group.device.type == "cuda":
+        torch.set_float32_matmul_precision("high")
+        if importlib.util.find_spec("triton") is not None:
+            loss.compile()
+    return loss

@@ -10,12 +10,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from idfzip.codecs.flagship import Flagship, Learning
 from idfzip.flows import context
 from idfzip.flows.autoregressive import Design
-from idfzip.integer.twin import Twin, TwinNetwork
+from idfzip.integer.twin import TwinNetwork
 from idfzip.training import batch, samples
 from idfzip.training.batch import Batch, Store
 from idfzip.training.folder import Source
+from idfzip.training.freeze import freeze
 from idfzip.training.recipe import FlagshipRecipe
 
 MAX_SAMPLES = 12_000_000
@@ -38,7 +40,7 @@ class Pixels:
 
     The samples of a round of images are held on the device. Where there are more images than fit,
     the next round is prepared while this one is used. What a step sees depends on the seed and its
-    number only.
+    number only. Coding with the model, the network learns as the recipe says, or as `learning`.
     """
 
     def __init__(
@@ -50,8 +52,10 @@ class Pixels:
         seed: int,
         device: torch.device,
         start: TwinNetwork | None = None,
+        learning: Learning | None = None,
     ) -> None:
         self._recipe, self.pixels = recipe, recipe.rows
+        self._learning = recipe.learning if learning is None else learning
         self._design, self._seed, self._device, self._start = design, seed, device, start
         self._channels = held_out[0].shape[2]
         many = sum(s.shape[0] * s.shape[1] for s in held_out)
@@ -91,15 +95,17 @@ class Pixels:
         mine = rows[part * self._recipe.rows : (part + 1) * self._recipe.rows]
         return batch.take(held, torch.from_numpy(mine).to(self._device))
 
-    def bits(self, network: Twin, batch_: Batch) -> Tensor:
+    def bits(self, network: TwinNetwork, batch_: Batch) -> Tensor:
         """Return the mean bits per subpixel of a batch."""
-        assert isinstance(network, TwinNetwork)
         return batch.bits(network, batch_).mean()
 
-    def evaluate(self, network: Twin) -> float:
+    def evaluate(self, network: TwinNetwork) -> float:
         """Return the mean bits per subpixel of the held-out pixels."""
-        assert isinstance(network, TwinNetwork)
         return evaluate(network, self._checked)
+
+    def freeze(self, network: TwinNetwork) -> Flagship:
+        """Return the model of a network."""
+        return freeze(self._design, network, self._learning)
 
     def _samples(self, number: int) -> Store:
         """Return the samples of a round, and begin to prepare those of the next."""

@@ -6,20 +6,19 @@ import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from idfzip.codecs.flagship import Flagship, Learning
+from idfzip.codecs.flagship import Flagship
 from idfzip.codecs.idf import Idf
 from idfzip.container import model_file, models
 from idfzip.container.model_file import Model
 from idfzip.errors import TrainingError
-from idfzip.flows.autoregressive import Design
 from idfzip.integer.twin import Twin, TwinNetwork
 from idfzip.training import folder, freeze, freeze_idf, loop
 from idfzip.training import recipe as recipes
 from idfzip.training.crops import Crops
 from idfzip.training.folder import Found, Options, Source
 from idfzip.training.group import Group
-from idfzip.training.idf import IdfTwin
 from idfzip.training.journal import CHECKPOINT, Journal
 from idfzip.training.loop import Keeping, Limit, Report
 from idfzip.training.pixels import Pixels
@@ -116,62 +115,30 @@ def _check_kind(start: Model, recipe: FlagshipRecipe | IdfRecipe) -> None:
         raise TrainingError(f"model {start.name} is of another architecture than the recipe")
 
 
-def make_task(prepared: Prepared, group: Group) -> Task:
+def make_task(prepared: Prepared, group: Group) -> Task[Any, Any]:
     """Return the task of a training: samples gathered, the network to begin with at hand."""
-    recipe, start, seed = prepared.recipe, prepared.start, prepared.plan.seed
-    sets = (prepared.training, prepared.held_out)
+    recipe, codec = prepared.recipe, prepared.start.codec if prepared.start else None
+    rest = (prepared.training, prepared.held_out, prepared.plan.seed, group.device)
     if isinstance(recipe, IdfRecipe):
-        codec = start.codec if start else None
         twin = freeze_idf.thaw_idf(codec) if isinstance(codec, Idf) else None
-        return Crops(recipe, *sets, seed, group.device, twin)
-    return Pixels(recipe, design_of(prepared), *sets, seed, group.device, _thawed(prepared))
-
-
-def design_of(prepared: Prepared) -> Design:
-    """Return what the flow looks at: the start's own, or the recipe's."""
-    if prepared.start is not None and isinstance(prepared.start.codec, Flagship):
-        return prepared.start.codec.design
-    assert isinstance(prepared.recipe, FlagshipRecipe)
-    return prepared.recipe.design
-
-
-def _thawed(prepared: Prepared) -> TwinNetwork | None:
-    """Return the start's twin, widened where a recipe that was asked for is wider."""
-    start, recipe = prepared.start, prepared.recipe
-    if start is None or not isinstance(start.codec, Flagship):
-        return None
-    assert isinstance(recipe, FlagshipRecipe)
-    twin = freeze.thaw(start.codec.network)
+        return Crops(recipe, *rest, twin)
+    if not isinstance(codec, Flagship):
+        return Pixels(recipe, recipe.design, *rest)
+    narrow = freeze.thaw(codec.network)
     if prepared.plan.recipe is None:
-        return twin
-    inputs, channels = start.codec.network.inputs, start.codec.channels
-    wide = TwinNetwork(inputs, channels, recipe.hidden, recipe.head, recipe.mixture)
-    return widen(twin, wide)
+        return Pixels(recipe, codec.design, *rest, narrow, codec.learning)
+    sizes = (codec.network.inputs, codec.channels, recipe.hidden, recipe.head, recipe.mixture)
+    return Pixels(recipe, codec.design, *rest, widen(narrow, TwinNetwork(*sizes)))
 
 
-def _learning(prepared: Prepared) -> Learning:
-    """Return how the model learns while coding: as the start does, unless a recipe was given."""
-    start, recipe = prepared.start, prepared.recipe
-    if prepared.plan.recipe is None and start and isinstance(start.codec, Flagship):
-        return start.codec.learning
-    assert isinstance(recipe, FlagshipRecipe)
-    return recipe.learning
-
-
-def to_file(prepared: Prepared, network: Twin) -> bytes:
+def to_file(prepared: Prepared, task: Task[Any, Any], network: Twin) -> bytes:
     """Return the model file of a trained network."""
-    codec: Flagship | Idf
-    if isinstance(network, IdfTwin):
-        codec = freeze_idf.freeze_idf(network)
-    else:
-        assert isinstance(network, TwinNetwork)
-        codec = freeze.freeze(design_of(prepared), network, _learning(prepared))
-    return model_file.dump(codec, prepared.plan.name, prepared.card)
+    return model_file.dump(task.freeze(network), prepared.plan.name, prepared.card)
 
 
 def run(
     prepared: Prepared,
-    task: Task,
+    task: Task[Any, Any],
     group: Group,
     journal: Journal | None,
     resume: bool,
@@ -189,6 +156,7 @@ def run(
     if journal is not None:
         purpose = f"{prepared.purpose} {group.size}"
         keeping = Keeping(journal.folder / CHECKPOINT, purpose, resume)
-    return loop.fit(
+    trained: Twin = loop.fit(
         task, prepared.plan.limit, group, note, keeping, stopped, seed=prepared.plan.seed
     )
+    return trained

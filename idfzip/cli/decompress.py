@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import BinaryIO
 
 import click
 
-from idfzip.cli import files, work
+from idfzip.cli import files, tree, unpack, work
 from idfzip.cli.compress import SUFFIX
-from idfzip.container import idfz, models
+from idfzip.cli.tree import Outputs, Source
+from idfzip.container import archive, idfz, models
 from idfzip.container.header import ImageHeader
+from idfzip.container.index import Entry
 from idfzip.container.model_file import Model
 from idfzip.errors import FormatError, IdfzipError
 from idfzip.images import writer
@@ -37,6 +41,9 @@ def _pixels(file: idfz.File) -> int:
 )
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Output, for one input.")
 @click.option("-c", "--stdout", is_flag=True, help="Write to standard output.")
+@tree.recursive_option
+@tree.output_dir_option
+@click.option("--member", "members", metavar="NAME", multiple=True, help="Of an archive, this one.")
 @work.model_option
 @work.threads_option
 @work.force_option
@@ -48,6 +55,9 @@ def decompress(
     paths: tuple[Path, ...],
     output: Path | None,
     stdout: bool,
+    recursive: bool,
+    output_dir: Path | None,
+    members: tuple[str, ...],
     model: str | None,
     threads: int,
     force: bool,
@@ -56,25 +66,47 @@ def decompress(
     quiet: bool,
     verbose: bool,
 ) -> None:
-    """Write the image in each FILE.idfz to the name without .idfz, in the source's format."""
+    """Write the image in each FILE.idfz to the name without .idfz, in the source's format.
+
+    The images of an archive go into a folder of that name, or into that of --output-dir. With -r,
+    every .idfz below a folder is meant.
+    """
     files.one_output(paths, output)
-    if remove and (stdout or salvage or files.STANDARD in paths):
-        raise click.UsageError("--rm needs files in and out, and no --salvage")
+    if output_dir is not None and (output is not None or stdout):
+        raise click.UsageError("--output-dir does not go with -o or -c")
+    if remove and (stdout or salvage or members or files.STANDARD in paths):
+        raise click.UsageError("--rm needs files in and out, and no --salvage or --member")
     given = None if model is None else models.by_name(model)
     effort = work.effort(threads)
-    warm: set[str] = set()
+    failures = work.Failures()
+    found = tree.find(paths, recursive, _left_out, failures)
+    outputs = Outputs(output_dir)
+    job = unpack.Job(given, effort, force, salvage, quiet, set())
 
-    def act(path: Path) -> None:
-        target = _target(path, output, stdout)
+    def act(source: Source) -> None:
+        with files.opened(source.path) as file:
+            if archive.is_archive(file):
+                where = _members_place(source, outputs, output, stdout, output_dir, members)
+                if unpack.extract(file, source.path, where, members, job, failures) and remove:
+                    os.unlink(source.path)
+            elif members:
+                raise FormatError(f"{source.path}: one image, not an archive: no --member")
+            else:
+                one(source, file)
+
+    def one(source: Source, opened: BinaryIO) -> None:
+        path = source.path
+        target = _target(source, outputs, output, stdout)
         files.check_free(target, force)
-        file = idfz.parse(files.read(path))
-        _warm(file, given, quiet, warm)
+        file = idfz.parse(files.whole(opened))
+        _warm(file, given, quiet, job.warm)
         start = time.perf_counter()
         with work.progress_bar(path.name, _pixels(file), quiet) as progress:
             found, failed = idfz.decompress(file, given, effort, progress, salvage)
         seconds = time.perf_counter() - start
         data = writer.write(found) if isinstance(found, Picture) else found.data
-        files.write(target, data, force, like=path)
+        outputs.claim(target, source)
+        files.write(target, data, force, files.look(path))
         if failed:
             raise FormatError(f"{path}: grey in {target}: damaged tiles {_numbers(failed)}")
         if remove:
@@ -84,7 +116,11 @@ def decompress(
             note += f", model {', '.join(map(str, file.head.models)) or 'none'}"
         work.say(f"{path}: {len(data)} bytes in {target}, {note}", quiet)
 
-    work.each(paths, act)
+    for source in found.sources:
+        with failures.caught(source.path):
+            act(source)
+    outputs.finish()
+    failures.exit()
 
 
 def _numbers(values: list[int]) -> str:
@@ -92,34 +128,75 @@ def _numbers(values: list[int]) -> str:
     return shown if len(values) <= 20 else f"{shown} and {len(values) - 20} more"
 
 
-def _target(path: Path, output: Path | None, stdout: bool) -> Path:
+def _target(source: Source, outputs: Outputs, output: Path | None, stdout: bool) -> Path:
+    """Return where the image of a file goes."""
+    path = source.path
     if stdout or (output is None and path == files.STANDARD):
         return files.STANDARD
     if output is not None:
         return output
+    return outputs.place(source, _stem(path))
+
+
+def _stem(path: Path) -> str:
     if path.suffix != SUFFIX or path.name == SUFFIX:
         raise IdfzipError(f"{path}: the name does not end in {SUFFIX}; name the output with -o")
-    return path.with_name(path.name[: -len(SUFFIX)])
+    return path.name[: -len(SUFFIX)]
+
+
+def _members_place(
+    source: Source,
+    outputs: Outputs,
+    output: Path | None,
+    stdout: bool,
+    folder: Path | None,
+    members: Sequence[str],
+) -> Callable[[Entry], Path]:
+    """Return what says where an archive's members go."""
+    path = source.path
+    single = files.STANDARD if stdout else output
+    if single is not None and len(set(members)) == 1:
+        return lambda entry: single
+    if stdout or output == files.STANDARD:
+        raise IdfzipError(f"{path}: an archive: name one of its images with --member for a pipe")
+    if output is not None:
+        return unpack.inside(output)
+    if folder is not None and source.top is None:
+        return unpack.inside(folder)
+    if path == files.STANDARD:
+        raise IdfzipError("an archive: name a folder for its images with --output-dir")
+    return unpack.inside(outputs.place(source, _stem(path)))
+
+
+def _left_out(path: Path) -> str:
+    return "" if path.suffix == SUFFIX else f"files without {SUFFIX}"
 
 
 @click.command()
 @click.argument(
     "paths", metavar="FILE.idfz...", nargs=-1, required=True, type=click.Path(path_type=Path)
 )
+@tree.recursive_option
 @work.model_option
 @work.threads_option
 @work.quiet_option
-def test(paths: tuple[Path, ...], model: str | None, threads: int, quiet: bool) -> None:
-    """Decode each FILE.idfz and check it, without writing anything."""
+def test(
+    paths: tuple[Path, ...], recursive: bool, model: str | None, threads: int, quiet: bool
+) -> None:
+    """Decode each FILE.idfz and check it, without writing anything; with -r, all below folders."""
     given = None if model is None else models.by_name(model)
     effort = work.effort(threads)
-    warm: set[str] = set()
-
-    def act(path: Path) -> None:
-        file = idfz.parse(files.read(path))
-        _warm(file, given, quiet, warm)
-        with work.progress_bar(path.name, _pixels(file), quiet) as progress:
-            idfz.decompress(file, given, effort, progress)
-        work.say(f"{path}: ok", quiet)
-
-    work.each(paths, act)
+    failures = work.Failures()
+    job = unpack.Job(given, effort, False, False, quiet, set())
+    for source in tree.find(paths, recursive, _left_out, failures).sources:
+        path = source.path
+        with failures.caught(path), files.opened(path) as opened:
+            if archive.is_archive(opened):
+                unpack.test(opened, path, job, failures)
+                continue
+            file = idfz.parse(files.whole(opened))
+            _warm(file, given, quiet, job.warm)
+            with work.progress_bar(path.name, _pixels(file), quiet) as progress:
+                idfz.decompress(file, given, effort, progress)
+            work.say(f"{path}: ok", quiet)
+    failures.exit()

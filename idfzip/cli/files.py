@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import os
 import stat
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import click
 
@@ -27,6 +32,24 @@ def read(path: Path) -> bytes:
     return data
 
 
+@contextmanager
+def opened(path: Path) -> Iterator[BinaryIO]:
+    """Yield a file open for reading, seekable; of standard input for `-`."""
+    if path == STANDARD:
+        yield io.BytesIO(sys.stdin.buffer.read())
+        return
+    if path.is_dir():
+        raise UnsupportedImage(f"{path}: a directory")
+    with path.open("rb") as file:
+        yield file
+
+
+def whole(file: BinaryIO) -> bytes:
+    """Return all bytes of an open file."""
+    file.seek(0)
+    return file.read()
+
+
 def check_free(path: Path, force: bool) -> None:
     """Raise an error where the output may not be written; before the work, to save it."""
     if path == STANDARD:
@@ -38,30 +61,56 @@ def check_free(path: Path, force: bool) -> None:
         raise OutputExists(f"{path}: exists already (-f overwrites it)")
 
 
-def write(path: Path, data: bytes, force: bool, like: Path | None = None) -> None:
-    """Write a file at once or not at all: a temporary file beside it, flushed, then renamed.
+@dataclass(frozen=True)
+class Look:
+    """Permissions, and times of access and change in nanoseconds; None: those of a new file."""
 
-    Times and permissions are those of `like`. `-` is standard output.
+    mode: int | None = None
+    times: tuple[int, int] | None = None
+
+
+def look(path: Path) -> Look:
+    """Return those of a file or folder; of standard input, those of a new file."""
+    if path == STANDARD:
+        return Look()
+    found = path.stat()
+    return Look(stat.S_IMODE(found.st_mode), (found.st_atime_ns, found.st_mtime_ns))
+
+
+def write(path: Path, data: bytes, force: bool, like: Look | None = None) -> None:
+    """Write a file at once or not at all, as `created` does."""
+    with created(path, force, like) as file:
+        file.write(data)
+
+
+@contextmanager
+def created(path: Path, force: bool, like: Look | None = None) -> Iterator[BinaryIO]:
+    """Yield a file that comes into being at once or not at all.
+
+    It is a temporary file beside it, flushed, then renamed, with times and permissions of `like`.
+    `-` is standard output.
     """
     check_free(path, force)
     if path == STANDARD:
-        sys.stdout.buffer.write(data)
+        yield sys.stdout.buffer
         sys.stdout.buffer.flush()
         return
     try:
-        _replace(path, data, force, like)
+        with _replaced(path, force, like or Look()) as file:
+            yield file
     except OSError as error:
         raise IdfzipError(f"{path}: cannot be written ({error.strerror})") from None
 
 
-def _replace(path: Path, data: bytes, force: bool, like: Path | None) -> None:
+@contextmanager
+def _replaced(path: Path, force: bool, like: Look) -> Iterator[BinaryIO]:
     handle, name = tempfile.mkstemp(prefix=f".{path.name[:100]}.", suffix=".tmp", dir=path.parent)
     temporary = Path(name)
     try:
         with os.fdopen(handle, "wb") as file:
-            file.write(data)
+            yield file
             file.flush()
-            _dress(temporary, like)
+            dress(temporary, like)
             os.fsync(file.fileno())
         check_free(path, force)
         os.replace(temporary, path)
@@ -71,15 +120,16 @@ def _replace(path: Path, data: bytes, force: bool, like: Path | None) -> None:
     _sync_folder(path.parent)
 
 
-def _dress(path: Path, like: Path | None) -> None:
-    if like is None or like == STANDARD:
+def dress(path: Path, like: Look) -> None:
+    """Give a file or folder permissions and times."""
+    mode = like.mode
+    if mode is None:
         mask = os.umask(0)
         os.umask(mask)
-        os.chmod(path, 0o666 & ~mask)
-        return
-    found = like.stat()
-    os.chmod(path, stat.S_IMODE(found.st_mode))
-    os.utime(path, ns=(found.st_atime_ns, found.st_mtime_ns))
+        mode = 0o666 & ~mask
+    os.chmod(path, mode)
+    if like.times is not None:
+        os.utime(path, ns=like.times)
 
 
 def _sync_folder(folder: Path) -> None:

@@ -8,8 +8,8 @@ from typing import Any
 
 import click
 
-from idfzip.cli import files, work
-from idfzip.container import idfz, models
+from idfzip.cli import files, unpack, work
+from idfzip.container import archive, idfz, models, names
 from idfzip.container.header import RAW, ImageHeader
 from idfzip.errors import ModelError, OutputExists
 
@@ -26,8 +26,13 @@ def info(paths: tuple[Path, ...], as_json: bool) -> None:
     rows: list[dict[str, Any]] = []
 
     def act(path: Path) -> None:
-        data = files.read(path)
-        row = {"file": str(path), **_facts(idfz.parse(data), len(data))}
+        with files.opened(path) as file:
+            if archive.is_archive(file):
+                found = unpack.facts(file)
+            else:
+                data = files.whole(file)
+                found = facts(idfz.parse(data), len(data))
+        row = {"file": str(path), **found}
         rows.append(row)
         if not as_json:
             click.echo(_line(row))
@@ -39,7 +44,8 @@ def info(paths: tuple[Path, ...], as_json: bool) -> None:
             click.echo(json.dumps(rows, indent=2))
 
 
-def _facts(file: idfz.File, size: int) -> dict[str, Any]:
+def facts(file: idfz.File, size: int) -> dict[str, Any]:
+    """Return what is known of a file of one image, of so many bytes, without decoding it."""
     head = file.head
     if not isinstance(head, ImageHeader):
         return {"kind": "stored", "format": head.format, "bytes": size, "source_bytes": head.length}
@@ -60,15 +66,35 @@ def _facts(file: idfz.File, size: int) -> dict[str, Any]:
 
 
 def _line(row: dict[str, Any]) -> str:
+    if row["kind"] == "archive":
+        first = (
+            f"{row['file']}: archive of {row['members']} images, {row['bytes']} bytes, "
+            f"{len(row['blocks'])} blocks, model {_named(row)}"
+        )
+        return "\n".join([first, *map(_member, row["images"])])
     form = row["format"] or "unknown format"
     if row["kind"] == "stored":
         return f"{row['file']}: stored {form}, {row['source_bytes']} bytes in {row['bytes']}"
-    named = ", ".join(f"{m['name']} ({m['hash']})" for m in row["models"]) or "none"
-    named += ", in the file" if row["embedded_model"] else ""
     return (
         f"{row['file']}: {row['kind']} {form}, {row['width']}x{row['height']} {row['mode']}, "
         f"{row['bytes']} bytes, {row['bpd']:.3f} bits per subpixel, "
-        f"{row['tiles']} tile{'s' if row['tiles'] > 1 else ''}, model {named}"
+        f"{row['tiles']} tile{'s' if row['tiles'] > 1 else ''}, model {_named(row)}"
+    )
+
+
+def _named(row: dict[str, Any]) -> str:
+    named = ", ".join(f"{m['name']} ({m['hash']})" for m in row["models"]) or "none"
+    return f"{named}, in the file" if row["embedded_model"] else named
+
+
+def _member(image: dict[str, Any]) -> str:
+    """Return the line of an archive's member."""
+    size = f"{image['width']}x{image['height']} {image['mode']}, " if "width" in image else ""
+    where = f", in block {image['block']}" if "block" in image else ""
+    form = image["format"] or "unknown format"
+    return (
+        f"  {names.shown(image['name'])}: {image['kind']} {form}, {size}"
+        f"{image['bytes']} bytes{where}"
     )
 
 

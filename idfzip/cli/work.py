@@ -39,24 +39,44 @@ def say(text: str, quiet: bool = False) -> None:
         click.echo(text, err=True)
 
 
-def each(paths: Iterable[Path], act: Callable[[Path], None]) -> None:
-    """Act on every path; print the error of each that fails, and exit 1 if any did."""
-    failed = 0
-    for path in paths:
+class Failures:
+    """Prints errors as they come, and exits with their code when all else is done."""
+
+    def __init__(self) -> None:
+        self.code = self.count = 0
+
+    @contextmanager
+    def caught(self, path: Path | str) -> Iterator[None]:
+        """Print the error with which work on `path` fails, and go on after it."""
         try:
-            act(path)
+            yield
         except IdfzipError as error:
             text = str(error)
-            say(f"idfzip: {text if text.startswith(str(path)) else f'{path}: {text}'}")
-            failed = error.exit_code
+            self.note(text if text.startswith(str(path)) else f"{path}: {text}", error.exit_code)
         except MemoryError:
-            say(f"idfzip: {path}: not enough memory")
-            failed = 1
+            self.note(f"{path}: not enough memory")
         except OSError as error:
-            say(f"idfzip: {error.filename or path}: {error.strerror or error}")
-            failed = 1
-    if failed:
-        sys.exit(failed)
+            self.note(f"{error.filename or path}: {error.strerror or error}")
+
+    def note(self, text: str, code: int = 1) -> None:
+        """Print an error."""
+        say(f"idfzip: {text}")
+        self.code = code
+        self.count += 1
+
+    def exit(self) -> None:
+        """Exit if anything failed."""
+        if self.code:
+            sys.exit(self.code)
+
+
+def each(paths: Iterable[Path], act: Callable[[Path], None]) -> None:
+    """Act on every path; print the error of each that fails, and exit 1 if any did."""
+    failures = Failures()
+    for path in paths:
+        with failures.caught(path):
+            act(path)
+    failures.exit()
 
 
 def warm_up(models: Iterable[Model], quiet: bool) -> None:
@@ -92,3 +112,15 @@ def progress_bar(name: str, pixels: int, quiet: bool) -> Iterator[Progress | Non
                 bar.update(count)
 
         yield advance
+
+
+@contextmanager
+def count_bar(count: int, quiet: bool) -> Iterator[Callable[[int], object]]:
+    """Show a bar of images on a terminal; yield what to call with their numbers."""
+    if quiet or not sys.stderr.isatty():
+        yield lambda done: None
+        return
+    from tqdm import tqdm
+
+    with tqdm(total=count, unit=" images", leave=False) as bar:
+        yield bar.update

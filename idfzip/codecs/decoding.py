@@ -51,6 +51,7 @@ def decode_channel(
 ) -> None:
     """Decode channel `c` of the pixels of step `t` of every tile, and place it.
 
+    The coder has a stream for each tile, or one for all.
     `sums` float32 (rows, >= 3 K) are the head's, used from row `start` on; `deltas`, of the same
     shape or empty, takes the slopes of the bits.
     """
@@ -60,6 +61,7 @@ def decode_channel(
     seen, z, mixed, scales = view.seen, view.z, view.mixture, view.scales
     words, place, state = coder.words, coder.place, coder.state
     for b in range(len(view.sizes)):
+        stream = min(b, len(state) - 1)
         height, width = view.sizes[b]
         first = wavefront.first_row(t, width)
         end = wavefront.end_row(t, height)
@@ -77,9 +79,9 @@ def decode_channel(
             mean = expert.to_mean(value, middle, low, low + mixture.VALUES - 1)
             scale = scales[row, c]
             mixture.mix(sums[row], scale, mean, exp, inverse, spans[scale], mixed)
-            quantile = ans.peek(state, b)
+            quantile = ans.peek(state, stream)
             pixel, lower, upper = mixture.search(quantile, low, mixed, sigmoid)
-            ans.pop(words, place, state, b, lower, upper - lower)
+            ans.pop(words, place, state, stream, lower, upper - lower)
             if len(deltas) > 0:
                 mixture.slope(pixel, low, mixed, spans[scale], sigmoid, deltas[row])
             error = pixel * expert.UNIT - mean

@@ -24,8 +24,9 @@ from idfzip.flows import autoregressive
 from idfzip.flows.autoregressive import Design, Planes
 from idfzip.flows.wavefront import MARGIN
 from idfzip.integer import learner, learning, network
+from idfzip.integer.learner import Learner
 from idfzip.integer.network import Network
-from idfzip.integer.panel import ROWS
+from idfzip.integer.panel import ROWS, padded
 from idfzip.priors import mixture
 
 Progress = Callable[[int], object]
@@ -89,14 +90,37 @@ def encode(
     Tiles are coded in lockstep, but one by one where the network learns: each has its own.
     `progress` is called with numbers of pixels.
     """
-    if model.learning.rate == 0:
-        return _encode(model, tiles, progress)
-    return [stream for tile in tiles for stream in _encode(model, [tile], progress)]
+    batches = [tiles] if model.learning.rate == 0 else [[tile] for tile in tiles]
+    streams = []
+    for batch in batches:
+        state = learner.learner(model.network, *model.learning, rows(model, batch_sizes(batch)))
+        found = intervals(model, batch, state, progress)
+        for b, used in enumerate(found.used):
+            words = ans.push_all(found.cumulative[b, :used], found.frequency[b, :used])
+            streams.append(ans.to_bytes(words))
+    return streams
 
 
-def _encode(model: Flagship, tiles: Sequence[Planes], progress: Progress | None) -> list[bytes]:
+def batch_sizes(tiles: Sequence[Planes]) -> list[tuple[int, int]]:
+    """Return height and width of each tile."""
+    return [(tile.shape[1], tile.shape[2]) for tile in tiles]
+
+
+def rows(model: Flagship, sizes: Sequence[tuple[int, int]]) -> int:
+    """Return for how many rows a learner needs room that codes tiles of these sizes in lockstep."""
+    chunk = learning.PERIOD if model.learning.rate else CHUNK
+    return padded(len(sizes) * max(h for h, _ in sizes) + chunk + ROWS, ROWS)
+
+
+def intervals(
+    model: Flagship, tiles: Sequence[Planes], state: Learner, progress: Progress | None = None
+) -> Intervals:
+    """Return the symbols of each tile, coded in lockstep by a network that stands at `state`.
+
+    `state`, with room for `rows`, moves on with what it learns.
+    """
     channels = model.channels
-    sizes = [(tile.shape[1], tile.shape[2]) for tile in tiles]
+    sizes = batch_sizes(tiles)
     extent = (max(h for h, _ in sizes), max(w for _, w in sizes))
     truth = np.zeros((len(tiles), channels, *extent), np.int32)
     for b, tile in enumerate(tiles):
@@ -104,15 +128,14 @@ def _encode(model: Flagship, tiles: Sequence[Planes], progress: Progress | None)
     residuals = np.zeros_like(truth)
     chunk = learning.PERIOD if model.learning.rate else CHUNK
     batch = autoregressive.begin(model.design, sizes, channels, chunk + ROWS)
-    rows = len(batch.inputs)
-    seen = autoregressive.record(rows, channels)
-    state = learner.learner(model.network, *model.learning, rows)
-    buffers = model.network.buffers(rows)
-    errors = np.zeros((rows, network.ERROR_INPUTS * channels), np.float32)
+    room = len(batch.inputs)
+    seen = autoregressive.record(room, channels)
+    buffers = model.network.buffers(room)
+    errors = np.zeros((room, network.ERROR_INPUTS * channels), np.float32)
     mixed = mixture.room(model.network.components)
     tables = _tables(model)
     shape = (len(tiles), max(tile.size for tile in tiles))
-    intervals = Intervals(
+    found = Intervals(
         np.empty(shape, np.int32), np.empty(shape, np.int32), np.zeros(len(tiles), np.int64)
     )
     t, stop = 0, autoregressive.steps(sizes)
@@ -128,18 +151,14 @@ def _encode(model: Flagship, tiles: Sequence[Planes], progress: Progress | None)
             errors,
             buffers,
             mixed,
-            intervals,
+            found,
             t,
             stop,
             chunk,
         )
         if progress is not None:
             progress(count)
-    streams = []
-    for b, used in enumerate(intervals.used):
-        words = ans.push_all(intervals.cumulative[b, :used], intervals.frequency[b, :used])
-        streams.append(ans.to_bytes(words))
-    return streams
+    return found
 
 
 def decode(
@@ -152,23 +171,32 @@ def decode(
 
     Damage that no rule of the coder shows gives wrong planes: checksums are the container's work.
     """
-    if model.learning.rate == 0:
-        return _decode(model, streams, sizes, progress)
-    pairs = zip(streams, sizes, strict=True)
-    return [planes for s, size in pairs for planes in _decode(model, [s], [size], progress)]
+    size = 1 if model.learning.rate else len(streams)
+    tiles: list[Planes | None] = []
+    for i in range(0, len(streams), size):
+        mine = list(sizes[i : i + size])
+        coder = ans.decoder([ans.from_bytes(stream) for stream in streams[i : i + size]])
+        state = learner.learner(model.network, *model.learning, rows(model, mine))
+        found = planes(model, mine, coder, state, progress)
+        tiles += [tile if ans.is_finished(coder, b) else None for b, tile in enumerate(found)]
+    return tiles
 
 
-def _decode(
+def planes(
     model: Flagship,
-    streams: Sequence[bytes],
-    sizes: Sequence[tuple[int, int]],
-    progress: Progress | None,
-) -> list[Planes | None]:
+    sizes: list[tuple[int, int]],
+    coder: ans.Coder,
+    state: Learner,
+    progress: Progress | None = None,
+) -> list[Planes]:
+    """Return the tiles that `intervals` with such a `state` gave the symbols of.
+
+    `coder` has a stream for each of them, or one for all.
+    """
     channels = model.channels
-    coder = ans.decoder([ans.from_bytes(stream) for stream in streams])
     room = learning.PERIOD if model.learning.rate else 0
-    batch = autoregressive.begin(model.design, list(sizes), channels, room + ROWS)
-    rows = len(batch.inputs)
+    batch = autoregressive.begin(model.design, sizes, channels, room + ROWS)
+    room = len(batch.inputs)
     view = View(
         batch.planes,
         batch.errors,
@@ -176,14 +204,13 @@ def _decode(
         batch.scales,
         batch.found.partial,
         batch.found.link,
-        np.zeros((rows, network.ERROR_INPUTS * channels), np.float32),
-        np.zeros((rows, channels)),
+        np.zeros((room, network.ERROR_INPUTS * channels), np.float32),
+        np.zeros((room, channels)),
         mixture.room(model.network.components),
     )
-    buffers = model.network.buffers(rows)
-    state = learner.learner(model.network, *model.learning, rows)
+    buffers = model.network.buffers(room)
     tables = _tables(model)
-    stop = autoregressive.steps(list(sizes))
+    stop = autoregressive.steps(sizes)
     pending = 0
     for begin in range(0, stop, STEPS):
         end = min(begin + STEPS, stop)
@@ -192,8 +219,8 @@ def _decode(
         )
         if progress is not None:
             progress(count)
-    tiles: list[Planes | None] = []
-    for b, (height, width) in enumerate(sizes):
-        inner = batch.planes[b, :, MARGIN : MARGIN + height, MARGIN : MARGIN + width]
-        tiles.append(np.ascontiguousarray(inner) if ans.is_finished(coder, b) else None)
-    return tiles
+    inner = slice(MARGIN, None)
+    return [
+        np.ascontiguousarray(batch.planes[b, :, inner, inner][:, :height, :width])
+        for b, (height, width) in enumerate(sizes)
+    ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from idfzip.container.sections import Reader, number
@@ -104,8 +105,12 @@ def pack(header: StoredHeader | ImageHeader) -> bytes:
         out += number(tile.length) + tile.crc.to_bytes(4, "little")
     if tiled:
         out += header.crc.to_bytes(4, "little")
-    out += ",".join(model.name for model in header.models).encode("ascii")
-    return bytes(out)
+    return bytes(out + pack_names(header.models))
+
+
+def pack_names(models: Sequence[ModelName]) -> bytes:
+    """Return the names of models, separated by commas."""
+    return ",".join(model.name for model in models).encode("ascii")
 
 
 def unpack(data: bytes, streams: int) -> StoredHeader | ImageHeader:
@@ -145,7 +150,7 @@ def unpack(data: bytes, streams: int) -> StoredHeader | ImageHeader:
     if tile[0] * tile[1] > MAX_IDF_TILE and any(t.codec == IDF for t in tiles):
         raise FormatError(f"tile of {tile[1]}x{tile[0]}: codec {IDF} takes {MAX_IDF_TILE} pixels")
     crc = reader.crc() if flags & 1 else 0
-    names = _names(reader.bytes(reader.left), len(hashes))
+    names = unpack_names(reader.bytes(reader.left), len(hashes))
     _check_end(sum(t.length for t in tiles), streams)
     models = tuple(ModelName(h, n) for h, n in zip(hashes, names, strict=True))
     return ImageHeader(source, kind, height, width, tile, models, tiles, crc)
@@ -170,7 +175,8 @@ def _tile(reader: Reader, models: int, channels: int) -> Tile:
     return Tile(codec, model, colour, reader.number(), reader.crc())
 
 
-def _names(data: bytes, count: int) -> list[str]:
+def unpack_names(data: bytes, count: int) -> list[str]:
+    """Return the names of so many models; raises FormatError."""
     names = data.decode("ascii", "replace").split(",") if count else []
     if len(names) != count or (data and not count):
         raise FormatError(f"{count} names of models expected")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -73,7 +74,7 @@ def compress(
         tuple(tiles),
         zlib.crc32(np.ascontiguousarray(pixels).data),
     )
-    parts = _pack_metadata(picture.metadata)
+    parts = pack_metadata(picture.metadata)
     if embed and used:
         whole = model_file.dump(model.codec, model.name)
         parts.append(Section(MODEL, zlib.compress(whole, 9)))
@@ -83,12 +84,14 @@ def compress(
 def parse(data: bytes) -> File:
     """Return the parts of an `.idfz` file, checked as far as they go without decoding."""
     parts, streams = sections.read(data)
+    if parts[-1].tag == sections.ARCHIVE:
+        raise FormatError("an archive of many images: 'idfzip decompress' unpacks it")
     for section in parts[:-1]:
         if section.tag.isupper() or not section.tag.isalpha():
             raise FormatError(f"section {section.tag!r} is not known to this release")
     head = header.unpack(parts[-1].data, len(streams))
     model = next((section for section in parts if section.tag == MODEL), None)
-    return File(head, _unpack_metadata(parts[:-1]), streams, model)
+    return File(head, unpack_metadata(parts[:-1]), streams, model)
 
 
 def needed_models(file: File, given: Model | None) -> list[Model]:
@@ -101,7 +104,7 @@ def needed_models(file: File, given: Model | None) -> list[Model]:
         return []
     known = [given] if given else []
     if file.model and head.models:
-        known.append(model_file.load(_inflate(file.model), "the model in the file"))
+        known.append(model_file.load(inflate(file.model), "the model in the file"))
     found = [models.for_file(name, known) for name in head.models]
     for i, (model, name) in enumerate(zip(found, head.models, strict=True)):
         if model.codec.channels != head.channels:
@@ -138,7 +141,8 @@ def decompress(
     return Picture(decoded.pixels, head.format, file.metadata), decoded.failed
 
 
-def _pack_metadata(metadata: Metadata) -> list[Section]:
+def pack_metadata(metadata: Metadata) -> list[Section]:
+    """Return the ancillary sections of what goes with an image's pixels."""
     found = [
         Section(tag, zlib.compress(getattr(metadata, name), 9))
         for tag, name in _METADATA.items()
@@ -149,18 +153,20 @@ def _pack_metadata(metadata: Metadata) -> list[Section]:
     return found
 
 
-def _unpack_metadata(parts: list[Section]) -> Metadata:
+def unpack_metadata(parts: Sequence[Section]) -> Metadata:
+    """Return what ancillary sections hold; raises FormatError."""
     values: dict[str, bytes] = {}
     dpi: tuple[float, float] | None = None
     for section in parts:
         if section.tag in _METADATA:
-            values[_METADATA[section.tag]] = _inflate(section)
+            values[_METADATA[section.tag]] = inflate(section)
         elif section.tag == b"d" and len(section.data) == 16:
             dpi = struct.unpack("<2d", section.data)
     return Metadata(**values, dpi=dpi)
 
 
-def _inflate(section: Section) -> bytes:
+def inflate(section: Section) -> bytes:
+    """Return a section's data inflated; raises FormatError."""
     stream = zlib.decompressobj()
     try:
         data = stream.decompress(section.data, MAX_METADATA)

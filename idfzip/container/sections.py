@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import io
 import zlib
 from dataclasses import dataclass
+from typing import BinaryIO
 
 from idfzip.errors import FormatError
 
 MAGIC = b"\x8aIDZ"
 VERSION = 0
 LAST = b"I"
-"""Tag of the section after which only coded streams follow."""
+"""Tag of the section of one image, after which only coded streams follow."""
+
+ARCHIVE = b"A"
+"""Tag of the section that an archive has instead."""
 
 MAX_SECTION = 1 << 30
 
@@ -92,22 +97,39 @@ def is_idfz(data: bytes) -> bool:
 
 def read(data: bytes) -> tuple[list[Section], bytes]:
     """Return the sections and the bytes of the streams; raises FormatError."""
-    if not is_idfz(data):
-        raise FormatError("not an .idfz file" if data else "the file is empty")
-    reader = Reader(data, len(MAGIC))
-    version = reader.byte()
+    file = io.BytesIO(data)
+    return read_head(file), file.read()
+
+
+def read_head(file: BinaryIO) -> list[Section]:
+    """Return the sections at the beginning of a file, the last of tag `I` or `A`.
+
+    The file, which must be seekable, is left at the streams. Raises FormatError.
+    """
+    size = file.seek(0, io.SEEK_END)
+    file.seek(0)
+
+    def take(count: int) -> bytes:
+        if count > size - file.tell():
+            raise FormatError(f"file is cut: {count} bytes expected at offset {file.tell()}")
+        return file.read(count)
+
+    if not is_idfz(file.read(len(MAGIC))):
+        raise FormatError("not an .idfz file" if size else "the file is empty")
+    version = take(1)[0]
     if version != VERSION:
         raise FormatError(f"format version {version}; this release reads version {VERSION}")
     sections: list[Section] = []
-    while not sections or sections[-1].tag != LAST:
-        start = reader.at
-        tag = reader.bytes(1)
-        length = reader.number()
+    while not sections or sections[-1].tag not in (LAST, ARCHIVE):
+        start = file.tell()
+        frame = take(1)
+        while len(frame) == 1 or (frame[-1] > 0x7F and len(frame) < 6):
+            frame += take(1)
+        tag, length = frame[:1], Reader(frame, 1).number()
         if length > MAX_SECTION:
             raise FormatError(f"section {tag!r} claims {length} bytes")
-        section = Section(tag, reader.bytes(length))
-        frame = data[start : reader.at]
-        if zlib.crc32(frame) != reader.crc():
+        body = take(length)
+        if zlib.crc32(body, zlib.crc32(frame)) != int.from_bytes(take(4), "little"):
             raise FormatError(f"section {tag!r} at offset {start} is damaged (checksum)")
-        sections.append(section)
-    return sections, data[reader.at :]
+        sections.append(Section(tag, body))
+    return sections

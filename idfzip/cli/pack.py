@@ -1,0 +1,206 @@
+"""Making an archive: many images into one `.idfz` file."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import BinaryIO, cast
+
+from idfzip.cli import compress, files, work
+from idfzip.cli.compress import Job
+from idfzip.cli.tree import Source
+from idfzip.container import block, idfz, models, names
+from idfzip.container.archive import LARGE, Writer
+from idfzip.container.block import Image
+from idfzip.container.header import ImageHeader
+from idfzip.container.idfz import Stored
+from idfzip.container.index import Block, Entry
+from idfzip.container.model_file import Model
+from idfzip.container.threads import in_order
+from idfzip.container.tiling import Effort
+from idfzip.errors import FormatError, IdfzipError
+from idfzip.images import reader
+from idfzip.images.picture import Picture
+from idfzip.images.reader import Unread
+
+
+@dataclass(frozen=True)
+class _Item:
+    """A file read, on its way in."""
+
+    source: Source
+    entry: Entry
+    data: bytes
+    found: Picture | Unread
+
+    @property
+    def image(self) -> Image:
+        """What goes into a block, where it is a picture."""
+        return Image(self.entry, cast(Picture, self.found), len(self.data))
+
+
+@dataclass(frozen=True)
+class _Coded:
+    """What a thread made of sources of so many bytes: perhaps a block, files; or the error."""
+
+    sources: list[Source]
+    size: int
+    block: tuple[Block, bytes] | None
+    files: list[tuple[Entry, bytes]]
+    error: Exception | None = None
+
+
+_Work = Callable[[], _Coded]
+
+
+def pack(sources: Sequence[Source], target: Path, job: Job, failures: work.Failures) -> None:
+    """Write an archive of all sources that can be read; others are noted as failures."""
+    files.check_free(target, job.force)
+    made: list[Source] = []
+    with ExitStack() as stack:
+        # Without names, so that nothing is left behind however this ends.
+        near = None if target == files.STANDARD else target.parent
+        spools = [stack.enter_context(tempfile.TemporaryFile(dir=near)) for _ in range(2)]
+        writer = Writer(*cast(list[BinaryIO], spools))
+        advance = stack.enter_context(work.count_bar(len(sources), job.quiet))
+        packer = _Packer(job, failures, writer)
+        for coded in in_order(packer.jobs(sources), job.effort.threads):
+            made += packer.take(coded)
+            advance(len(coded.sources))
+        if not made:
+            raise IdfzipError(f"{target}: no image to put in; nothing was written")
+        with files.created(target, job.force) as out:
+            writer.finish(out, job.embed)
+    if job.remove:
+        for source in made:
+            os.unlink(source.path)
+    if target != files.STANDARD:
+        size, before = target.stat().st_size, packer.bytes
+        work.say(
+            f"{target}: {len(made)} files, {packer.small} of them in {packer.blocks} blocks, "
+            f"{before} -> {size} bytes ({100 * size / before:.1f}%)",
+            job.quiet,
+        )
+
+
+class _Packer:
+    """Turns sources into work for threads, and takes the results."""
+
+    def __init__(self, job: Job, failures: work.Failures, writer: Writer) -> None:
+        self._job, self._failures, self._writer = job, failures, writer
+        self._quiet = replace(job, quiet=True, embed=False)
+        self._open: dict[str, tuple[Model, list[_Item]]] = {}
+        self._large = threading.Lock()
+        self._names: set[str] = set()
+        self.bytes = self.small = self.blocks = 0
+
+    def jobs(self, sources: Sequence[Source]) -> Iterator[_Work]:
+        """Yield work as sources are read: small pictures in blocks, each other alone."""
+        for source in sources:
+            with self._failures.caught(source.path):
+                yield from self._add(source)
+        for model, items in self._open.values():
+            yield self._block(items, model)
+
+    def _add(self, source: Source) -> Iterator[_Work]:
+        entry = self._entry(source)
+        data = files.read(source.path)
+        found = reader.read(data, str(source.path))
+        item = _Item(source, entry, data, found)
+        if isinstance(found, Picture):
+            model = compress.model_for(source.path, found, self._job)
+            if block.fits(found, model):
+                yield from self._gather(item, model)
+                return
+            if found.pixels.size > 3 * LARGE:
+                yield partial(self._tried, [source], partial(self._again, source, entry))
+                return
+        yield partial(self._tried, [source], partial(self._whole, item))
+
+    def _entry(self, source: Source) -> Entry:
+        name = names.check(source.name)
+        if name in self._names:
+            raise FormatError(f"{source.path}: another input has the name {name}")
+        self._names.add(name)
+        look = files.look(source.path)
+        seconds = look.times[1] // 1_000_000_000 if look.times else 0
+        return Entry(name, min(max(seconds, 0), (1 << 35) - 1), (look.mode or 0) & 0o777)
+
+    def _gather(self, item: _Item, model: Model) -> Iterator[_Work]:
+        """Put a picture into the open block of its model; yield the block once it is full."""
+        _, items = self._open.setdefault(model.identity, (model, []))
+        if not block.takes([other.image for other in items], item.image):
+            yield self._block(items, model)
+            items = []
+            self._open[model.identity] = (model, items)
+        items.append(item)
+
+    def _block(self, items: list[_Item], model: Model) -> _Work:
+        sources = [item.source for item in items]
+        place = self._writer.place(model)
+        return partial(self._tried, sources, partial(self._coded, items, model, place))
+
+    def _tried(self, sources: list[Source], code: Callable[[], _Coded]) -> _Coded:
+        """Return what was made, or the error for the caller's thread to print."""
+        try:
+            return code()
+        except (IdfzipError, OSError, MemoryError) as error:
+            return _Coded(sources, 0, None, [], error)
+
+    def _coded(self, items: list[_Item], model: Model, place: int) -> _Coded:
+        """Code a block; what takes more in it than its file goes in as a file of its own."""
+        row, body, bits = block.encode([item.image for item in items], model, place)
+        small = [item for item, b in zip(items, bits, strict=True) if b < 8 * item.image.limit]
+        if len(small) < len(items) and small:
+            row, body, _ = block.encode([item.image for item in small], model, place)
+        if small and self._job.verify:
+            for item, picture in zip(small, block.decode(row, body, model), strict=True):
+                compress.check(picture or Stored(b"", ""), cast(Picture, item.found))
+        kept = {item.entry.name for item in small}
+        rest = [item for item in items if item.entry.name not in kept]
+        return _Coded(
+            [item.source for item in items],
+            sum(len(item.data) for item in items),
+            (row, body) if small else None,
+            [(item.entry, self._file(item, Effort())) for item in rest],
+        )
+
+    def _whole(self, item: _Item, effort: Effort | None = None) -> _Coded:
+        made = self._file(item, effort or Effort())
+        return _Coded([item.source], len(item.data), None, [(item.entry, made)])
+
+    def _again(self, source: Source, entry: Entry) -> _Coded:
+        """Read and code a large picture, which was not kept, with no other one beside it."""
+        with self._large:
+            data = files.read(source.path)
+            item = _Item(source, entry, data, reader.read(data, str(source.path)))
+            return self._whole(item, self._job.effort)
+
+    def _file(self, item: _Item, effort: Effort) -> bytes:
+        job = replace(self._quiet, effort=effort)
+        return compress.encoded(item.source.path, item.data, item.found, job)[0]
+
+    def take(self, coded: _Coded) -> list[Source]:
+        """Write what a thread made; return its sources unless it failed."""
+        if coded.error is not None:
+            for source in coded.sources:
+                with self._failures.caught(source.path):
+                    raise coded.error
+            return []
+        self.bytes += coded.size
+        if coded.block is not None:
+            self._writer.add_block(*coded.block)
+            self.blocks += 1
+            self.small += len(coded.block[0].members)
+        for entry, data in coded.files:
+            head = idfz.parse(data).head
+            for name in head.models if isinstance(head, ImageHeader) else ():
+                self._writer.place(models.for_file(name, [m for m in [self._job.model] if m]))
+            self._writer.add_file(entry, data)
+        return coded.sources

@@ -1,0 +1,149 @@
+"""Folders as input: which files below them are meant, and where their results go."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+from PIL import Image, UnidentifiedImageError
+
+from idfzip.cli import files
+from idfzip.cli.work import Failures, say
+from idfzip.errors import OutputExists
+
+recursive_option = click.option(
+    "-r", "--recursive", is_flag=True, help="Take the files below folders."
+)
+output_dir_option = click.option(
+    "--output-dir", type=click.Path(path_type=Path), help="Write below this folder."
+)
+
+_NO_PICTURES = {"BUFR", "GRIB", "HDF5", "MPEG"}
+"""Formats that Pillow opens but that are seldom images."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """A file and its name below the folder that was given, with `/`; `top` is that folder."""
+
+    path: Path
+    name: str
+    top: Path | None = None
+
+
+@dataclass
+class Found:
+    """What is below the paths given: files, and how many were left out, by reason."""
+
+    sources: list[Source]
+    skipped: dict[str, int]
+
+    def leave_out(self, reason: str, count: int = 1) -> None:
+        """Count what is left out."""
+        self.skipped[reason] = self.skipped.get(reason, 0) + count
+
+    def say(self, quiet: bool) -> None:
+        """Print what was left out, if anything was."""
+        for reason, count in self.skipped.items():
+            say(f"left out: {count} {reason}", quiet)
+
+
+def find(
+    paths: Sequence[Path], recursive: bool, left_out: Callable[[Path], str], failures: Failures
+) -> Found:
+    """Return the files given and, if asked, in a fixed order, those below the folders given.
+
+    `left_out` returns why a file below a folder is not meant, or an empty string. Links to folders
+    are not followed. With several folders each one's name comes before the names below it.
+    """
+    found = Found([], {})
+    folders = sum(path != files.STANDARD and path.is_dir() for path in paths)
+    for path in paths:
+        if not recursive or path == files.STANDARD or not path.is_dir():
+            found.sources.append(Source(path, path.name))
+            continue
+        lead = f"{path.resolve().name}/" if folders > 1 else ""
+        for parts in sorted(_below(path, found, failures)):
+            file = path.joinpath(*parts)
+            reason = left_out(file)
+            if reason:
+                found.leave_out(reason)
+            else:
+                found.sources.append(Source(file, lead + "/".join(parts), path))
+    return found
+
+
+def _below(top: Path, found: Found, failures: Failures) -> Iterator[tuple[str, ...]]:
+    """Yield the path below a folder, part by part, of every file below it."""
+
+    def failed(error: OSError) -> None:
+        failures.note(f"{error.filename}: {error.strerror}")
+
+    for folder, folders, names in os.walk(top, onerror=failed):
+        links = sum(Path(folder, name).is_symlink() for name in folders)
+        if links:
+            found.leave_out("links to folders", links)
+        for name in names:
+            if Path(folder, name).is_file():
+                yield Path(folder, name).relative_to(top).parts
+            else:
+                found.leave_out("broken links and special files")
+
+
+def is_image(path: Path) -> bool:
+    """Return whether a file is, by its suffix or its first bytes, an image."""
+    Image.init()
+    form = Image.EXTENSION.get(path.suffix.lower())
+    if form in Image.OPEN and form not in _NO_PICTURES:
+        return True
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            Image.open(path).close()
+    except UnidentifiedImageError:
+        return False
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        return True  # whoever reads it says what is wrong
+    return True
+
+
+class Outputs:
+    """Where results go: beside their sources, or below a folder that mirrors theirs.
+
+    Folders that are made get the times and permissions of those they mirror in the end.
+    """
+
+    def __init__(self, folder: Path | None) -> None:
+        self._folder = folder
+        self._made: dict[Path, Path] = {}
+        self._taken: set[Path] = set()
+
+    def place(self, source: Source, name: str) -> Path:
+        """Return where the result of that file name goes."""
+        if self._folder is None:
+            return source.path.with_name(name)
+        return self._folder / Path(source.name).with_name(name)
+
+    def claim(self, target: Path, source: Source) -> None:
+        """Make the folder of a result; raises OutputExists where another one went there before."""
+        if target in self._taken:
+            raise OutputExists(f"{source.path}: {target} is the output of another input")
+        self._taken.add(target)
+        if self._folder is None:
+            return
+        missing = [folder for folder in target.parents if not folder.exists()]
+        for folder in reversed(missing):
+            folder.mkdir(exist_ok=True)
+        depth = len(Path(source.name).parts) - 1
+        for folder, like in zip(target.parents, source.path.parents[:depth], strict=False):
+            if folder in missing:
+                self._made[folder] = like
+
+    def finish(self) -> None:
+        """Give the folders that were made the times and permissions of those they mirror."""
+        for folder, like in reversed(self._made.items()):
+            files.dress(folder, files.look(like))

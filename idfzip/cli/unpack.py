@@ -1,0 +1,179 @@
+"""Archives as input: extracting, testing and listing their members."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from idfzip.cli import files, work
+from idfzip.container import archive, idfz, models, names
+from idfzip.container.archive import Archive, Member
+from idfzip.container.index import Entry
+from idfzip.container.model_file import Model
+from idfzip.container.tiling import Effort
+from idfzip.errors import FormatError, IdfzipError, ModelNotFound
+from idfzip.images import writer
+from idfzip.images.picture import Picture
+
+
+@dataclass(frozen=True)
+class Job:
+    """The options of one call."""
+
+    model: Model | None
+    effort: Effort
+    force: bool
+    salvage: bool
+    quiet: bool
+    warm: set[str]
+
+
+def inside(folder: Path) -> Callable[[Entry], Path]:
+    """Return what gives each member its place below a folder.
+
+    It raises FormatError for a name that leaves the folder, by itself or through a link.
+    """
+
+    def place(entry: Entry) -> Path:
+        target = folder / names.check(entry.name)
+        for parent in target.parents[: len(Path(entry.name).parts) - 1]:
+            if parent.is_symlink():
+                raise FormatError(f"member {entry.name}: the name is refused: {parent} is a link")
+        return target
+
+    return place
+
+
+def extract(
+    file: BinaryIO,
+    path: Path,
+    place: Callable[[Entry], Path],
+    wanted: Collection[str],
+    job: Job,
+    failures: work.Failures,
+) -> bool:
+    """Write an archive's members, all or the wanted ones, where `place` says.
+
+    What cannot be had or written is noted as a failure, and the others go on. Returns whether
+    nothing failed.
+    """
+    box = Archive(file)
+    before = failures.count
+    targets: dict[str, Path] = {}
+    known = {entry.name for entry in box.index.entries}
+    for name in sorted(set(wanted) - known):
+        failures.note(f"{path}: there is no member {names.shown(name)}")
+    for entry in box.index.entries:
+        if wanted and entry.name not in wanted:
+            continue
+        with failures.caught(path):
+            if entry.name in targets:
+                raise FormatError(f"member {names.shown(entry.name)}: the name is there twice")
+            target = place(entry)
+            files.check_free(target, job.force)
+            targets[entry.name] = target
+    written: set[str] = set()
+    done = 0
+    for member in _decoded(box, job, targets):
+        with failures.caught(f"{path}: {names.shown(member.entry.name)}"):
+            # On some systems names of different case are one file.
+            again = member.entry.name.casefold() in written
+            written.add(member.entry.name.casefold())
+            _write(member, targets[member.entry.name], job.force and not again)
+            done += 1
+    work.say(f"{path}: {done} of {len(known)} members written", job.quiet)
+    return failures.count == before
+
+
+def _write(member: Member, target: Path, force: bool) -> None:
+    found, entry = member.found, member.entry
+    if isinstance(found, IdfzipError):
+        raise found
+    data = writer.write(found) if isinstance(found, Picture) else found.data
+    if target != files.STANDARD:
+        target.parent.mkdir(parents=True, exist_ok=True)
+    at = entry.modified * 1_000_000_000
+    look = files.Look(entry.mode & 0o777 or None, (at, at) if at else None)
+    files.write(target, data, force, look)
+    if member.failed:
+        raise FormatError(f"grey in {target}: {len(member.failed)} damaged tiles")
+
+
+def test(file: BinaryIO, path: Path, job: Job, failures: work.Failures) -> None:
+    """Decode all members and note those that are damaged."""
+    box = Archive(file)
+    count = 0
+    for member in _decoded(box, job, None):
+        with failures.caught(f"{path}: {names.shown(member.entry.name)}"):
+            if isinstance(member.found, IdfzipError):
+                raise member.found
+            names.check(member.entry.name)
+            count += 1
+    total = len(box.index.entries)
+    work.say(f"{path}: {'ok, ' if count == total else ''}{count} of {total} members", job.quiet)
+
+
+def _decoded(box: Archive, job: Job, wanted: Collection[str] | None) -> Iterator[Member]:
+    """Yield the members decoded, with kernels compiled before and a bar of them on a terminal."""
+    known = box.known(job.model)
+    for name in box.index.models:
+        try:
+            model = models.for_file(name, known)
+        except ModelNotFound:
+            continue  # its members say so
+        if model.identity not in job.warm:
+            work.warm_up([model], job.quiet)
+            job.warm.add(model.identity)
+
+    def chosen(entry: Entry) -> bool:
+        return wanted is None or entry.name in wanted
+
+    total = len(box.index.entries) if wanted is None else len(wanted)
+    with work.count_bar(total, job.quiet) as advance:
+        for member in archive.decoded(box, job.model, job.effort, chosen, job.salvage):
+            advance(1)
+            yield member
+
+
+def facts(file: BinaryIO) -> dict[str, Any]:
+    """Return what an archive holds, for `info`; an image in a block has its share of its bytes."""
+    box = Archive(file)
+    images: list[dict[str, Any]] = []
+    for i, row in enumerate(box.index.blocks):
+        pixels = sum(h * w for h, w in row.sizes)
+        for member in row.members:
+            share = row.length * member.height * member.width / pixels
+            images.append(
+                {
+                    "name": member.entry.name,
+                    "kind": "lossless",
+                    "format": member.format,
+                    "mode": "L" if row.channels == 1 else "RGB",
+                    "width": member.width,
+                    "height": member.height,
+                    "block": i,
+                    "bytes": round(share),
+                }
+            )
+    for i, whole in enumerate(box.index.files):
+        images.append({"name": whole.entry.name, **_whole(box, i, whole.length)})
+    return {
+        "kind": "archive",
+        "members": len(images),
+        "blocks": [{"members": len(row.members), "bytes": row.length} for row in box.index.blocks],
+        "models": [{"name": m.name, "hash": m.hash.hex()} for m in box.index.models],
+        "embedded_model": box.has_models,
+        "bytes": box.size,
+        "images": sorted(images, key=lambda image: str(image["name"])),
+    }
+
+
+def _whole(box: Archive, i: int, length: int) -> dict[str, Any]:
+    from idfzip.cli import info
+
+    try:
+        return info.facts(idfz.parse(box.file(i)), length)
+    except FormatError as error:
+        return {"kind": "damaged", "format": "", "error": str(error), "bytes": length}

@@ -1,0 +1,200 @@
+"""Archives: many images in one `.idfz` file, small ones in blocks, others as files of their own."""
+
+from __future__ import annotations
+
+import io
+import shutil
+import threading
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from functools import partial
+from itertools import accumulate
+from typing import BinaryIO
+
+from idfzip.container import block, idfz, index, model_file, models, sections
+from idfzip.container.header import ImageHeader, ModelName
+from idfzip.container.idfz import Stored
+from idfzip.container.index import Block, Entry, Index, Whole
+from idfzip.container.model_file import Model
+from idfzip.container.sections import Section
+from idfzip.container.threads import in_order
+from idfzip.container.tiling import Effort
+from idfzip.errors import FormatError, IdfzipError
+from idfzip.images.picture import Picture
+
+LARGE = 1 << 22
+"""Images of more pixels are coded one at a time, by all threads, for the sake of memory."""
+
+
+class Writer:
+    """Collects the members of an archive in two files, and puts them together behind their index.
+
+    `blocks` and `files` are empty, open for reading and writing: temporary ones where there is
+    much to come.
+    """
+
+    def __init__(self, blocks: BinaryIO, files: BinaryIO) -> None:
+        self._blocks, self._files = blocks, files
+        self._rows: list[Block] = []
+        self._wholes: list[Whole] = []
+        self.models: list[Model] = []
+
+    @property
+    def members(self) -> int:
+        """Number of members so far."""
+        return sum(len(row.members) for row in self._rows) + len(self._wholes)
+
+    def place(self, model: Model) -> int:
+        """Return the place of a model among the archive's, which it joins."""
+        known = [m.identity for m in self.models]
+        if model.identity not in known:
+            self.models.append(model)
+            return len(known)
+        return known.index(model.identity)
+
+    def add_block(self, row: Block, body: bytes) -> None:
+        """Append a block."""
+        self._blocks.write(body)
+        self._rows.append(row)
+
+    def add_file(self, entry: Entry, data: bytes) -> None:
+        """Append a member that is an `.idfz` file of its own."""
+        self._files.write(data)
+        self._wholes.append(Whole(entry, len(data)))
+
+    def finish(self, out: BinaryIO, embed: bool = False) -> None:
+        """Write the archive; with `embed`, its models as well."""
+        names = tuple(ModelName(model.short, model.name) for model in self.models)
+        found = Index(names, tuple(self._rows), tuple(self._wholes))
+        parts = []
+        for model in self.models if embed else []:
+            whole = model_file.dump(model.codec, model.name)
+            parts.append(Section(idfz.MODEL, zlib.compress(whole, 9)))
+        out.write(sections.write([*parts, Section(sections.ARCHIVE, index.pack(found))], []))
+        for spool in (self._blocks, self._files):
+            spool.seek(0)
+            shutil.copyfileobj(spool, out, 1 << 20)
+
+
+def is_archive(file: BinaryIO) -> bool:
+    """Return whether a seekable file is an archive; raises FormatError if it is no `.idfz`."""
+    return sections.read_head(file)[-1].tag == sections.ARCHIVE
+
+
+class Archive:
+    """An archive open for reading; the file must be seekable. Raises FormatError."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        parts = sections.read_head(file)
+        for section in parts[:-1]:
+            if section.tag.isupper() or not section.tag.isalpha():
+                raise FormatError(f"section {section.tag!r} is not known to this release")
+        if parts[-1].tag != sections.ARCHIVE:
+            raise FormatError("one image, not an archive")
+        self._file, self._lock = file, threading.Lock()
+        start = file.tell()
+        self.index = index.unpack(parts[-1].data)
+        self.size = file.seek(0, io.SEEK_END)
+        """Bytes of the archive."""
+        lengths = [row.length for row in self.index.blocks]
+        lengths += [member.length for member in self.index.files]
+        self._starts = list(accumulate(lengths, initial=start))
+        if self._starts[-1] < self.size:
+            raise FormatError(f"{self.size - self._starts[-1]} bytes follow the end of the file")
+        self._embedded = [section for section in parts if section.tag == idfz.MODEL]
+
+    @property
+    def has_models(self) -> bool:
+        """Whether models are in the file."""
+        return bool(self._embedded)
+
+    def known(self, given: Model | None) -> list[Model]:
+        """Return the models that come before those installed: one given, those in the file."""
+        known = [given] if given else []
+        for section in self._embedded[: len(self.index.models)]:
+            known.append(model_file.load(idfz.inflate(section), "a model in the file"))
+        return known
+
+    def block(self, i: int) -> bytes:
+        """Return the bytes of block i; raises FormatError where they are cut."""
+        return self._bytes(i, self.index.blocks[i].length)
+
+    def file(self, i: int) -> bytes:
+        """Return the `.idfz` file that member i of the files is; raises FormatError."""
+        return self._bytes(len(self.index.blocks) + i, self.index.files[i].length)
+
+    def _bytes(self, i: int, length: int) -> bytes:
+        if self._starts[i] + length > self.size:
+            raise FormatError(f"file is cut: {length} bytes expected at offset {self._starts[i]}")
+        with self._lock:
+            self._file.seek(self._starts[i])
+            return self._file.read(length)
+
+
+@dataclass(frozen=True)
+class Member:
+    """A member decoded: what it holds, or why it cannot be had, and which of its tiles failed."""
+
+    entry: Entry
+    found: Picture | Stored | IdfzipError
+    failed: Sequence[int] = ()
+
+
+def decoded(
+    archive: Archive,
+    given: Model | None,
+    effort: Effort,
+    chosen: Callable[[Entry], bool] = lambda entry: True,
+    salvage: bool = False,
+) -> Iterator[Member]:
+    """Yield the chosen members, in the order of the file; `salvage` as in `idfz.decompress`.
+
+    Blocks and files are decoded by threads; blocks without a chosen member are passed over. The
+    failure of one harms its own members only.
+    """
+    known = archive.known(given)
+    large = threading.Lock()
+
+    def small(i: int) -> list[Member]:
+        row = archive.index.blocks[i]
+        model = models.for_file(archive.index.models[row.model], known)
+        pictures = block.decode(row, archive.block(i), model)
+        lost = FormatError("it is damaged (checksum)")
+        return [
+            Member(member.entry, picture or lost)
+            for member, picture in zip(row.members, pictures, strict=True)
+            if chosen(member.entry)
+        ]
+
+    def whole(i: int) -> list[Member]:
+        file = idfz.parse(archive.file(i))
+        pixels, named = 0, set()
+        if isinstance(file.head, ImageHeader):
+            pixels = file.head.height * file.head.width
+            named = {name.hash for name in file.head.models}
+        model = next((model for model in known if model.short in named), None)
+        one_by_one = large if pixels > LARGE else nullcontext()
+        with one_by_one:
+            how = effort if pixels > LARGE else Effort()
+            found, failed = idfz.decompress(file, model, how, None, salvage)
+        return [Member(archive.index.files[i].entry, found, failed)]
+
+    def tried(work: Callable[[int], list[Member]], i: int, entries: list[Entry]) -> list[Member]:
+        try:
+            return work(i)
+        except IdfzipError as error:
+            return [Member(entry, error) for entry in entries]
+
+    def jobs() -> Iterator[Callable[[], list[Member]]]:
+        for i, row in enumerate(archive.index.blocks):
+            entries = [member.entry for member in row.members if chosen(member.entry)]
+            if entries:
+                yield partial(tried, small, i, entries)
+        for i, member in enumerate(archive.index.files):
+            if chosen(member.entry):
+                yield partial(tried, whole, i, [member.entry])
+
+    for part in in_order(jobs(), effort.threads):
+        yield from part

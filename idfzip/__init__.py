@@ -14,15 +14,15 @@ from typing import TYPE_CHECKING, Any
 from idfzip.errors import IdfzipError
 
 if TYPE_CHECKING:
-    from idfzip.api import compress, decompress
+    from idfzip.api import compress, decompress, pack, unpack
 
 __version__ = "0.1.0.dev0"
-__all__ = ["IdfzipError", "__version__", "compress", "decompress"]
+__all__ = ["IdfzipError", "__version__", "compress", "decompress", "pack", "unpack"]
 
 
 def __getattr__(name: str) -> Any:
     """Import the functions on first use, so that the command line starts at once."""
-    if name in ("compress", "decompress"):
+    if name in ("compress", "decompress", "pack", "unpack"):
         from idfzip import api
 
         return getattr(api, name)

@@ -47,7 +47,7 @@ class Job:
     "-o",
     "--output",
     type=click.Path(path_type=Path),
-    help="Output; of several files, or with -r, an archive of them all.",
+    help="Output; with -r, or of several files, an archive (.idfz) of them all.",
 )
 @click.option("-c", "--stdout", is_flag=True, help="Write to standard output.")
 @tree.recursive_option
@@ -86,6 +86,8 @@ def compress(
     if stdout and recursive:
         output = files.STANDARD
     archive = output is not None and (recursive or len(paths) > 1)
+    if output is not None and not recursive and output.suffix != SUFFIX:
+        files.one_output(paths, output)
     if output_dir is not None and (output is not None or stdout):
         raise click.UsageError("--output-dir does not go with -o or -c")
     Image.MAX_IMAGE_PIXELS = reader.MAX_PIXELS // 2
@@ -122,7 +124,8 @@ def compress(
 
 
 def _left_out(path: Path) -> str:
-    return "" if tree.is_image(path) else "files that are no images"
+    meant = path.suffix != SUFFIX and tree.is_image(path)
+    return "" if meant else "files that are no images"
 
 
 def _one(source: Source, outputs: Outputs, target: Path, job: Job) -> None:

@@ -63,7 +63,7 @@ def fits(picture: Picture, model: Model) -> bool:
 def takes(images: Sequence[Image], other: Image) -> bool:
     """Return whether a block of these images has room for another."""
     sizes = [image.size for image in (*images, other)]
-    return sum(h * w for h, w in sizes) <= PIXELS
+    return not images or sum(h * w for h, w in sizes) <= PIXELS
 
 
 def _lockstep(sizes: Sequence[tuple[int, int]]) -> int:

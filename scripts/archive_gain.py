@@ -1,7 +1,7 @@
-"""What an archive saves on a set of small images: single files, blocks, and the ideal code length.
+"""What an archive saves on a set of small images: single files, blocks, the ideal code length.
 
-Usage: `python scripts/archive_gain.py FOLDER|FILE... [-m MODEL] [--tile SIDE] [--count N]`; `--tile`
-cuts mosaics. Images have no metadata and names of eight characters. All is decoded and
+Usage: `python scripts/archive_gain.py FOLDER|FILE... [-m MODEL] [--tile SIDE] [--count N]`, where
+`--tile` cuts mosaics. Images have no metadata and names of eight characters. All is decoded and
 compared.
 """
 
@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import io
 import itertools
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -19,9 +21,44 @@ from idfzip.bench import sample
 from idfzip.codecs import block
 from idfzip.container import idfz, models, sections
 from idfzip.container.archive import Archive, decoded
+from idfzip.container.index import Block
+from idfzip.container.model_file import Model
 from idfzip.container.tiling import Effort
 from idfzip.flows import colour
 from idfzip.images.picture import Picture
+
+
+def taken(paths: Sequence[Path], tile: int, count: int) -> list[Picture]:
+    """Return the pictures to measure on."""
+    read = [sample.read(file, tile) for file in sample.files(paths)]
+    found = itertools.chain.from_iterable(part for part in read if isinstance(part, list))
+    return [
+        Picture(np.ascontiguousarray(one.pixels, np.uint8))
+        for one in itertools.islice(found, count or None)
+    ]
+
+
+def check(box: Archive, model: Model, pictures: Sequence[Picture]) -> None:
+    """Exit unless an archive holds these pictures in this order."""
+    members = decoded(box, model, Effort())
+    for member, picture in zip(members, pictures, strict=True):
+        found = member.found
+        if not isinstance(found, Picture) or not np.array_equal(found.pixels, picture.pixels):
+            raise SystemExit(f"{member.entry.name} does not come back")
+
+
+def ideal(model: Model, pictures: Sequence[Picture], lockstep: int, rate: int) -> float:
+    """Return the bytes of the symbols of a block, by their frequencies."""
+    codec = model.flagship
+    learning = replace(codec, learning=codec.learning._replace(rate=rate))
+    tiles = [colour.forward(picture.pixels) for picture in pictures]
+    return sum(block.encode(learning, tiles, lockstep).bits) / 8
+
+
+def by_block(rows: Sequence[Block], pictures: Sequence[Picture]) -> list[list[Picture]]:
+    """Return the pictures of each block."""
+    left = iter(pictures)
+    return [list(itertools.islice(left, len(row.members))) for row in rows]
 
 
 @click.command()
@@ -30,55 +67,35 @@ from idfzip.images.picture import Picture
 @click.option("--tile", default=0)
 @click.option("--count", default=0, help="Take so many images (0: all).")
 def main(paths: tuple[Path, ...], name: str, tile: int, count: int) -> None:
-    """Print the table."""
-    read = [sample.read(file, tile) for file in sample.files(paths)]
-    found = itertools.chain.from_iterable(part for part in read if isinstance(part, list))
-    images = [one.pixels for one in itertools.islice(found, count or None)]
-    values = sum(image.size for image in images)
+    """Print the figures, all in bits a subpixel and bytes an image."""
+    pictures = taken(paths, tile, count)
+    values = sum(picture.pixels.size for picture in pictures)
     model = models.by_name(name)
+    print(f"{len(pictures)} images, model {name}")
 
-    def show(what: str, size: float, note: str = "") -> None:
-        each = size / len(images)
-        print(f"{what:34} {8 * size / values:.4f} bits a subpixel, {each:.1f} bytes each{note}")
+    def show(what: str, size: float) -> None:
+        print(f"{what:36} {8 * size / values:.4f} {size / len(pictures):9.2f}")
 
-    print(f"{len(images)} images, model {name}")
-    pictures = [Picture(np.ascontiguousarray(image, np.uint8)) for image in images]
     show("single files", sum(len(idfz.compress(p, model, Effort())) for p in pictures))
     data = idfzip.pack({f"{i:04}.png": p.pixels for i, p in enumerate(pictures)}, model=name)
     show("archive", len(data))
     box = Archive(io.BytesIO(data))
-    for member, picture in zip(decoded(box, model, Effort()), pictures, strict=True):
-        if not isinstance(member.found, Picture):
-            raise SystemExit(f"{member.entry.name}: {member.found}")
-        np.testing.assert_array_equal(member.found.pixels, picture.pixels)
+    check(box, model, pictures)
     head = io.BytesIO(data)
     sections.read_head(head)
+    show("  of it names and index", head.tell())
     rows = box.index.blocks
-    show("its names and index", head.tell())
-    show("its blocks", sum(row.length for row in rows), f"; rates {[row.rate for row in rows]}")
-    groups, at = [], 0
-    for row in rows:
-        groups.append(pictures[at : at + len(row.members)])
-        at += len(row.members)
-    ideals = {rate: 0.0 for rate in sorted({0, model.flagship.learning.rate})}
-    chosen, anew = 0.0, 0.0
-    for row, group in zip(rows, groups, strict=True):
-        tiles = [colour.forward(picture.pixels) for picture in group]
-        for rate in ideals:
-            learning = model.flagship.learning._replace(rate=rate)
-            codec = type(model.flagship)(
-                model.flagship.design, model.flagship.network, model.flagship.prior, learning
-            )
-            bits = sum(block.encode(codec, tiles, row.lockstep).bits) / 8
-            ideals[rate] += bits
-            chosen += bits if rate == row.rate else 0.0
-        anew += sum(block.encode(model.flagship, [t], 1).bits[0] for t in tiles) / 8
-    show("ideal, as the blocks were coded", chosen)
-    for rate, size in ideals.items():
-        show(f"ideal, rate {rate}, from image to image", size)
-    show("ideal, learning anew in each", anew)
-    over = (sum(row.length for row in rows) - chosen) / len(images)
-    print(f"blocks over their ideal: {over:.3f} bytes an image")
+    size = sum(row.length for row in rows)
+    show(f"  of it {len(rows)} blocks", size)
+    groups = list(zip(rows, by_block(rows, pictures), strict=True))
+    chosen = sum(ideal(model, group, row.lockstep, row.rate) for row, group in groups)
+    show("ideal of the blocks", chosen)
+    show("  blocks over it", size - chosen)
+    rate = model.flagship.learning.rate
+    for what, used in (("network stays", 0), ("it learns from image to image", rate)):
+        show(f"ideal, {what}", sum(ideal(model, g, row.lockstep, used) for row, g in groups))
+    alone = sum(ideal(model, [p], 1, rate) for _, group in groups for p in group)
+    show("ideal, it learns anew in each", alone)
 
 
 if __name__ == "__main__":

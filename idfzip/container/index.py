@@ -17,16 +17,20 @@ from idfzip.container.header import (
 )
 from idfzip.container.sections import Reader, number
 from idfzip.errors import FormatError
+from idfzip.flows.wavefront import MARGIN
 
 MAX_INDEX = 256 << 20
 """Most bytes of an index, inflated."""
 
-MAX_MEMBERS = 1 << 21
+MAX_MEMBERS = 1 << 20
 MAX_BLOCK = 1 << 22
 """Most pixels of a block."""
 
 MAX_ROWS = MAX_TILE[0]
 """Most rows that a block's tiles in lockstep have together: what decoding takes grows with them."""
+
+MAX_PLACES = 1 << 21
+"""Most places of a plane of tiles in lockstep, with margins."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,7 +233,8 @@ def oversized(sizes: Sequence[tuple[int, int]], lockstep: int) -> str:
     rows, columns = max(h for h, _ in sizes), max(w for _, w in sizes)
     if min(min(size) for size in sizes) < 1:
         return "member has no pixels"
-    if columns > MAX_TILE[1] or rows * lockstep > MAX_ROWS:
+    places = lockstep * (rows + MARGIN) * (columns + 2 * MARGIN)
+    if rows * lockstep > MAX_ROWS or places > MAX_PLACES:
         return f"members of {columns}x{rows}, {lockstep} in lockstep, are over the limit"
     pixels = sum(h * w for h, w in sizes)
     return f"{pixels} pixels are over {MAX_BLOCK}" if pixels > MAX_BLOCK else ""

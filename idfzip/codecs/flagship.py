@@ -20,6 +20,7 @@ from idfzip.codecs.decoding import View, decode_steps
 from idfzip.codecs.encoding import Intervals, encode_steps
 from idfzip.codecs.last_stage import STEPS, Tables
 from idfzip.coding import ans
+from idfzip.errors import ModelError
 from idfzip.flows import autoregressive
 from idfzip.flows.autoregressive import Design, Planes
 from idfzip.flows.wavefront import MARGIN
@@ -79,16 +80,24 @@ def _tables(model: Flagship) -> Tables:
     return Tables(**model.design.tables._asdict(), **model.prior._asdict())
 
 
+def check_alphabet(alphabet: int) -> None:
+    """Raise ModelError for an alphabet that cannot be coded."""
+    if alphabet != mixture.VALUES:
+        raise ModelError(f"{alphabet} values a channel: {mixture.VALUES} expected")
+
+
 def encode(
     model: Flagship,
     tiles: Sequence[Planes],
     progress: Progress | None = None,
+    alphabet: int = mixture.VALUES,
 ) -> list[bytes]:
     """Return the stream of each tile: planes, int32 (C, height, width).
 
     Tiles are coded in lockstep, but one by one where the network learns: each has its own.
     `progress` is called with numbers of pixels.
     """
+    check_alphabet(alphabet)
     if model.learning.rate == 0:
         return _encode(model, tiles, progress)
     return [stream for tile in tiles for stream in _encode(model, [tile], progress)]
@@ -147,11 +156,13 @@ def decode(
     streams: Sequence[bytes],
     sizes: Sequence[tuple[int, int]],
     progress: Progress | None = None,
+    alphabet: int = mixture.VALUES,
 ) -> list[Planes | None]:
     """Return the planes of each stream, None for a stream that is visibly damaged.
 
     Damage that no rule of the coder shows gives wrong planes: checksums are the container's work.
     """
+    check_alphabet(alphabet)
     if model.learning.rate == 0:
         return _decode(model, streams, sizes, progress)
     pairs = zip(streams, sizes, strict=True)

@@ -178,11 +178,23 @@ def _sums(model: Idf, level: int, given: Values) -> Sums:
     return model.constants.reshape(1, 1, -1)
 
 
-def encode(model: Idf, tiles: Sequence[Planes], progress: Progress | None = None) -> list[bytes]:
+def check_alphabet(alphabet: int) -> None:
+    """Raise ModelError unless a channel has 256 values, modulo which the couplings count."""
+    if alphabet != coupling.VALUES:
+        raise ModelError(f"{alphabet} values a channel: a bipartite model codes {coupling.VALUES}")
+
+
+def encode(
+    model: Idf,
+    tiles: Sequence[Planes],
+    progress: Progress | None = None,
+    alphabet: int = coupling.VALUES,
+) -> list[bytes]:
     """Return the stream of each tile: planes, int32 (C, height, width), one after the other.
 
-    `progress` is called with numbers of pixels.
+    `progress` is called with numbers of pixels. Raises ModelError for an `alphabet` but 256.
     """
+    check_alphabet(alphabet)
     streams = []
     mixed = mixture.room(model.components)
     for planes in tiles:
@@ -206,11 +218,14 @@ def decode(
     streams: Sequence[bytes],
     sizes: Sequence[tuple[int, int]],
     progress: Progress | None = None,
+    alphabet: int = coupling.VALUES,
 ) -> list[Planes | None]:
     """Return the planes of each stream, None for a stream that is visibly damaged.
 
     Damage that no rule of the coder shows gives wrong planes: checksums are the container's work.
+    Raises ModelError for an `alphabet` but 256.
     """
+    check_alphabet(alphabet)
     tiles: list[Planes | None] = []
     mixed = mixture.room(model.components)
     for stream, (height, width) in zip(streams, sizes, strict=True):

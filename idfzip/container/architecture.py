@@ -33,15 +33,26 @@ class Codec(Protocol):
 
 
 class Encode(Protocol):
-    """Return the stream of each tile: planes, int32 (C, height, width)."""
+    """Return the stream of each tile: planes, int32 (C, height, width).
+
+    The first channel is in [0, alphabet), others in [-first, alphabet - 1 - first]; raises
+    ModelError where the model cannot code so many values.
+    """
 
     def __call__(  # noqa: D102
-        self, model: Any, tiles: Sequence[Planes], progress: Progress | None = None
+        self,
+        model: Any,
+        tiles: Sequence[Planes],
+        progress: Progress | None = None,
+        alphabet: int = 256,
     ) -> list[bytes]: ...
 
 
 class Decode(Protocol):
-    """Return the planes of each stream, None for a stream that is visibly damaged."""
+    """Return the planes of each stream, None for a stream that is visibly damaged.
+
+    Raises ModelError where the model cannot code an alphabet of so many values.
+    """
 
     def __call__(  # noqa: D102
         self,
@@ -49,6 +60,7 @@ class Decode(Protocol):
         streams: Sequence[bytes],
         sizes: Sequence[tuple[int, int]],
         progress: Progress | None = None,
+        alphabet: int = 256,
     ) -> list[Planes | None]: ...
 
 

@@ -42,7 +42,7 @@ def stages(pixels: Pixels) -> dict[str, float]:
     The stages run apart, on the same tile, with the pixels known; the last row is what decoding
     takes in all, in which the search for each value is the main part of the rest.
     """
-    model = models.released(pixels.shape[2]).flagship
+    model = models.usual(pixels.shape[2]).flagship
     planes = colour.forward(np.ascontiguousarray(pixels[:256, :1024]))
     size = (planes.shape[1], planes.shape[2])
     streams = flagship.encode(model, [planes])

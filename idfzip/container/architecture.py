@@ -69,7 +69,8 @@ class Architecture:
     """One codec: its name in models, its number in tiles, and its functions.
 
     `self_test` gives inputs and the sums that plain integers give for them, `measured_sums` those
-    of this machine for the inputs in tensors.
+    of this machine for the inputs in tensors. `most` is the largest alphabet that it codes, and
+    `categories` tells whether values are categories, whose alphabet is of any size.
     """
 
     name: str
@@ -82,6 +83,8 @@ class Architecture:
     from_tensors: Callable[[Tensors, Facts], Codec]
     self_test: Callable[[Any], tuple[npt.NDArray[np.int16], npt.NDArray[np.int32]]]
     measured_sums: Callable[[Any, Tensors], npt.NDArray[np.int32]]
+    most: int = 256
+    categories: bool = False
 
 
 ARCHITECTURES = (

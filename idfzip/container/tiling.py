@@ -7,14 +7,17 @@ import struct
 import zlib
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import numpy as np
 
-from idfzip.container import header
+from idfzip.container import header, raw
+from idfzip.container.groups import Content, Group
 from idfzip.container.header import ImageHeader, Tile
 from idfzip.container.model_file import Model
+from idfzip.container.values import Ranks, Values
+from idfzip.errors import FormatError
 from idfzip.flows import colour
 from idfzip.images.picture import Pixels
 
@@ -55,46 +58,108 @@ def grid(height: int, width: int) -> tuple[int, int]:
 
 def checksum(pixels: Pixels, index: int) -> int:
     """Return the CRC-32 of a tile's index and its pixels."""
-    return zlib.crc32(np.ascontiguousarray(pixels).data, zlib.crc32(struct.pack("<I", index)))
+    return crc32(pixels, zlib.crc32(struct.pack("<I", index)))
+
+
+def crc32(pixels: Pixels, start: int = 0) -> int:
+    """Return the CRC-32 of samples, those of 16 bits with the low byte first."""
+    order = pixels.dtype.newbyteorder("<")
+    return zlib.crc32(np.ascontiguousarray(pixels, order).data, start)
+
+
+def codes(model: Model, group: Group, values: Values) -> bool:
+    """Return whether a model codes such a group; one that no model codes has raw tiles."""
+    architecture = model.architecture
+    if (group.content == Content.INDEX) != architecture.categories:
+        return False
+    return model.codec.channels == group.channels and _alphabet(model, values) <= architecture.most
+
+
+def _alphabet(model: Model, values: Values) -> int:
+    return values.count if model.architecture.categories else values.alphabet
+
+
+@dataclass(frozen=True)
+class Part:
+    """One group of planes to be coded: what it is, its values, and the models to try."""
+
+    group: Group
+    values: Values
+    models: tuple[Model, ...] = ()
+
+
+@dataclass(frozen=True)
+class Coded:
+    """What encoding gives: the tiles' size, the models used, rows for the header, streams."""
+
+    size: tuple[int, int]
+    models: tuple[Model, ...]
+    tiles: tuple[Tile, ...]
+    streams: list[bytes]
 
 
 def encode(
-    pixels: Pixels, model: Model, effort: Effort, progress: Progress | None = None
-) -> tuple[tuple[int, int], list[Tile], list[bytes]]:
-    """Return the size of tiles, their rows for the header, and their streams."""
+    pixels: Pixels, parts: Sequence[Part], effort: Effort, progress: Progress | None = None
+) -> Coded:
+    """Return the tiles of a picture, group by group, each by the model that codes it shortest.
+
+    A tile that no model makes smaller is raw. `progress` is called with pixels of groups.
+    """
     height, width, _ = pixels.shape
     size = grid(height, width)
     places = header.boxes(height, width, size)
+    count = len(places)
 
-    def code(batch: Sequence[int]) -> list[tuple[Tile, bytes]]:
-        cut = [_cut(pixels, places[i]) for i in batch]
-        planes = [colour.forward(tile) for tile in cut]
-        streams = model.architecture.encode(model.codec, planes, progress)
-        number = model.architecture.number
-        return [
-            _smaller(number, i, tile, s) for i, tile, s in zip(batch, cut, streams, strict=True)
-        ]
+    def code(batch: Sequence[int]) -> list[tuple[Model | None, Tile, bytes]]:
+        rows: list[tuple[Model | None, Tile, bytes]] = []
+        for g, part in enumerate(parts):
+            mine = [i for i in batch if i // count == g]
+            if mine:
+                cut = [_cut(pixels, part.group, places[i % count]) for i in mine]
+                rows += _code(part, cut, mine, progress)
+        return rows
 
-    results = _spread(code, len(places), effort)
-    return size, [tile for tile, _ in results], [stream for _, stream in results]
+    results = _spread(code, count * len(parts), effort)
+    used = {model.identity: model for model, _, _ in results if model is not None}
+    order = list(used)
+    tiles = tuple(
+        tile if model is None else replace(tile, model=order.index(model.identity))
+        for model, tile, _ in results
+    )
+    return Coded(size, tuple(used.values()), tiles, [stream for _, _, stream in results])
 
 
-def _cut(pixels: Pixels, box: tuple[int, int, int, int]) -> Pixels:
+def _cut(pixels: Pixels, group: Group, box: tuple[int, int, int, int]) -> Pixels:
     y, x, h, w = box
-    return np.ascontiguousarray(pixels[y : y + h, x : x + w])
+    return np.ascontiguousarray(pixels[y : y + h, x : x + w, group.place])
 
 
-def _smaller(codec: int, index: int, pixels: Pixels, stream: bytes) -> tuple[Tile, bytes]:
-    crc = checksum(pixels, index)
-    if len(stream) < pixels.size:
-        transform = int(pixels.shape[2] == 3)
-        return Tile(codec, 0, transform, len(stream), crc), stream
-    return Tile(header.RAW, 0, 0, pixels.size, crc), pixels.tobytes()
+def _code(
+    part: Part, cut: Sequence[Pixels], indices: Sequence[int], progress: Progress | None
+) -> list[tuple[Model | None, Tile, bytes]]:
+    """Return for each tile the model, if any, its row and its stream."""
+    values = part.values
+    ranks = [values.ranks(tile) for tile in cut]
+    best: list[tuple[Model | None, bytes]] = [(None, raw.pack(r, values.bits)) for r in ranks]
+    if values.count > 1:
+        planes = [colour.forward(r) for r in ranks]
+        for model in part.models:
+            coder = model.architecture.encode
+            streams = coder(model.codec, planes, progress, _alphabet(model, values))
+            found = zip(best, streams, strict=True)
+            best = [(model, new) if len(new) < len(old[1]) else old for old, new in found]
+    rows: list[tuple[Model | None, Tile, bytes]] = []
+    for (which, stream), tile, index in zip(best, cut, indices, strict=True):
+        codec = header.RAW if which is None else which.architecture.number
+        transform = int(which is not None and part.group.content == Content.COLOUR)
+        row = Tile(codec, 0, transform, len(stream), checksum(tile, index))
+        rows.append((which, row, stream))
+    return rows
 
 
 @dataclass(frozen=True)
 class Decoded:
-    """Pixels, uint8 (height, width, C), and the indices of tiles that failed their checksum."""
+    """Pixels, (height, width, C), and the indices of tiles that failed their checksum."""
 
     pixels: Pixels
     failed: list[int]
@@ -107,44 +172,67 @@ def decode(
     effort: Effort,
     progress: Progress | None = None,
 ) -> Decoded:
-    """Return the pixels of an image; tiles that fail are mid-grey and listed."""
-    places = head.boxes
+    """Return the pixels of an image; tiles that fail are mid-grey and listed.
+
+    Raises FormatError where a model does not fit the tiles that name it.
+    """
+    places, groups = head.boxes, head.groups
+    count = len(places)
     starts = np.cumsum([0] + [tile.length for tile in head.tiles])
-    pixels = np.empty((head.height, head.width, head.channels), np.uint8)
+    dtype = np.uint16 if head.kind.depth == 16 else np.uint8
+    pixels = np.empty((head.height, head.width, head.kind.layout.channels), dtype)
     failed: list[int] = []
+    for g, (group, values) in enumerate(zip(groups, head.values, strict=True)):
+        check(head.tiles[g * count : (g + 1) * count], models, group, values)
+
+    def put(index: int, ranks: Ranks | None) -> None:
+        g, (y, x, h, w) = index // count, places[index % count]
+        here = pixels[y : y + h, x : x + w, groups[g].place]
+        tile = None if ranks is None else head.values[g].samples(ranks, dtype)
+        if tile is None or checksum(tile, index) != head.tiles[index].crc:
+            failed.append(index)
+            here[:] = 1 << (head.kind.depth - 1)
+        else:
+            here[:] = tile
 
     def code(batch: Sequence[int]) -> list[int]:
+        parts = {i: streams[starts[i] : starts[i + 1]] for i in batch}
+        coded: dict[tuple[int, int], list[int]] = {}
         for i in batch:
-            if head.tiles[i].codec == header.RAW:
-                h, w = places[i][2:]
-                raw = np.frombuffer(streams[starts[i] : starts[i + 1]], np.uint8)
-                fits = raw.size == h * w * head.channels
-                _put(i, raw.reshape(h, w, head.channels) if fits else None)
-        for m, model in enumerate(models):
-            mine = [i for i in batch if head.tiles[i].codec and head.tiles[i].model == m]
-            whole = [i for i in mine if head.tiles[i].length % 4 == 0]
-            for i in set(mine) - set(whole):
-                _put(i, None)
-            if whole:
-                parts = [streams[starts[i] : starts[i + 1]] for i in whole]
-                sizes = [places[i][2:] for i in whole]
-                found = model.architecture.decode(model.codec, parts, sizes, progress)
-                for i, planes in zip(whole, found, strict=True):
-                    _put(i, None if planes is None else colour.inverse(planes))
+            g, tile = i // count, head.tiles[i]
+            if tile.codec == header.RAW:
+                shape = (*places[i % count][2:], groups[g].channels)
+                put(i, raw.unpack(parts[i], head.values[g].bits, shape))
+            elif tile.length % 4:
+                put(i, None)
+            else:
+                coded.setdefault((g, tile.model), []).append(i)
+        for (g, m), mine in coded.items():
+            model, sizes = models[m], [places[i % count][2:] for i in mine]
+            decoder, alphabet = model.architecture.decode, _alphabet(model, head.values[g])
+            given = [parts[i] for i in mine]
+            found = decoder(model.codec, given, sizes, progress, alphabet)
+            for i, planes in zip(mine, found, strict=True):
+                put(i, None if planes is None else colour.inverse(planes))
         return list(batch)
 
-    def _put(i: int, tile: Pixels | None) -> None:
-        y, x, h, w = places[i]
-        if tile is None or checksum(tile, i) != head.tiles[i].crc:
-            failed.append(i)
-            pixels[y : y + h, x : x + w] = 128
-        else:
-            pixels[y : y + h, x : x + w] = tile
-
-    _spread(code, len(places), effort)
-    if not failed and len(places) > 1 and zlib.crc32(pixels.data) != head.crc:
-        failed = list(range(len(places)))
+    _spread(code, len(head.tiles), effort)
+    if not failed and len(head.tiles) > 1 and crc32(pixels) != head.crc:
+        failed = list(range(len(head.tiles)))
     return Decoded(pixels, sorted(failed))
+
+
+def check(rows: Sequence[Tile], models: Sequence[Model], group: Group, values: Values) -> None:
+    """Raise FormatError unless each tile's model is of its codec and codes its group."""
+    for codec, m in {(row.codec, row.model) for row in rows if row.codec}:
+        model = models[m]
+        if model.architecture.number != codec:
+            raise FormatError(f"model {model.name} is not of the codec that its tiles name")
+        if not codes(model, group, values):
+            raise FormatError(
+                f"model {model.name} codes {model.codec.channels} channels, and not "
+                f"{group.content.value} of {values.count} values"
+            )
 
 
 def _spread(code: Callable[[Sequence[int]], list[T]], tiles: int, effort: Effort) -> list[T]:

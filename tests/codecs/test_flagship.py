@@ -132,5 +132,5 @@ def test_length_of_photographs_is_near_the_ideal_one(ideal):
         pixels = np.asarray(image)
     for cut in (pixels, pixels[100:132, 100:132]):
         planes = colour.forward(cut)
-        (stream,) = flagship.encode(models.released(3).flagship, [planes])
+        (stream,) = flagship.encode(models.usual(3).flagship, [planes])
         assert len(stream) <= ideal[-1] * 1.0002 + 16

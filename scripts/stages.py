@@ -61,7 +61,9 @@ def stages(pixels: Pixels) -> dict[str, float]:
                 lambda t=t, i=inputs: autoregressive.advance(model.design, batch, t, 0, i)
             )
             spent[key] += seconds
-            autoregressive.exchange(*parts, t, *size, planes, residuals, False, seen, 0)
+            autoregressive.exchange(
+                batch.alphabet, *parts, t, *size, planes, residuals, False, seen, 0
+            )
             if inputs:
                 _, seconds = timed(
                     lambda n=count: network.run_trunk(batch.inputs, 0, n, weights, buffers)

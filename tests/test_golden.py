@@ -81,7 +81,12 @@ def test_a_stored_file():
 
 @pytest.mark.parametrize(
     ("name", "lines"),
-    [("reference_decoder", 400), ("reference_learning", 200), ("reference_idf", 400)],
+    [
+        ("reference_decoder", 400),
+        ("reference_tile", 400),
+        ("reference_learning", 200),
+        ("reference_idf", 400),
+    ],
 )
 def test_the_reference_decoders_stay_short_and_alone(name, lines):
     text = (ROOT / "scripts" / f"{name}.py").read_text()

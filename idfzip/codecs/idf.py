@@ -130,7 +130,7 @@ def note_intervals(
     """
     exp, sigmoid, inverse, span = tables.exp, tables.sigmoid, tables.inverse, tables.span[SCALE]
     height, width, channels = values.shape
-    size = 3 * mixed.shape[1]
+    size, low, many = 3 * mixed.shape[1], coupling.LOW, coupling.VALUES
     at = 0
     for c in range(channels):
         for y in range(height):
@@ -139,8 +139,8 @@ def note_intervals(
                 mine = line[min(x, len(line) - 1), c * size : (c + 1) * size]
                 mixture.mix(mine, SCALE, 0, exp, inverse, span, mixed)
                 value = int(values[y, x, c])
-                lower = mixture.cumulative(value, coupling.LOW, mixed, sigmoid)
-                upper = mixture.cumulative(value + 1, coupling.LOW, mixed, sigmoid)
+                lower = mixture.cumulative(value, low, many, mixed, sigmoid)
+                upper = mixture.cumulative(value + 1, low, many, mixed, sigmoid)
                 intervals[at, 0] = lower
                 intervals[at, 1] = upper - lower
                 at += 1
@@ -158,7 +158,7 @@ def decode_values(
     exp, sigmoid, inverse, span = tables.exp, tables.sigmoid, tables.inverse, tables.span[SCALE]
     words, place, state = coder.words, coder.place, coder.state
     height, width, channels = values.shape
-    size = 3 * mixed.shape[1]
+    size, low, many = 3 * mixed.shape[1], coupling.LOW, coupling.VALUES
     for c in range(channels):
         for y in range(height):
             line = sums[min(y, len(sums) - 1)]
@@ -166,7 +166,7 @@ def decode_values(
                 mine = line[min(x, len(line) - 1), c * size : (c + 1) * size]
                 mixture.mix(mine, SCALE, 0, exp, inverse, span, mixed)
                 quantile = ans.peek(state, 0)
-                value, lower, upper = mixture.search(quantile, coupling.LOW, mixed, sigmoid)
+                value, lower, upper = mixture.search(quantile, low, many, mixed, sigmoid)
                 ans.pop(words, place, state, 0, lower, upper - lower)
                 values[y, x, c] = value
 

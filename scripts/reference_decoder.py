@@ -2,6 +2,8 @@
 
 Section 3 is in `reference_tile.py`, of it 3.7, learning, in `reference_learning.py`.
 Usage: `python scripts/reference_decoder.py FILE.idfz MODEL.idfm... > pixels.ppm`
+
+What other codecs have packed is written as the WebP or PNG it is.
 """
 
 from __future__ import annotations
@@ -71,9 +73,48 @@ class Model:
         return self.tensors[name]
 
 
-def decode(data: bytes, models: list[Model]) -> tuple[int, int, int, bytes]:
-    """Return channels, height, width and pixels; for a stored file 0, 0, 0 and its bytes."""
-    reader = Reader(data)
+COLOUR = [0, 1, 2]
+GROUPS = {1: [[0]], 2: [[1], [0]], 3: [COLOUR], 4: [[3], COLOUR], 5: [[0]], 6: [[3], COLOUR]}
+"""Channels of each group of planes, by layout."""
+
+Image = tuple[int, int, int, int, bytes]
+"""Layout, depth, height, width, samples."""
+
+
+def ladder(section: Reader) -> list[int]:
+    """Return the values that a group's numbers stand for."""
+    values, more = [section.number()], section.number()
+    if more:
+        step, listed = section.number(), section.take(section.number())
+        gaps = Reader(zlib.decompress(listed)) if listed else None
+        for _ in range(more):
+            values.append(values[-1] + step * (gaps.number() if gaps else 1))
+    return values
+
+
+def raw(stream: bytes, count: int, alphabet: int) -> list[int]:
+    """Return the numbers of a raw tile."""
+    bits = (alphabet - 1).bit_length()
+    whole = int.from_bytes(stream, "big") >> (8 * len(stream) - count * bits)
+    return [(whole >> (bits * (count - 1 - i))) & ((1 << bits) - 1) for i in range(count)]
+
+
+def tile(stream: bytes, model: Model | None, size: tuple[int, int], channels: int, n: int) -> Any:
+    """Return the numbers of a tile, rows of pixels of channels."""
+    h, w = size
+    if model is None:
+        flat = raw(stream, h * w * channels, n)
+        pixels = [flat[i : i + channels] for i in range(0, len(flat), channels)]
+        return [pixels[y * w : (y + 1) * w] for y in range(h)]
+    planes = [p.rows for p in TileDecoder(model, h, w, stream, n).decode()]
+    if channels == 1:
+        return [[[v] for v in row] for row in planes[0]]
+    together = [zip(*(plane[y] for plane in planes), strict=True) for y in range(h)]
+    return [[[b + a, a, c + a] for a, b, c in row] for row in together]
+
+
+def sections(reader: Reader) -> Reader:
+    """Return the section `I`, all before it checked."""
     if reader.take(5) != b"\x8aIDZ\0":
         raise ValueError("not an .idfz file of version 0")
     tag = b""
@@ -81,51 +122,76 @@ def decode(data: bytes, models: list[Model]) -> tuple[int, int, int, bytes]:
         start = reader.at
         tag = reader.take(1)
         section = Reader(reader.take(reader.number()))
-        if zlib.crc32(data[start : reader.at]) != reader.little(4):
+        if zlib.crc32(reader.data[start : reader.at]) != reader.little(4):
             raise ValueError(f"section {tag!r} is damaged")
         if tag.isupper() and tag != b"I":
             raise ValueError(f"section {tag!r} is not known")
-    kind, _ = section.little(1), section.little(1)
+    return section
+
+
+def decode(data: bytes, models: list[Model]) -> Image | bytes:
+    """Return an image, or the bytes of a file: of a stored one, or of WebP or PNG."""
+    reader = Reader(data)
+    section = sections(reader)
+    kind, form = section.little(1), section.little(1)
     if kind == 0:
         stored = reader.take(section.number())
         if zlib.crc32(stored) != section.little(4):
             raise ValueError("stored file is damaged")
-        return 0, 0, 0, stored
+        return stored
+    layout, depth = kind & 15, 1 << (kind >> 4)
     width, height = section.number(), section.number()
+    if form >> 6:
+        return reader.take(section.number())
     flags = section.little(1)
     columns, rows = (section.number(), section.number()) if flags & 1 else (width, height)
     hashes = [section.take(8) for _ in range(flags >> 4)]
-    pixels = bytearray(width * height * kind)
+    groups = GROUPS[layout]
+    ladders = [ladder(section) if flags & 2 else list(range(1 << depth)) for _ in groups]
     places = [(y, x) for y in range(0, height, rows) for x in range(0, width, columns)]
-    for index, (top, left) in enumerate(places):
+    image = [[[0] * sum(map(len, groups)) for _ in range(width)] for _ in range(height)]
+    for index in range(len(groups) * len(places)):
+        group, values = groups[index // len(places)], ladders[index // len(places)]
+        top, left = places[index % len(places)]
         first, _ = section.little(1), section.little(1)
         length, crc = section.number(), section.little(4)
-        h, w = min(rows, height - top), min(columns, width - left)
-        body = bytearray(reader.take(length))
-        if first & 15:
-            model = next(m for m in models if m.hash == hashes[first >> 4])
-            planes = [p.rows for p in TileDecoder(model, h, w, bytes(body)).decode()]
-            body = bytearray()
-            for y in range(h):
-                for x in range(w):
-                    v = [plane[y][x] for plane in planes]
-                    body += bytes(v if kind == 1 else [v[1] + v[0], v[0], v[2] + v[0]])
-        if zlib.crc32(bytes(body), zlib.crc32(struct.pack("<I", index))) != crc:
+        size = (min(rows, height - top), min(columns, width - left))
+        model = next(m for m in models if m.hash == hashes[first >> 4]) if first & 15 else None
+        numbers = tile(reader.take(length), model, size, len(group), len(values))
+        samples = [[[values[n] for n in pixel] for pixel in row] for row in numbers]
+        if zlib.crc32(packed(samples, depth), zlib.crc32(struct.pack("<I", index))) != crc:
             raise ValueError(f"tile {index} is damaged")
-        for y in range(h):
-            at = ((top + y) * width + left) * kind
-            pixels[at : at + w * kind] = body[y * w * kind : (y + 1) * w * kind]
-    if flags & 1 and zlib.crc32(pixels) != section.little(4):
+        for y, row in enumerate(samples):
+            for x, pixel in enumerate(row):
+                for c, sample in zip(group, pixel, strict=True):
+                    image[top + y][left + x][c] = sample
+    body = packed(image, depth)
+    if len(places) * len(groups) > 1 and zlib.crc32(body) != section.little(4):
         raise ValueError("image is damaged")
-    return kind, height, width, bytes(pixels)
+    return layout, depth, height, width, body
+
+
+def packed(samples: list[list[list[int]]], depth: int) -> bytes:
+    """Return samples as bytes, those of 16 bits with the low byte first."""
+    flat = [sample for row in samples for pixel in row for sample in pixel]
+    return struct.pack(f"<{len(flat)}{'H' if depth == 16 else 'B'}", *flat)
 
 
 def main() -> None:
     """Decode the file named first with the models named after it, onto standard output."""
     models = [Model(Path(name).read_bytes()) for name in sys.argv[2:]]
-    channels, height, width, pixels = decode(Path(sys.argv[1]).read_bytes(), models)
-    head = f"P{5 if channels == 1 else 6}\n{width} {height}\n255\n" if channels else ""
-    sys.stdout.buffer.write(head.encode() + pixels)
+    found = decode(Path(sys.argv[1]).read_bytes(), models)
+    if isinstance(found, tuple):
+        layout, depth, height, width, body = found
+        if depth == 16:  # samples of Netpbm's formats have the high byte first
+            body = b"".join(body[i : i + 2][::-1] for i in range(0, len(body), 2))
+        channels = sum(map(len, GROUPS[layout]))
+        head = f"P7\nWIDTH {width}\nHEIGHT {height}\nDEPTH {channels}\n"
+        head += f"MAXVAL {(1 << depth) - 1}\nENDHDR\n"
+        if layout in (1, 3) and depth >= 8:
+            head = f"P{5 if layout == 1 else 6}\n{width} {height}\n{(1 << depth) - 1}\n"
+        found = head.encode() + body
+    sys.stdout.buffer.write(found)
 
 
 if __name__ == "__main__":

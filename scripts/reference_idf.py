@@ -29,7 +29,9 @@ def inverse(order: list[int]) -> list[int]:
 class IdfTileDecoder(TileDecoder):
     """One tile of the bipartite codec."""
 
-    def __init__(self, model: Model, height: int, width: int, stream: bytes) -> None:
+    def __init__(self, model: Model, height: int, width: int, stream: bytes, n: int = 256) -> None:
+        if n > 256:
+            raise ValueError("codec 2 is for 256 values a channel")
         self.model, self.height, self.width = model, height, width
         self.alphabet, self.deep = 256, 0
         self.ans = Ans(stream)

@@ -13,6 +13,7 @@ from idfzip.codecs import flagship, idf
 from idfzip.container import flagship_file, idf_file
 from idfzip.container.header import FLAGSHIP, IDF
 from idfzip.container.tensors import Facts, Tensors
+from idfzip.flows import alphabet, coupling
 
 Planes = npt.NDArray[np.int32]
 Progress = Callable[[int], object]
@@ -69,8 +70,8 @@ class Architecture:
     """One codec: its name in models, its number in tiles, and its functions.
 
     `self_test` gives inputs and the sums that plain integers give for them, `measured_sums` those
-    of this machine for the inputs in tensors. `most` is the largest alphabet that it codes, and
-    `categories` tells whether values are categories, whose alphabet is of any size.
+    of this machine for the inputs in tensors. `alphabets` are the least and the most values of a
+    channel that it codes; `categories` tells whether these are categories.
     """
 
     name: str
@@ -83,7 +84,7 @@ class Architecture:
     from_tensors: Callable[[Tensors, Facts], Codec]
     self_test: Callable[[Any], tuple[npt.NDArray[np.int16], npt.NDArray[np.int32]]]
     measured_sums: Callable[[Any, Tensors], npt.NDArray[np.int32]]
-    most: int = 256
+    alphabets: tuple[int, int]
     categories: bool = False
 
 
@@ -99,6 +100,7 @@ ARCHITECTURES = (
         flagship_file.from_tensors,
         flagship_file.self_test,
         flagship_file.measured_sums,
+        (alphabet.LEAST, alphabet.MOST),
     ),
     Architecture(
         "idf",
@@ -111,6 +113,7 @@ ARCHITECTURES = (
         idf_file.from_tensors,
         idf_file.self_test,
         idf_file.measured_sums,
+        (coupling.VALUES, coupling.VALUES),
     ),
 )
 

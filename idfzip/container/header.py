@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from idfzip.container import groups, values
+from idfzip.container import groups, ladder
 from idfzip.container.groups import Content, Group
 from idfzip.container.sections import Reader, number
-from idfzip.container.values import Values
 from idfzip.errors import FormatError
+from idfzip.flows.depth import Ladder
 from idfzip.images.picture import DEPTHS, Kind, Layout
 
 STORED = 0
@@ -83,7 +83,7 @@ class PackedHeader:
 class ImageHeader:
     """A coded image; `tile` is (height, width) of all tiles but the last ones, row by row.
 
-    `values` are those of each group of planes; `tiles` are group by group, in each row by row.
+    `ladders` are the values of each group of planes; `tiles` go group by group, row by row.
     """
 
     format: str
@@ -92,7 +92,7 @@ class ImageHeader:
     width: int
     tile: tuple[int, int]
     models: tuple[ModelName, ...]
-    values: tuple[Values, ...]
+    ladders: tuple[Ladder, ...]
     tiles: tuple[Tile, ...]
     crc: int
 
@@ -119,9 +119,9 @@ def boxes(height: int, width: int, tile: tuple[int, int]) -> list[tuple[int, int
     ]
 
 
-def all_values(kind: Kind) -> tuple[Values, ...]:
+def full_ladders(kind: Kind) -> tuple[Ladder, ...]:
     """Return the values of each group where all of its depth are taken."""
-    return tuple(Values(1 << kind.depth) for _ in groups.of(kind))
+    return tuple(groups.full(kind.depth) for _ in groups.of(kind))
 
 
 def pack(header: Header) -> bytes:
@@ -138,14 +138,14 @@ def pack(header: Header) -> bytes:
         return bytes(out + number(header.length) + header.crc.to_bytes(4, "little"))
     tiled = len(header.tiles) > 1
     gridded = header.tile != (header.height, header.width)
-    listed = header.values != all_values(header.kind)
+    listed = any(len(one) != 1 << header.kind.depth for one in header.ladders)
     out.append(gridded | listed << 1 | len(header.models) << 4)
     if gridded:
         out += number(header.tile[1]) + number(header.tile[0])
     for model in header.models:
         out += model.hash
     if listed:
-        out += b"".join(map(values.pack, header.values))
+        out += b"".join(map(ladder.pack, header.ladders))
     for tile in header.tiles:
         out += bytes([tile.codec | tile.model << 4, tile.colour])
         out += number(tile.length) + tile.crc.to_bytes(4, "little")
@@ -208,9 +208,11 @@ def _image(
         raise FormatError("flags are not known to this release")
     hashes = [reader.bytes(8) for _ in range(flags >> 4)]
     parts = groups.of(kind)
-    taken = all_values(kind)
+    ladders = full_ladders(kind)
     if flags & 2:
-        taken = tuple(values.unpack(reader, kind.depth) for _ in parts)
+        ladders = tuple(ladder.unpack(reader) for _ in parts)
+        if any(one.values[-1] >> kind.depth for one in ladders):
+            raise FormatError(f"values of samples over {kind.depth} bits")
     count = -(-height // tile[0]) * -(-width // tile[1])
     if count * len(parts) * 7 > reader.left:
         raise FormatError(f"{count * len(parts)} tiles do not fit their index")
@@ -221,7 +223,7 @@ def _image(
     names = _names(reader.bytes(reader.left), len(hashes))
     _check_end(sum(t.length for t in tiles), streams)
     models = tuple(ModelName(h, n) for h, n in zip(hashes, names, strict=True))
-    return ImageHeader(source, kind, height, width, tile, models, taken, tiles, crc)
+    return ImageHeader(source, kind, height, width, tile, models, ladders, tiles, crc)
 
 
 def _check_end(length: int, streams: int) -> None:

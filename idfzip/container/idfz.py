@@ -7,8 +7,7 @@ import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from idfzip.container import groups, header, model_file, models, sections, tiling, values
-from idfzip.container.groups import Content
+from idfzip.container import groups, header, model_file, models, sections, tiling
 from idfzip.container.header import (
     PACKINGS,
     Header,
@@ -96,7 +95,7 @@ def plan(picture: Picture, model: Model | None, level: int) -> list[Part]:
     parts = []
     for group in groups.of(picture.kind):
         samples, depth = picture.pixels[:, :, group.place], picture.kind.depth
-        found = values.of(samples, depth, group.content == Content.INDEX)
+        found = groups.ladder(group, samples, depth)
         given = [model] if model and tiling.codes(model, group, found) else []
         known = given or models.released(group.content, level)
         usable = tuple(m for m in known if tiling.codes(m, group, found))
@@ -124,7 +123,7 @@ def assemble(
         pixels.shape[1],
         coded.size,
         tuple(ModelName(model.short, model.name) for model in coded.models),
-        tuple(part.values for part in parts),
+        tuple(part.ladder for part in parts),
         coded.tiles,
         tiling.crc32(pixels),
     )

@@ -1,23 +1,29 @@
-"""Raw tiles: ranks as they are, in as many bits as their number needs."""
+"""Raw tiles: numbers as they are, in as many bits as their alphabet needs."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from idfzip.container.values import Ranks
+from idfzip.flows.alphabet import Integers
+from idfzip.images.picture import Pixels
 
 
-def pack(ranks: Ranks, bits: int) -> bytes:
-    """Return ranks of 0 to 16 bits one after the other, high bits first; ends in zero bits."""
+def _bits(alphabet: int) -> int:
+    return (alphabet - 1).bit_length()
+
+
+def pack(numbers: Pixels, alphabet: int) -> bytes:
+    """Return numbers below the alphabet, 1 to 65536, one after the other, high bits first."""
+    bits = _bits(alphabet)
     if bits in (0, 8):
-        return ranks.astype(np.uint8).tobytes() if bits else b""
-    flat = ranks.astype(">u2").reshape(-1, 1).view(np.uint8)
+        return numbers.astype(np.uint8).tobytes() if bits else b""
+    flat = numbers.astype(">u2").reshape(-1, 1).view(np.uint8)
     return np.packbits(np.unpackbits(flat, axis=1)[:, 16 - bits :].ravel()).tobytes()
 
 
-def unpack(data: bytes, bits: int, shape: tuple[int, int, int]) -> Ranks | None:
-    """Return the ranks (height, width, C), None for data of another length."""
-    count = shape[0] * shape[1] * shape[2]
+def unpack(data: bytes, alphabet: int, shape: tuple[int, int, int]) -> Integers | None:
+    """Return the numbers, int32 (height, width, C), None for data of another length."""
+    bits, count = _bits(alphabet), shape[0] * shape[1] * shape[2]
     if len(data) != -(-count * bits // 8):
         return None
     if bits in (0, 8):

@@ -16,9 +16,10 @@ from idfzip.container import header, raw
 from idfzip.container.groups import Content, Group
 from idfzip.container.header import ImageHeader, Tile
 from idfzip.container.model_file import Model
-from idfzip.container.values import Ranks, Values
 from idfzip.errors import FormatError
 from idfzip.flows import colour
+from idfzip.flows.alphabet import Integers
+from idfzip.flows.depth import Ladder
 from idfzip.images.picture import Pixels
 
 TILE_ROWS, TILE_COLUMNS = 256, 1024
@@ -67,16 +68,16 @@ def crc32(pixels: Pixels, start: int = 0) -> int:
     return zlib.crc32(np.ascontiguousarray(pixels, order).data, start)
 
 
-def codes(model: Model, group: Group, values: Values) -> bool:
+def codes(model: Model, group: Group, ladder: Ladder) -> bool:
     """Return whether a model codes such a group; one that no model codes has raw tiles."""
     architecture = model.architecture
     if (group.content == Content.INDEX) != architecture.categories:
         return False
-    return model.codec.channels == group.channels and _alphabet(model, values) <= architecture.most
+    return model.codec.channels == group.channels and len(ladder) <= architecture.alphabets[1]
 
 
-def _alphabet(model: Model, values: Values) -> int:
-    return values.count if model.architecture.categories else values.alphabet
+def _alphabet(model: Model, ladder: Ladder) -> int:
+    return max(len(ladder), model.architecture.alphabets[0])
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,7 @@ class Part:
     """One group of planes to be coded: what it is, its values, and the models to try."""
 
     group: Group
-    values: Values
+    ladder: Ladder
     models: tuple[Model, ...] = ()
 
 
@@ -138,14 +139,14 @@ def _code(
     part: Part, cut: Sequence[Pixels], indices: Sequence[int], progress: Progress | None
 ) -> list[tuple[Model | None, Tile, bytes]]:
     """Return for each tile the model, if any, its row and its stream."""
-    values = part.values
-    ranks = [values.ranks(tile) for tile in cut]
-    best: list[tuple[Model | None, bytes]] = [(None, raw.pack(r, values.bits)) for r in ranks]
-    if values.count > 1:
-        planes = [colour.forward(r) for r in ranks]
+    ladder = part.ladder
+    numbers = [ladder.forward(tile) for tile in cut]
+    best: list[tuple[Model | None, bytes]] = [(None, raw.pack(n, len(ladder))) for n in numbers]
+    if len(ladder) > 1:
+        planes = [colour.forward(n) for n in numbers]
         for model in part.models:
             coder = model.architecture.encode
-            streams = coder(model.codec, planes, progress, _alphabet(model, values))
+            streams = coder(model.codec, planes, progress, _alphabet(model, ladder))
             found = zip(best, streams, strict=True)
             best = [(model, new) if len(new) < len(old[1]) else old for old, new in found]
     rows: list[tuple[Model | None, Tile, bytes]] = []
@@ -182,13 +183,13 @@ def decode(
     dtype = np.uint16 if head.kind.depth == 16 else np.uint8
     pixels = np.empty((head.height, head.width, head.kind.layout.channels), dtype)
     failed: list[int] = []
-    for g, (group, values) in enumerate(zip(groups, head.values, strict=True)):
-        check(head.tiles[g * count : (g + 1) * count], models, group, values)
+    for g, (group, ladder) in enumerate(zip(groups, head.ladders, strict=True)):
+        check(head.tiles[g * count : (g + 1) * count], models, group, ladder)
 
-    def put(index: int, ranks: Ranks | None) -> None:
+    def put(index: int, numbers: Integers | None) -> None:
         g, (y, x, h, w) = index // count, places[index % count]
         here = pixels[y : y + h, x : x + w, groups[g].place]
-        tile = None if ranks is None else head.values[g].samples(ranks, dtype)
+        tile = None if numbers is None else _samples(head.ladders[g], numbers, dtype)
         if tile is None or checksum(tile, index) != head.tiles[index].crc:
             failed.append(index)
             here[:] = 1 << (head.kind.depth - 1)
@@ -202,14 +203,14 @@ def decode(
             g, tile = i // count, head.tiles[i]
             if tile.codec == header.RAW:
                 shape = (*places[i % count][2:], groups[g].channels)
-                put(i, raw.unpack(parts[i], head.values[g].bits, shape))
+                put(i, raw.unpack(parts[i], len(head.ladders[g]), shape))
             elif tile.length % 4:
                 put(i, None)
             else:
                 coded.setdefault((g, tile.model), []).append(i)
         for (g, m), mine in coded.items():
             model, sizes = models[m], [places[i % count][2:] for i in mine]
-            decoder, alphabet = model.architecture.decode, _alphabet(model, head.values[g])
+            decoder, alphabet = model.architecture.decode, _alphabet(model, head.ladders[g])
             given = [parts[i] for i in mine]
             found = decoder(model.codec, given, sizes, progress, alphabet)
             for i, planes in zip(mine, found, strict=True):
@@ -222,16 +223,22 @@ def decode(
     return Decoded(pixels, sorted(failed))
 
 
-def check(rows: Sequence[Tile], models: Sequence[Model], group: Group, values: Values) -> None:
+def _samples(ladder: Ladder, numbers: Integers, dtype: type[np.uint8 | np.uint16]) -> Pixels:
+    """Return the samples of numbers; those out of range, of damaged streams, are clamped."""
+    inside = np.clip(numbers, 0, len(ladder) - 1).astype(np.uint16)
+    return ladder.inverse(inside).astype(dtype)
+
+
+def check(rows: Sequence[Tile], models: Sequence[Model], group: Group, ladder: Ladder) -> None:
     """Raise FormatError unless each tile's model is of its codec and codes its group."""
     for codec, m in {(row.codec, row.model) for row in rows if row.codec}:
         model = models[m]
         if model.architecture.number != codec:
             raise FormatError(f"model {model.name} is not of the codec that its tiles name")
-        if not codes(model, group, values):
+        if not codes(model, group, ladder):
             raise FormatError(
                 f"model {model.name} codes {model.codec.channels} channels, and not "
-                f"{group.content.value} of {values.count} values"
+                f"{group.content.value} of {len(ladder)} values"
             )
 
 

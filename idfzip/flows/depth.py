@@ -25,6 +25,12 @@ RANGE = 1 << 16
 BLOCK = 16
 """Side of the squares over which the estimate takes errors to be of one size."""
 
+SIDE = 1024
+"""Most rows and columns of the part of an image on which an estimate is made."""
+
+_PART = 1 << 20
+"""Samples that are counted at once."""
+
 MARGIN = 1.01
 """A table must save this factor by the estimate, beside its own bytes."""
 
@@ -71,7 +77,12 @@ def even(first: int, last: int, step: int) -> Ladder:
 
 def used(samples: Samples) -> Ladder:
     """Return the ladder of exactly the values that occur; there must be a sample."""
-    return Ladder(np.flatnonzero(np.bincount(samples.ravel(), minlength=1)))
+    seen = np.zeros(RANGE, bool)
+    rows = max(1, _PART // samples[0].size)  # counting takes eight bytes a sample
+    for top in range(0, len(samples), rows):
+        counts = np.bincount(samples[top : top + rows].ravel(), minlength=RANGE)
+        seen |= counts > 0
+    return Ladder(np.flatnonzero(seen))
 
 
 def fit(samples: Samples) -> Ladder:
@@ -80,8 +91,16 @@ def fit(samples: Samples) -> Ladder:
     spaced = even(int(listed.values[0]), int(listed.values[-1]), listed.step)
     if listed.is_even:
         return spaced
-    with_list = MARGIN * bits(listed.forward(samples)) + 8 * len(listing(listed))
-    return listed if with_list < bits(spaced.forward(samples)) else spaced
+    part = _middle(samples)
+    share = part.size / samples.size
+    with_list = MARGIN * bits(listed.forward(part)) + share * 8 * len(listing(listed))
+    return listed if with_list < bits(spaced.forward(part)) else spaced
+
+
+def _middle(samples: Samples) -> Samples:
+    """Return the part of an image on which an estimate is made."""
+    top, left = (max(0, (n - SIDE) // 2) for n in samples.shape[:2])
+    return samples[top : top + SIDE, left : left + SIDE]
 
 
 def listing(ladder: Ladder) -> bytes:

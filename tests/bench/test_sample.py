@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import sys
 import zlib
 
 import numpy as np
@@ -11,6 +10,7 @@ from PIL import Image
 from idfzip.bench import sample
 from idfzip.bench.sample import LeftOut
 from idfzip.errors import BenchError
+from idfzip.images import reader
 
 RNG = np.random.default_rng(0)
 

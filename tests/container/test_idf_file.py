@@ -162,9 +162,7 @@ def test_a_tile_of_another_codec_than_its_model_is_refused(idf_models, coded):
 def test_a_tile_that_would_take_much_memory_is_refused():
     tile = header.Tile(header.IDF, 0, 0, 0, 0)
     name = header.ModelName(bytes(8), "x")
-    values = header.all_values(GREY)
-    head = header.ImageHeader(
-        "", GREY, 1024, 1024, (1024, 1024), (name,), values, (tile,), 0
-    )
+    values = header.full_ladders(GREY)
+    head = header.ImageHeader("", GREY, 1024, 1024, (1024, 1024), (name,), values, (tile,), 0)
     with pytest.raises(FormatError, match="codec 2 takes 262144 pixels"):
         header.unpack(header.pack(head), 0)

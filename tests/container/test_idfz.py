@@ -107,7 +107,7 @@ def test_a_stored_file_comes_back():
 
 
 def test_sizes_are_checked_before_memory_is_taken():
-    values = header.all_values(RGB)
+    values = header.full_ladders(RGB)
     huge = ImageHeader("PNG", RGB, 1 << 29, 1 << 29, (1 << 29, 1 << 29), (), values, (), 0)
     with pytest.raises(FormatError, match="the limit is"):
         header.unpack(header.pack(huge), 0)

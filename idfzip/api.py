@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, overload
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from idfzip.container import idfz, models
+from idfzip.container import choice, idfz, models
 from idfzip.container.model_file import Model
 from idfzip.container.tiling import Effort, all_cores
-from idfzip.errors import ModelError
-from idfzip.images import png, writer
+from idfzip.errors import UnsupportedImage
+from idfzip.images import reader, writer
 from idfzip.images.picture import Picture, from_array
+
+_KEPT = ("icc_profile", "exif", "dpi", "transparency")
+_PNG_MODES = ("1", "L", "LA", "P", "RGB", "RGBA", "I;16")
 
 
 def _model(name: str | Path | None) -> Model | None:
@@ -31,51 +34,80 @@ def compress(
     *,
     model: str | Path | None = None,
     threads: int | None = None,
+    level: int = models.DEFAULT_LEVEL,
 ) -> bytes:
-    """Return an `.idfz` file of a Pillow image or of a uint8 array, (H, W) or (H, W, 1 or 3).
+    """Return an `.idfz` file of a Pillow image, or of an array (H, W) or (H, W, 1 to 4).
 
-    `model` is a name, a hash or a path; without it the released one is taken. An image of a kind
-    that no model codes is kept as a PNG. Raises UnsupportedImage for other arrays.
+    Arrays are uint8 or uint16: grey, grey with alpha, RGB, RGBA. `model` is a name, a hash or a
+    path; without it released ones are taken, and other codecs where they are smaller. `level`, 1
+    to 9, says how much is tried. An image of a kind that is not coded is kept as a TIFF. Raises
+    UnsupportedImage for other arrays, and for images that no file holds as they are.
     """
-    if isinstance(image, np.ndarray):
-        picture = from_array(image)
-    else:
-        read = _picture(image)
-        if isinstance(read, bytes):
-            return idfz.store(read, "PNG")
-        picture = read
-    channels = picture.pixels.shape[2]
-    chosen = _model(model) or models.released(channels)
-    if chosen.codec.channels != channels:
-        raise ModelError(
-            f"model {chosen.name} codes {chosen.codec.channels} channels, the image has {channels}"
-        )
-    return idfz.compress(picture, chosen, _effort(threads))
+    picture = from_array(image) if isinstance(image, np.ndarray) else _picture(image)
+    if isinstance(picture, bytes):
+        return idfz.store(picture, "TIFF")
+    return choice.smallest(picture, None, _model(model), _effort(threads), level).data
 
 
 def _picture(image: Image.Image) -> Picture | bytes:
-    """Return the picture of a Pillow image, or, of another kind, a PNG of it."""
-    kept = {key: image.info[key] for key in ("icc_profile", "exif", "dpi") if key in image.info}
-    if image.mode not in ("L", "RGB") or "transparency" in image.info:
-        out = io.BytesIO()
-        image.save(out, "PNG", **kept)
-        return out.getvalue()
-    dot = io.BytesIO()
-    Image.new(image.mode, (1, 1)).save(dot, "PNG", **kept)
-    pixels = from_array(np.asarray(image)).pixels
-    return Picture(pixels, "PNG", png.other_chunks(dot.getvalue()))
+    """Return the picture of a Pillow image, or, of a kind that is not coded, a TIFF of it."""
+    kept = {key: image.info[key] for key in _KEPT if key in image.info}
+    form = "PNG" if image.mode in _PNG_MODES else "TIFF"
+    options: dict[str, Any] = {"compress_level": 1} if form == "PNG" else {}
+    out = io.BytesIO()
+    try:
+        image.save(out, form, **options, **kept)
+        same = Image.open(io.BytesIO(out.getvalue()))
+        if same.mode != image.mode or same.tobytes() != image.tobytes():
+            raise OSError
+    except (OSError, ValueError, KeyError):
+        raise UnsupportedImage(
+            f"image of mode {image.mode}: no file holds it as it is; convert it first"
+        ) from None
+    found = reader.read(out.getvalue(), "image", image.width * image.height)
+    return found if isinstance(found, Picture) else out.getvalue()
+
+
+@overload
+def decompress(
+    data: bytes,
+    *,
+    model: str | Path | None = ...,
+    threads: int | None = ...,
+    as_array: Literal[False] = ...,
+) -> Image.Image: ...
+
+
+@overload
+def decompress(
+    data: bytes,
+    *,
+    model: str | Path | None = ...,
+    threads: int | None = ...,
+    as_array: Literal[True],
+) -> npt.NDArray[np.unsignedinteger[Any]]: ...
 
 
 def decompress(
-    data: bytes, *, model: str | Path | None = None, threads: int | None = None
-) -> Image.Image:
-    """Return the image in an `.idfz` file.
+    data: bytes,
+    *,
+    model: str | Path | None = None,
+    threads: int | None = None,
+    as_array: bool = False,
+) -> Image.Image | npt.NDArray[np.unsignedinteger[Any]]:
+    """Return the image in an `.idfz` file, as Pillow's or as an array (H, W) or (H, W, C).
 
-    Raises FormatError where the file is damaged and ModelNotFound where its model is missing.
+    Arrays hold the samples as they are, uint8 or uint16: of a palette the indices, of few bits
+    whole numbers from 0. Raises FormatError where the file is damaged, ModelNotFound where its
+    model is missing, and UnsupportedImage where Pillow, or an array, does not hold such an image.
     """
     found, _ = idfz.decompress(idfz.parse(data), _model(model), _effort(threads))
     if isinstance(found, Picture):
-        return writer.to_image(found)
+        if not as_array:
+            return writer.to_image(found)
+        return found.pixels[:, :, 0] if found.pixels.shape[2] == 1 else found.pixels
+    if as_array:
+        raise UnsupportedImage(f"a stored {found.format or 'file'}: its samples are not known here")
     image = Image.open(io.BytesIO(found.data))
     image.load()
     return image

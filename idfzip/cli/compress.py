@@ -9,13 +9,12 @@ from pathlib import Path
 
 import click
 import numpy as np
-from PIL import Image
 
 from idfzip.cli import files, work
-from idfzip.container import idfz, models
+from idfzip.container import choice, idfz, models
 from idfzip.container.model_file import Model
 from idfzip.container.tiling import Effort
-from idfzip.errors import IdfzipError, ModelError
+from idfzip.errors import IdfzipError
 from idfzip.images import reader
 from idfzip.images.picture import Picture
 
@@ -29,6 +28,8 @@ class _Job:
     model: Model | None
     embed: bool
     effort: Effort
+    level: int
+    max_pixels: int
     force: bool
     remove: bool
     verify: bool
@@ -45,7 +46,9 @@ class _Job:
 @click.option("-c", "--stdout", is_flag=True, help="Write to standard output.")
 @work.model_option
 @click.option("--embed-model", is_flag=True, help="Put the model into the output.")
+@work.effort_option
 @work.threads_option
+@work.pixels_option
 @work.force_option
 @click.option("--rm", "remove", is_flag=True, help="Remove each source once its result is safe.")
 @click.option("--no-verify", is_flag=True, help="Do not decode and compare before writing.")
@@ -57,7 +60,9 @@ def compress(
     stdout: bool,
     model: str | None,
     embed_model: bool,
+    level: int,
     threads: int,
+    max_pixels: int,
     force: bool,
     remove: bool,
     no_verify: bool,
@@ -66,11 +71,12 @@ def compress(
 ) -> None:
     """Write FILE.idfz beside each image FILE (- is standard input).
 
-    The pixels are decoded again and compared before anything is written. A file that no model
-    codes, or that would not get smaller, is kept as it is inside.
+    The pixels are decoded again and compared before anything is written. The smallest is taken
+    of what models make, of other codecs' files where that is worth trying, and of the file as it
+    is, which is also kept where it cannot be decoded without loss.
     """
     files.one_output(paths, output)
-    Image.MAX_IMAGE_PIXELS = reader.MAX_PIXELS // 2
+    reader.limit(max_pixels)
     if remove and (no_verify or stdout or files.STANDARD in paths):
         raise click.UsageError("--rm needs files in and out, and the verification")
     given = None if model is None else models.by_name(model)
@@ -81,7 +87,19 @@ def compress(
             "(--embed-model puts it into the output)",
             quiet,
         )
-    job = _Job(given, embed_model, effort, force, remove, not no_verify, quiet, verbose, set())
+    job = _Job(
+        given,
+        embed_model,
+        effort,
+        level,
+        max_pixels,
+        force,
+        remove,
+        not no_verify,
+        quiet,
+        verbose,
+        set(),
+    )
 
     def act(path: Path) -> None:
         target = output or path.with_name(path.name + SUFFIX)
@@ -95,7 +113,7 @@ def compress(
 def _one(path: Path, target: Path, job: _Job) -> None:
     files.check_free(target, job.force)
     source = files.read(path)
-    found = reader.read(source, str(path))
+    found = reader.read(source, str(path), job.max_pixels)
     if isinstance(found, Picture):
         data, note = _coded(path, source, found, job)
     else:
@@ -111,39 +129,40 @@ def _one(path: Path, target: Path, job: _Job) -> None:
 def _coded(path: Path, source: bytes, picture: Picture, job: _Job) -> tuple[bytes, str]:
     """Return the `.idfz` file of a picture, and what to say of it."""
     pixels = picture.pixels
-    model = job.model or models.released(pixels.shape[2])
-    if model.codec.channels != pixels.shape[2]:
-        raise ModelError(
-            f"{path}: model {model.name} codes {model.codec.channels} channels, the image has "
-            f"{pixels.shape[2]}"
-        )
-    if model.identity not in job.warm:
-        work.warm_up([model], job.quiet)
-        job.warm.add(model.identity)
+    parts = idfz.plan(picture, job.model, job.level)
+    for model in {model.identity: model for part in parts for model in part.models}.values():
+        if model.identity not in job.warm:
+            work.warm_up([model], job.quiet)
+            job.warm.add(model.identity)
     count = pixels.shape[0] * pixels.shape[1]
-    with work.progress_bar(path.name, count * (1 + job.verify), job.quiet) as progress:
+    passes = sum(len(part.models) for part in parts) + len(parts) * job.verify
+    with work.progress_bar(path.name, count * passes, job.quiet) as progress:
         start = time.perf_counter()
-        data = idfz.compress(picture, model, job.effort, progress, job.embed)
+        found = choice.smallest(
+            picture, source, job.model, job.effort, job.level, progress, job.embed
+        )
         seconds = time.perf_counter() - start
         if job.verify:
-            _check(idfz.decompress(idfz.parse(data), model, job.effort, progress)[0], picture)
-    stored = idfz.store(source, picture.format)
-    if len(stored) <= len(data):
-        return stored, f"stored: the model gives {len(data)} bytes"
-    bits = 8 * len(data) / pixels.size
-    speed = count / 1e6 / seconds
-    note = f"{bits:.3f} bits per subpixel, {speed:.2f} MP/s"
+            file = idfz.parse(found.data, job.max_pixels)
+            back = idfz.decompress(file, job.model, job.effort, progress)[0]
+            stored = found.winner == "source"
+            _check(back, idfz.Stored(source, picture.format) if stored else picture)
+    speed = f"{count / 1e6 / seconds:.2f} MP/s"
+    note = f"{work.winner(found.winner, found.sizes)}, {speed}"
+    if found.winner != "source":
+        note = f"{8 * len(found.data) / pixels.size:.3f} bits per subpixel, {note}"
     if job.verbose:
-        note += f", model {model.name} ({model.short.hex()})"
+        named = [f"{m.name} ({m.short.hex()})" for part in parts for m in part.models]
+        note += f", models tried: {', '.join(named) or 'none'}"
         note += ", verified" if job.verify else ", not verified"
-    return data, note
+    return found.data, note
 
 
 def _check(found: Picture | idfz.Stored, expected: Picture | idfz.Stored) -> None:
     """Raise IdfzipError unless decoding gave back what was coded."""
     if isinstance(found, Picture) and isinstance(expected, Picture):
         same = np.array_equal(found.pixels, expected.pixels)
-        same = same and found.metadata == expected.metadata
+        same = same and found.kind == expected.kind and found.metadata == expected.metadata
     elif isinstance(found, idfz.Stored) and isinstance(expected, idfz.Stored):
         same = found.data == expected.data
     else:

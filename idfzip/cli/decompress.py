@@ -11,10 +11,10 @@ import click
 from idfzip.cli import files, work
 from idfzip.cli.compress import SUFFIX
 from idfzip.container import idfz, models
-from idfzip.container.header import ImageHeader
+from idfzip.container.header import ImageHeader, StoredHeader
 from idfzip.container.model_file import Model
-from idfzip.errors import FormatError, IdfzipError
-from idfzip.images import writer
+from idfzip.errors import FormatError, IdfzipError, UnsupportedImage
+from idfzip.images import convert, reader, writer
 from idfzip.images.picture import Picture
 
 
@@ -28,7 +28,12 @@ def _warm(file: idfz.File, given: Model | None, quiet: bool, warm: set[str]) -> 
 
 
 def _pixels(file: idfz.File) -> int:
-    return file.head.height * file.head.width if isinstance(file.head, ImageHeader) else 0
+    return 0 if isinstance(file.head, StoredHeader) else file.head.height * file.head.width
+
+
+def _work(file: idfz.File) -> int:
+    """Return the pixels that models go through."""
+    return _pixels(file) * len(file.head.groups) if isinstance(file.head, ImageHeader) else 0
 
 
 @click.command()
@@ -37,8 +42,15 @@ def _pixels(file: idfz.File) -> int:
 )
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Output, for one input.")
 @click.option("-c", "--stdout", is_flag=True, help="Write to standard output.")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice([name.lower() for name in convert.SUFFIXES]),
+    help="Format to write instead of the source's.",
+)
 @work.model_option
 @work.threads_option
+@work.pixels_option
 @work.force_option
 @click.option("--rm", "remove", is_flag=True, help="Remove each .idfz once its image is safe.")
 @click.option("--salvage", is_flag=True, help="Write a damaged image with grey where tiles fail.")
@@ -48,15 +60,21 @@ def decompress(
     paths: tuple[Path, ...],
     output: Path | None,
     stdout: bool,
+    form: str | None,
     model: str | None,
     threads: int,
+    max_pixels: int,
     force: bool,
     remove: bool,
     salvage: bool,
     quiet: bool,
     verbose: bool,
 ) -> None:
-    """Write the image in each FILE.idfz to the name without .idfz, in the source's format."""
+    """Write the image in each FILE.idfz to the name without .idfz, in the source's format.
+
+    With --format the name ends as that format's files do.
+    """
+    reader.limit(max_pixels)
     files.one_output(paths, output)
     if remove and (stdout or salvage or files.STANDARD in paths):
         raise click.UsageError("--rm needs files in and out, and no --salvage")
@@ -65,15 +83,15 @@ def decompress(
     warm: set[str] = set()
 
     def act(path: Path) -> None:
-        target = _target(path, output, stdout)
+        target = _target(path, output, stdout, form)
         files.check_free(target, force)
-        file = idfz.parse(files.read(path))
+        file = idfz.parse(files.read(path), max_pixels)
         _warm(file, given, quiet, warm)
         start = time.perf_counter()
-        with work.progress_bar(path.name, _pixels(file), quiet) as progress:
+        with work.progress_bar(path.name, _work(file), quiet) as progress:
             found, failed = idfz.decompress(file, given, effort, progress, salvage)
         seconds = time.perf_counter() - start
-        data = writer.write(found) if isinstance(found, Picture) else found.data
+        data = _written(found, form)
         files.write(target, data, force, like=path)
         if failed:
             raise FormatError(f"{path}: grey in {target}: damaged tiles {_numbers(failed)}")
@@ -87,19 +105,34 @@ def decompress(
     work.each(paths, act)
 
 
+def _written(found: Picture | idfz.Stored, form: str | None) -> bytes:
+    """Return the bytes of the file to write, of a format or of the source's own."""
+    if form is None or found.format == form.upper():
+        return writer.write(found) if isinstance(found, Picture) else found.data
+    if isinstance(found, idfz.Stored):
+        read = reader.read(found.data, "the stored file")
+        if not isinstance(read, Picture):
+            raise UnsupportedImage(
+                f"a stored {found.format or 'file'} ({read.reason}): without --format it comes back"
+            )
+        found = read
+    return writer.write(convert.converted(found, form.upper()))
+
+
 def _numbers(values: list[int]) -> str:
     shown = ", ".join(map(str, values[:20]))
     return shown if len(values) <= 20 else f"{shown} and {len(values) - 20} more"
 
 
-def _target(path: Path, output: Path | None, stdout: bool) -> Path:
+def _target(path: Path, output: Path | None, stdout: bool, form: str | None) -> Path:
     if stdout or (output is None and path == files.STANDARD):
         return files.STANDARD
     if output is not None:
         return output
     if path.suffix != SUFFIX or path.name == SUFFIX:
         raise IdfzipError(f"{path}: the name does not end in {SUFFIX}; name the output with -o")
-    return path.with_name(path.name[: -len(SUFFIX)])
+    target = path.with_name(path.name[: -len(SUFFIX)])
+    return target.with_suffix(convert.SUFFIXES[form.upper()]) if form else target
 
 
 @click.command()
@@ -108,17 +141,21 @@ def _target(path: Path, output: Path | None, stdout: bool) -> Path:
 )
 @work.model_option
 @work.threads_option
+@work.pixels_option
 @work.quiet_option
-def test(paths: tuple[Path, ...], model: str | None, threads: int, quiet: bool) -> None:
+def test(
+    paths: tuple[Path, ...], model: str | None, threads: int, max_pixels: int, quiet: bool
+) -> None:
     """Decode each FILE.idfz and check it, without writing anything."""
+    reader.limit(max_pixels)
     given = None if model is None else models.by_name(model)
     effort = work.effort(threads)
     warm: set[str] = set()
 
     def act(path: Path) -> None:
-        file = idfz.parse(files.read(path))
+        file = idfz.parse(files.read(path), max_pixels)
         _warm(file, given, quiet, warm)
-        with work.progress_bar(path.name, _pixels(file), quiet) as progress:
+        with work.progress_bar(path.name, _work(file), quiet) as progress:
             idfz.decompress(file, given, effort, progress)
         work.say(f"{path}: ok", quiet)
 

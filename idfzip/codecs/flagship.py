@@ -20,8 +20,10 @@ from idfzip.codecs.decoding import View, decode_steps
 from idfzip.codecs.encoding import Intervals, encode_steps
 from idfzip.codecs.last_stage import STEPS, Tables
 from idfzip.coding import ans
+from idfzip.flows import alphabet as alphabets
 from idfzip.flows import autoregressive
-from idfzip.flows.autoregressive import Design, Planes
+from idfzip.flows.alphabet import BYTES, Alphabet
+from idfzip.flows.autoregressive import Design, Lockstep, Planes
 from idfzip.flows.wavefront import MARGIN
 from idfzip.integer import learner, learning, network
 from idfzip.integer.network import Network
@@ -75,26 +77,32 @@ CHUNK = 2048
 """Rows that encoding takes to the network at once: groups may be joined, the pixels are known."""
 
 
-def _tables(model: Flagship) -> Tables:
-    return Tables(**model.design.tables._asdict(), **model.prior._asdict())
+def _tables(model: Flagship, batch: Lockstep) -> Tables:
+    prior = mixture.deepened(model.prior, batch.alphabet.deep)
+    return Tables(**batch.tables._asdict(), **prior._asdict())
 
 
 def encode(
     model: Flagship,
     tiles: Sequence[Planes],
     progress: Progress | None = None,
+    alphabet: int = BYTES.values,
 ) -> list[bytes]:
     """Return the stream of each tile: planes, int32 (C, height, width).
 
-    Tiles are coded in lockstep, but one by one where the network learns: each has its own.
-    `progress` is called with numbers of pixels.
+    The first channel is in [0, alphabet), others in [-first, alphabet - 1 - first]; the alphabet is
+    a number from 1 to 65536. Tiles are coded in lockstep, but one by one where the network learns:
+    each has its own. `progress` is called with numbers of pixels.
     """
+    one = alphabets.alphabet(alphabet)
     if model.learning.rate == 0:
-        return _encode(model, tiles, progress)
-    return [stream for tile in tiles for stream in _encode(model, [tile], progress)]
+        return _encode(model, tiles, progress, one)
+    return [stream for tile in tiles for stream in _encode(model, [tile], progress, one)]
 
 
-def _encode(model: Flagship, tiles: Sequence[Planes], progress: Progress | None) -> list[bytes]:
+def _encode(
+    model: Flagship, tiles: Sequence[Planes], progress: Progress | None, alphabet: Alphabet
+) -> list[bytes]:
     channels = model.channels
     sizes = [(tile.shape[1], tile.shape[2]) for tile in tiles]
     extent = (max(h for h, _ in sizes), max(w for _, w in sizes))
@@ -103,14 +111,14 @@ def _encode(model: Flagship, tiles: Sequence[Planes], progress: Progress | None)
         truth[b, :, : sizes[b][0], : sizes[b][1]] = tile
     residuals = np.zeros_like(truth)
     chunk = learning.PERIOD if model.learning.rate else CHUNK
-    batch = autoregressive.begin(model.design, sizes, channels, chunk + ROWS)
+    batch = autoregressive.begin(model.design, sizes, channels, chunk + ROWS, alphabet)
     rows = len(batch.inputs)
     seen = autoregressive.record(rows, channels)
     state = learner.learner(model.network, *model.learning, rows)
     buffers = model.network.buffers(rows)
     errors = np.zeros((rows, network.ERROR_INPUTS * channels), np.float32)
     mixed = mixture.room(model.network.components)
-    tables = _tables(model)
+    tables = _tables(model, batch)
     shape = (len(tiles), max(tile.size for tile in tiles))
     intervals = Intervals(
         np.empty(shape, np.int32), np.empty(shape, np.int32), np.zeros(len(tiles), np.int64)
@@ -147,15 +155,17 @@ def decode(
     streams: Sequence[bytes],
     sizes: Sequence[tuple[int, int]],
     progress: Progress | None = None,
+    alphabet: int = BYTES.values,
 ) -> list[Planes | None]:
     """Return the planes of each stream, None for a stream that is visibly damaged.
 
     Damage that no rule of the coder shows gives wrong planes: checksums are the container's work.
     """
+    one = alphabets.alphabet(alphabet)
     if model.learning.rate == 0:
-        return _decode(model, streams, sizes, progress)
+        return _decode(model, streams, sizes, progress, one)
     pairs = zip(streams, sizes, strict=True)
-    return [planes for s, size in pairs for planes in _decode(model, [s], [size], progress)]
+    return [planes for s, size in pairs for planes in _decode(model, [s], [size], progress, one)]
 
 
 def _decode(
@@ -163,13 +173,15 @@ def _decode(
     streams: Sequence[bytes],
     sizes: Sequence[tuple[int, int]],
     progress: Progress | None,
+    alphabet: Alphabet,
 ) -> list[Planes | None]:
     channels = model.channels
     coder = ans.decoder([ans.from_bytes(stream) for stream in streams])
     room = learning.PERIOD if model.learning.rate else 0
-    batch = autoregressive.begin(model.design, list(sizes), channels, room + ROWS)
+    batch = autoregressive.begin(model.design, list(sizes), channels, room + ROWS, alphabet)
     rows = len(batch.inputs)
     view = View(
+        alphabet,
         batch.planes,
         batch.errors,
         batch.sizes,
@@ -182,7 +194,7 @@ def _decode(
     )
     buffers = model.network.buffers(rows)
     state = learner.learner(model.network, *model.learning, rows)
-    tables = _tables(model)
+    tables = _tables(model, batch)
     stop = autoregressive.steps(list(sizes))
     pending = 0
     for begin in range(0, stop, STEPS):
@@ -195,5 +207,5 @@ def _decode(
     tiles: list[Planes | None] = []
     for b, (height, width) in enumerate(sizes):
         inner = batch.planes[b, :, MARGIN : MARGIN + height, MARGIN : MARGIN + width]
-        tiles.append(np.ascontiguousarray(inner) if ans.is_finished(coder, b) else None)
+        tiles.append(np.ascontiguousarray(inner, np.int32) if ans.is_finished(coder, b) else None)
     return tiles

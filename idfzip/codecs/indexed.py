@@ -9,7 +9,7 @@ coded by `palette`. One value costs nothing.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -32,16 +32,24 @@ MOST = 256
 
 @dataclass(frozen=True)
 class Indexed:
-    """All that coding needs of a model."""
+    """All that coding needs of a model, and the `palette` of the values where there is one.
+
+    The palette, uint8 (alphabet, 3 or 4), is no part of the model: see `with_palette`.
+    """
 
     bilevel: Bilevel
     categories: Categories
     palettes: Palettes
+    palette: Palette | None = None
 
     @property
     def channels(self) -> int:
         """Planes of the images it codes: 1."""
         return 1
+
+    def with_palette(self, palette: Palette) -> Indexed:
+        """Return what codes values of this palette, which decoding needs as well."""
+        return replace(self, palette=palette)
 
     @property
     def operations(self) -> int:
@@ -51,6 +59,7 @@ class Indexed:
 
 
 def _check(alphabet: int, palette: Palette | None) -> None:
+    """Raise ModelError for an alphabet that cannot be coded, or one that the palette has not."""
     if not 1 <= alphabet <= MOST:
         raise ModelError(f"{alphabet} categories: 1 to {MOST} can be coded")
     if palette is not None and (len(palette) != alphabet or palette.shape[1:] not in ((3,), (4,))):
@@ -62,15 +71,14 @@ def encode(
     tiles: Sequence[Planes],
     progress: Progress | None = None,
     alphabet: int = MOST,
-    palette: Palette | None = None,
 ) -> list[bytes]:
     """Return the stream of each tile: a plane, int32 (1, height, width), in [0, alphabet).
 
-    `palette`, uint8 (alphabet, 3 or 4), must be given to `decode` as well. `progress` is called
-    with numbers of pixels. Raises UnsupportedImage for a value beyond the alphabet.
+    `progress` is called with numbers of pixels. Raises UnsupportedImage for a value beyond the
+    alphabet.
     """
-    _check(alphabet, palette)
-    known = categories.colours(alphabet, palette)
+    _check(alphabet, model.palette)
+    known = categories.colours(alphabet, model.palette)
     streams = []
     for planes in tiles:
         plane = planes[0]
@@ -99,14 +107,13 @@ def decode(
     sizes: Sequence[tuple[int, int]],
     progress: Progress | None = None,
     alphabet: int = MOST,
-    palette: Palette | None = None,
 ) -> list[Planes | None]:
     """Return the planes of each stream, None for a stream that is visibly damaged.
 
     Damage that no rule of the coder shows gives wrong planes: checksums are the container's work.
     """
-    _check(alphabet, palette)
-    known = categories.colours(alphabet, palette)
+    _check(alphabet, model.palette)
+    known = categories.colours(alphabet, model.palette)
     tiles: list[Planes | None] = []
     for stream, (height, width) in zip(streams, sizes, strict=True):
         plane = np.zeros((height, width), np.int32)

@@ -72,7 +72,7 @@ def measured_sums(model: Indexed, tensors: Tensors) -> npt.NDArray[np.int32]:
     plane = inputs.astype(np.int32)[None]
     powers = (1 << np.arange(3 * _TEST_ALPHABET) % 8).astype(np.uint8).reshape(-1, 3)
     streams = indexed.encode(model, [plane & 1], alphabet=2)
-    streams += indexed.encode(model, [plane], alphabet=_TEST_ALPHABET, palette=powers)
+    streams += indexed.encode(model.with_palette(powers), [plane], alphabet=_TEST_ALPHABET)
     return np.frombuffer(b"".join(streams), "<i4").astype(np.int32)
 
 

@@ -9,9 +9,9 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from idfzip.codecs import flagship, idf
-from idfzip.container import flagship_file, idf_file
-from idfzip.container.header import FLAGSHIP, IDF
+from idfzip.codecs import flagship, idf, indexed
+from idfzip.container import flagship_file, idf_file, indexed_file
+from idfzip.container.header import FLAGSHIP, IDF, INDEXED
 from idfzip.container.tensors import Facts, Tensors
 from idfzip.flows import alphabet, coupling
 
@@ -114,6 +114,20 @@ ARCHITECTURES = (
         idf_file.self_test,
         idf_file.measured_sums,
         (coupling.VALUES, coupling.VALUES),
+    ),
+    Architecture(
+        "indexed",
+        INDEXED,
+        indexed.Indexed,
+        indexed.encode,
+        indexed.decode,
+        indexed_file.facts,
+        indexed_file.to_tensors,
+        indexed_file.from_tensors,
+        indexed_file.self_test,
+        indexed_file.measured_sums,
+        (1, indexed.MOST),
+        True,
     ),
 )
 

@@ -20,8 +20,8 @@ FORMATS = ("", "PNG", "WEBP", "TIFF", "BMP", "PPM", "JPEG", "GIF")
 PACKINGS = ("", "webp", "png")
 """What holds the pixels: tiles, or the bytes of a file of another codec."""
 
-RAW, FLAGSHIP, IDF = 0, 1, 2
-"""Codecs of a tile: the pixels as they are; the flagship; the bipartite one."""
+RAW, FLAGSHIP, IDF, INDEXED = 0, 1, 2, 3
+"""Codecs of a tile: the pixels as they are; the flagship; the bipartite one; that of categories."""
 
 MAX_SIDE = 1 << 30
 MAX_PIXELS = 500_000_000
@@ -236,7 +236,7 @@ def _check_end(length: int, streams: int) -> None:
 def _tile(reader: Reader, models: int, group: Group) -> Tile:
     first, colour = reader.byte(), reader.byte()
     codec, model = first & 15, first >> 4
-    if codec not in (RAW, FLAGSHIP, IDF):
+    if codec not in (RAW, FLAGSHIP, IDF, INDEXED):
         raise FormatError(f"codec {codec} is not known to this release")
     if (model >= models) if codec != RAW else (model != 0):
         raise FormatError(f"tile of model {model}, {models} are named")

@@ -7,7 +7,8 @@ import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from idfzip.container import groups, header, model_file, models, sections, tiling
+from idfzip.codecs.indexed import Indexed
+from idfzip.container import groups, header, model_file, models, palette, sections, tiling
 from idfzip.container.header import (
     PACKINGS,
     Header,
@@ -17,11 +18,12 @@ from idfzip.container.header import (
     StoredHeader,
 )
 from idfzip.container.model_file import Model
+from idfzip.container.palette import Taken
 from idfzip.container.sections import Reader, Section, number
 from idfzip.container.tiling import Coded, Effort, Part, Progress
 from idfzip.errors import FormatError, ModelError, TileError
 from idfzip.images import packing
-from idfzip.images.picture import Metadata, Picture, Pixels
+from idfzip.images.picture import Layout, Metadata, Picture, Pixels
 
 _METADATA = {
     b"p": "chunks",
@@ -57,6 +59,7 @@ class File:
     streams: bytes
     models: tuple[Section, ...] = ()
     sizes: Sizes = field(default_factory=dict)
+    palette: Section | None = None
 
 
 @dataclass(frozen=True)
@@ -93,13 +96,15 @@ def compress(
 def plan(picture: Picture, model: Model | None, level: int) -> list[Part]:
     """Return the groups of planes of a picture, their values, and the models to code them."""
     parts = []
+    taken, _ = palette.take(picture.metadata)
+    colours = taken.palette if taken and picture.kind.layout == Layout.PALETTE else None
     for group in groups.of(picture.kind):
         samples, depth = picture.pixels[:, :, group.place], picture.kind.depth
         found = groups.ladder(group, samples, depth)
         given = [model] if model and tiling.codes(model, group, found) else []
         known = given or models.released(group.content, level)
         usable = tuple(m for m in known if tiling.codes(m, group, found))
-        parts.append(Part(group, found, usable))
+        parts.append(Part(group, found, usable, colours))
     if model and not any(m is model for part in parts for m in part.models):
         raise ModelError(
             f"model {model.name} codes {model.codec.channels} channels, the image is {picture.kind}"
@@ -127,7 +132,12 @@ def assemble(
         coded.tiles,
         tiling.crc32(pixels),
     )
-    extra = _pack_metadata(picture.metadata) + _pack_sizes(sizes)
+    metadata, extra = picture.metadata, _pack_sizes(sizes)
+    coder = next((m.codec for m in coded.models if isinstance(m.codec, Indexed)), None)
+    if coder is not None and any(part.palette is not None for part in parts):
+        taken, metadata = palette.take(metadata)
+        extra += [palette.pack(taken, coder)] if taken else []
+    extra += _pack_metadata(metadata)
     if embed:
         files = [model_file.dump(model.codec, model.name) for model in coded.models]
         extra += [Section(MODEL, zlib.compress(file, 9)) for file in files]
@@ -157,12 +167,13 @@ def parse(data: bytes, max_pixels: int = header.MAX_PIXELS) -> File:
     """Return the parts of an `.idfz` file, checked as far as they go without decoding."""
     parts, streams = sections.read(data)
     for section in parts[:-1]:
-        if section.tag.isupper() or not section.tag.isalpha():
+        if section.tag != palette.TAG and not (section.tag.isalpha() and section.tag.islower()):
             raise FormatError(f"section {section.tag!r} is not known to this release")
     head = header.unpack(parts[-1].data, len(streams), max_pixels)
     known = tuple(section for section in parts if section.tag == MODEL)
     sizes = next((_unpack_sizes(section) for section in parts if section.tag == SIZES), {})
-    return File(head, _unpack_metadata(parts[:-1]), streams, known, sizes)
+    coded = next((section for section in parts if section.tag == palette.TAG), None)
+    return File(head, _unpack_metadata(parts[:-1]), streams, known, sizes, coded)
 
 
 def needed_models(file: File, given: Model | None) -> list[Model]:
@@ -202,13 +213,26 @@ def decompress(
             raise FormatError("the packed image is damaged (checksum)")
         return _picture(pixels, head, file.metadata), []
     found = needed_models(file, given)
-    decoded = tiling.decode(head, file.streams, found, effort, progress)
+    taken = _palette(file, found)
+    colours = taken.palette if taken else None
+    decoded = tiling.decode(head, file.streams, found, effort, progress, colours)
     if decoded.failed and not salvage:
         raise TileError(
             f"{len(decoded.failed)} of {len(head.tiles)} tiles are damaged (checksum), first tile "
             f"{decoded.failed[0]}; --salvage writes the others"
         )
-    return _picture(decoded.pixels, head, file.metadata), decoded.failed
+    metadata = palette.put_back(taken, file.metadata) if taken else file.metadata
+    return _picture(decoded.pixels, head, metadata), decoded.failed
+
+
+def _palette(file: File, found: Sequence[Model]) -> Taken | None:
+    """Return the palette of a file, coded by the first of its models that is one of categories."""
+    if file.palette is None:
+        return None
+    coder = next((m.codec for m in found if isinstance(m.codec, Indexed)), None)
+    if coder is None:
+        raise FormatError("a palette, but no model of categories")
+    return palette.unpack(file.palette, coder)
 
 
 def _picture(pixels: Pixels, head: PackedHeader | ImageHeader, metadata: Metadata) -> Picture:

@@ -19,7 +19,7 @@ SUFFIX = ".idfm"
 RELEASED = {
     Content.COLOUR: ("photo-fast", "photo", "photo-max"),
     Content.GREY: ("grey",),
-    Content.INDEX: (),
+    Content.INDEX: ("indexed",),
 }
 """The released models for groups of planes, from fast to thorough."""
 

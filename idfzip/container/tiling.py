@@ -12,7 +12,9 @@ from typing import TypeVar
 
 import numpy as np
 
+from idfzip.codecs.indexed import Indexed, Palette
 from idfzip.container import header, raw
+from idfzip.container.architecture import Codec
 from idfzip.container.groups import Content, Group
 from idfzip.container.header import ImageHeader, Tile
 from idfzip.container.model_file import Model
@@ -26,6 +28,12 @@ TILE_ROWS, TILE_COLUMNS = 256, 1024
 """Largest tile. Four Kodak images, bits per subpixel for 64, 128, 192, 256 and 512 rows: 2.637,
 2.621, 2.617, 2.613, 2.609; 256 rows give two threads something to do. With a network that
 learns, which begins anew in each tile, 256 and 512 rows give 2.899 and 2.887 (5, 13, 15, 23)."""
+
+INDEXED = (512, 1024)
+"""Largest tile of categories, whose coder notes up to 600 bytes a pixel before it codes them."""
+
+BILEVEL = header.MAX_TILE
+"""Largest tile of two values, which a coder must see many of before it knows a page."""
 
 Progress = Callable[[int], object]
 T = TypeVar("T")
@@ -50,11 +58,21 @@ class Effort:
     lockstep: int = 1
 
 
-def grid(height: int, width: int) -> tuple[int, int]:
-    """Return the size (rows, columns) of the tiles of an image: equal ones, as far as may be."""
-    rows = -(-height // -(-height // TILE_ROWS))
-    columns = -(-width // -(-width // TILE_COLUMNS))
+def grid(height: int, width: int, tile: tuple[int, int]) -> tuple[int, int]:
+    """Return the size (rows, columns) of the tiles of an image: equal ones, as far as may be.
+
+    No tile has more rows and columns than `tile`.
+    """
+    rows = -(-height // -(-height // tile[0]))
+    columns = -(-width // -(-width // tile[1]))
     return rows, columns
+
+
+def _tile(parts: Sequence[Part]) -> tuple[int, int]:
+    """Return the most rows and columns of a tile."""
+    if any(part.group.content != Content.INDEX for part in parts):
+        return TILE_ROWS, TILE_COLUMNS
+    return BILEVEL if all(len(part.ladder) <= 2 for part in parts) else INDEXED
 
 
 def checksum(pixels: Pixels, index: int) -> int:
@@ -80,13 +98,21 @@ def _alphabet(model: Model, ladder: Ladder) -> int:
     return max(len(ladder), model.architecture.alphabets[0])
 
 
+def primed(codec: Codec, palette: Palette | None, ladder: Ladder) -> Codec:
+    """Return the codec of categories with the colours of a ladder's values, any other as it is."""
+    if palette is None or not isinstance(codec, Indexed) or ladder.values[-1] >= len(palette):
+        return codec
+    return codec.with_palette(palette[ladder.values])
+
+
 @dataclass(frozen=True)
 class Part:
-    """One group of planes to be coded: what it is, its values, and the models to try."""
+    """One group of planes to be coded: what it is, its values, the models to try, the palette."""
 
     group: Group
     ladder: Ladder
     models: tuple[Model, ...] = ()
+    palette: Palette | None = None
 
 
 @dataclass(frozen=True)
@@ -107,7 +133,7 @@ def encode(
     A tile that no model makes smaller is raw. `progress` is called with pixels of groups.
     """
     height, width, _ = pixels.shape
-    size = grid(height, width)
+    size = grid(height, width, _tile(parts))
     places = header.boxes(height, width, size)
     count = len(places)
 
@@ -146,7 +172,8 @@ def _code(
         planes = [colour.forward(n) for n in numbers]
         for model in part.models:
             coder = model.architecture.encode
-            streams = coder(model.codec, planes, progress, _alphabet(model, ladder))
+            with_palette = primed(model.codec, part.palette, ladder)
+            streams = coder(with_palette, planes, progress, _alphabet(model, ladder))
             found = zip(best, streams, strict=True)
             best = [(model, new) if len(new) < len(old[1]) else old for old, new in found]
     rows: list[tuple[Model | None, Tile, bytes]] = []
@@ -172,6 +199,7 @@ def decode(
     models: Sequence[Model],
     effort: Effort,
     progress: Progress | None = None,
+    palette: Palette | None = None,
 ) -> Decoded:
     """Return the pixels of an image; tiles that fail are mid-grey and listed.
 
@@ -212,7 +240,8 @@ def decode(
             model, sizes = models[m], [places[i % count][2:] for i in mine]
             decoder, alphabet = model.architecture.decode, _alphabet(model, head.ladders[g])
             given = [parts[i] for i in mine]
-            found = decoder(model.codec, given, sizes, progress, alphabet)
+            codec = primed(model.codec, palette, head.ladders[g])
+            found = decoder(codec, given, sizes, progress, alphabet)
             for i, planes in zip(mine, found, strict=True):
                 put(i, None if planes is None else colour.inverse(planes))
         return list(batch)

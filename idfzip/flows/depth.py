@@ -6,7 +6,7 @@ spread over 16, 257; cameras and microscopes add an offset. A ladder with gaps m
 file, and numbers over gaps are no longer in proportion to light, so it is taken only where an
 estimate says that it pays: pictures of 8 bits to which a curve of 16 bits was applied.
 
-[Measured: see `idfzip.codecs.flagship`.]
+
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The Python API: `compress` and `decompress` for an image, `pack` and `unpack` for many."""
+"""The Python API: `idfzip.compress` and `idfzip.decompress`."""
 
 from __future__ import annotations
 
@@ -6,20 +6,23 @@ import io
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, overload
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from idfzip.container import archive, block, idfz, models, names
-from idfzip.container.index import Block, Entry
+from idfzip.container import archive, block, choice, idfz, models, names
+from idfzip.container.index import Entry
 from idfzip.container.model_file import Model
 from idfzip.container.threads import in_order
 from idfzip.container.tiling import Effort, all_cores
-from idfzip.errors import FormatError, IdfzipError, ModelError
-from idfzip.images import png, writer
+from idfzip.errors import FormatError, IdfzipError, UnsupportedImage
+from idfzip.images import reader, writer
 from idfzip.images.picture import Picture, from_array
+
+_KEPT = ("icc_profile", "exif", "dpi", "transparency")
+_PNG_MODES = ("1", "L", "LA", "P", "RGB", "RGBA", "I;16")
 
 
 def _model(name: str | Path | None) -> Model | None:
@@ -35,27 +38,19 @@ def compress(
     *,
     model: str | Path | None = None,
     threads: int | None = None,
+    level: int = models.DEFAULT_LEVEL,
 ) -> bytes:
-    """Return an `.idfz` file of a Pillow image or of a uint8 array, (H, W) or (H, W, 1 or 3).
+    """Return an `.idfz` file of a Pillow image, or of an array (H, W) or (H, W, 1 to 4).
 
-    `model` is a name, a hash or a path; without it the released one is taken. An image of a kind
-    that no model codes is kept as a PNG. Raises UnsupportedImage for other arrays.
+    Arrays are uint8 or uint16: grey, grey with alpha, RGB, RGBA. `model` is a name, a hash or a
+    path; without it released ones are taken, and other codecs where they are smaller. `level`, 1
+    to 9, says how much is tried. An image of a kind that is not coded is kept as a TIFF. Raises
+    UnsupportedImage for other arrays, and for images that no file holds as they are.
     """
     picture = _read(image)
     if isinstance(picture, bytes):
-        return idfz.store(picture, "PNG")
-    return idfz.compress(picture, _fitting(picture, _model(model)), _effort(threads))
-
-
-def _fitting(picture: Picture, given: Model | None) -> Model:
-    """Return the model for a picture; raises ModelError where the one given does not fit."""
-    channels = picture.pixels.shape[2]
-    chosen = given or models.released(channels)
-    if chosen.codec.channels != channels:
-        raise ModelError(
-            f"model {chosen.name} codes {chosen.codec.channels} channels, the image has {channels}"
-        )
-    return chosen
+        return idfz.store(picture, "TIFF")
+    return choice.smallest(picture, None, _model(model), _effort(threads), level).data
 
 
 def _read(image: Image.Image | npt.NDArray[Any]) -> Picture | bytes:
@@ -63,31 +58,71 @@ def _read(image: Image.Image | npt.NDArray[Any]) -> Picture | bytes:
 
 
 def _picture(image: Image.Image) -> Picture | bytes:
-    """Return the picture of a Pillow image, or, of another kind, a PNG of it."""
-    kept = {key: image.info[key] for key in ("icc_profile", "exif", "dpi") if key in image.info}
-    if image.mode not in ("L", "RGB") or "transparency" in image.info:
-        out = io.BytesIO()
-        image.save(out, "PNG", **kept)
-        return out.getvalue()
-    dot = io.BytesIO()
-    Image.new(image.mode, (1, 1)).save(dot, "PNG", **kept)
-    pixels = from_array(np.asarray(image)).pixels
-    return Picture(pixels, "PNG", png.other_chunks(dot.getvalue()))
+    """Return the picture of a Pillow image, or, of a kind that is not coded, a TIFF of it."""
+    kept = {key: image.info[key] for key in _KEPT if key in image.info}
+    form = "PNG" if image.mode in _PNG_MODES else "TIFF"
+    options: dict[str, Any] = {"compress_level": 1} if form == "PNG" else {}
+    out = io.BytesIO()
+    try:
+        image.save(out, form, **options, **kept)
+        same = Image.open(io.BytesIO(out.getvalue()))
+        if same.mode != image.mode or same.tobytes() != image.tobytes():
+            raise OSError
+    except (OSError, ValueError, KeyError):
+        raise UnsupportedImage(
+            f"image of mode {image.mode}: no file holds it as it is; convert it first"
+        ) from None
+    found = reader.read(out.getvalue(), "image", image.width * image.height)
+    return found if isinstance(found, Picture) else out.getvalue()
+
+
+@overload
+def decompress(
+    data: bytes,
+    *,
+    model: str | Path | None = ...,
+    threads: int | None = ...,
+    as_array: Literal[False] = ...,
+) -> Image.Image: ...
+
+
+@overload
+def decompress(
+    data: bytes,
+    *,
+    model: str | Path | None = ...,
+    threads: int | None = ...,
+    as_array: Literal[True],
+) -> npt.NDArray[np.unsignedinteger[Any]]: ...
 
 
 def decompress(
-    data: bytes, *, model: str | Path | None = None, threads: int | None = None
-) -> Image.Image:
-    """Return the image in an `.idfz` file.
+    data: bytes,
+    *,
+    model: str | Path | None = None,
+    threads: int | None = None,
+    as_array: bool = False,
+) -> Image.Image | npt.NDArray[np.unsignedinteger[Any]]:
+    """Return the image in an `.idfz` file, as Pillow's or as an array (H, W) or (H, W, C).
 
-    Raises FormatError where the file is damaged and ModelNotFound where its model is missing.
+    Arrays hold the samples as they are, uint8 or uint16: of a palette the indices, of few bits
+    whole numbers from 0. Raises FormatError where the file is damaged, ModelNotFound where its
+    model is missing, and UnsupportedImage where Pillow, or an array, does not hold such an image.
     """
-    return _image(idfz.decompress(idfz.parse(data), _model(model), _effort(threads))[0])
+    found, _ = idfz.decompress(idfz.parse(data), _model(model), _effort(threads))
+    return _image(found, as_array)
 
 
-def _image(found: Picture | idfz.Stored) -> Image.Image:
+def _image(
+    found: Picture | idfz.Stored, as_array: bool
+) -> Image.Image | npt.NDArray[np.unsignedinteger[Any]]:
+    """Return what was decoded, as Pillow's image or as an array."""
     if isinstance(found, Picture):
-        return writer.to_image(found)
+        if not as_array:
+            return writer.to_image(found)
+        return found.pixels[:, :, 0] if found.pixels.shape[2] == 1 else found.pixels
+    if as_array:
+        raise UnsupportedImage(f"a stored {found.format or 'file'}: its samples are not known here")
     image = Image.open(io.BytesIO(found.data))
     image.load()
     return image
@@ -98,6 +133,7 @@ def pack(
     *,
     model: str | Path | None = None,
     threads: int | None = None,
+    level: int = models.DEFAULT_LEVEL,
 ) -> bytes:
     """Return an archive of images by name; each as for `compress`, small ones in common blocks.
 
@@ -105,41 +141,65 @@ def pack(
     """
     given, effort = _model(model), _effort(threads)
     writer = archive.Writer(io.BytesIO(), io.BytesIO())
-    groups: dict[str, list[list[block.Image]]] = {}
+    groups: dict[str, tuple[Model, list[list[block.Image]]]] = {}
     wholes: list[tuple[Entry, Picture | bytes]] = []
     for name, image in images.items():
         entry, picture = Entry(names.check(name)), _read(image)
-        if isinstance(picture, bytes) or not block.fits(picture, _fitting(picture, given)):
+        chosen = None if isinstance(picture, bytes) else _for_block(picture, given, level)
+        if isinstance(picture, bytes) or chosen is None:
             wholes.append((entry, picture))
             continue
         small = block.Image(entry, picture, picture.pixels.size)
-        mine = groups.setdefault(_fitting(picture, given).identity, [[]])
+        _, mine = groups.setdefault(chosen.identity, (chosen, [[]]))
         if not block.takes(mine[-1], small):
             mine.append([])
         mine[-1].append(small)
 
-    def code(part: list[block.Image]) -> tuple[Block, bytes, list[float]]:
-        chosen = _fitting(part[0].picture, given)
-        return block.encode(part, chosen, writer.place(chosen))
-
-    parts = [part for mine in groups.values() for part in mine]
-    for part in parts:
-        writer.place(_fitting(part[0].picture, given))
-    for part, (row, body, _) in zip(
-        parts, in_order((partial(code, part) for part in parts), effort.threads), strict=True
-    ):
+    parts = [(part, chosen) for chosen, mine in groups.values() for part in mine]
+    jobs = (partial(block.encode, part, chosen, writer.place(chosen)) for part, chosen in parts)
+    coded = in_order(jobs, effort.threads)
+    for (part, _), (row, body, _) in zip(parts, coded, strict=True):
         if len(body) < sum(image.limit for image in part):
             writer.add_block(row, body)
         else:
             wholes += [(image.entry, image.picture) for image in part]
     for entry, found in wholes:
         if isinstance(found, bytes):
-            writer.add_file(entry, idfz.store(found, "PNG"))
+            writer.add_file(entry, idfz.store(found, "TIFF"))
         else:
-            writer.add_file(entry, idfz.compress(found, _fitting(found, given), effort))
+            data = choice.smallest(found, None, given, effort, level).data
+            writer.add_file(entry, data)
     out = io.BytesIO()
     writer.finish(out)
     return out.getvalue()
+
+
+def _for_block(picture: Picture, given: Model | None, level: int) -> Model | None:
+    """Return the model for a block that may hold a picture, None where it goes in alone."""
+    tried = idfz.plan(picture, given, level)[-1].models
+    return next((model for model in tried if block.fits(picture, model)), None)
+
+
+@overload
+def unpack(
+    data: bytes,
+    *,
+    member: str | None = ...,
+    model: str | Path | None = ...,
+    threads: int | None = ...,
+    as_array: Literal[False] = ...,
+) -> dict[str, Image.Image]: ...
+
+
+@overload
+def unpack(
+    data: bytes,
+    *,
+    member: str | None = ...,
+    model: str | Path | None = ...,
+    threads: int | None = ...,
+    as_array: Literal[True],
+) -> dict[str, npt.NDArray[np.unsignedinteger[Any]]]: ...
 
 
 def unpack(
@@ -148,8 +208,9 @@ def unpack(
     member: str | None = None,
     model: str | Path | None = None,
     threads: int | None = None,
-) -> dict[str, Image.Image]:
-    """Return the images of an archive by name, or one of them alone.
+    as_array: bool = False,
+) -> Any:
+    """Return the images of an archive by name, or one of them alone; each as `decompress` does.
 
     Raises FormatError where one is damaged or missing and ModelNotFound.
     """
@@ -160,7 +221,7 @@ def unpack(
     ):
         if isinstance(part.found, IdfzipError):
             raise type(part.found)(f"member {names.shown(part.entry.name)}: {part.found}")
-        found[part.entry.name] = _image(part.found)
+        found[part.entry.name] = _image(part.found, as_array)
     if member is not None and not found:
         raise FormatError(f"there is no member {names.shown(member)}")
     return found

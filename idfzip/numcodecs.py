@@ -1,8 +1,8 @@
 """A numcodecs codec, `idfzip`: chunks of images in arrays of Zarr format 2 and elsewhere.
 
 It is registered by an entry point: `numcodecs.get_codec({"id": "idfzip"})` finds it. A chunk is
-uint8, (H, W) or (H, W, C) with C 1 or 3, or either with more axes before. One image becomes an
-`.idfz` file, several become an archive, whose small images share blocks.
+uint8 or uint16, (H, W) or (H, W, C) with C 1, 3 or 4, or either with more axes before. One image
+becomes an `.idfz` file, several become an archive, whose small images share blocks.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def encode(chunk: Array, model: str | None, threads: int) -> bytes:
 
     Raises UnsupportedImage for arrays that are no images (`idfzip.images.picture` decides).
     """
-    channels = chunk.shape[-1] if chunk.ndim > 2 and chunk.shape[-1] in (1, 3) else 0
+    channels = chunk.shape[-1] if chunk.ndim > 2 and chunk.shape[-1] in (1, 3, 4) else 0
     axes = 3 if channels else 2
     if chunk.ndim <= axes or 0 in chunk.shape:
         return api.compress(chunk, model=model, threads=threads)
@@ -40,9 +40,9 @@ def encode(chunk: Array, model: str | None, threads: int) -> bytes:
 def decode(data: bytes, model: str | None, threads: int) -> Array:
     """Return the chunk of such bytes; its images one after the other along the first axis."""
     if not archive.is_archive(io.BytesIO(data)):
-        return np.array(api.decompress(data, model=model, threads=threads))
-    found = api.unpack(data, model=model, threads=threads)
-    return np.stack([np.asarray(found[str(i)]) for i in range(len(found))])
+        return api.decompress(data, model=model, threads=threads, as_array=True)
+    found = api.unpack(data, model=model, threads=threads, as_array=True)
+    return np.stack([found[str(i)] for i in range(len(found))])
 
 
 class Idfzip(Codec):

@@ -21,7 +21,7 @@ from PIL import Image, ImageFile
 
 from idfzip import api
 from idfzip.container import header, idfz, sections
-from idfzip.errors import FormatError, IdfzipError
+from idfzip.errors import FormatError, IdfzipError, UnsupportedImage
 from idfzip.images import writer
 from idfzip.images.picture import Picture
 
@@ -49,11 +49,15 @@ class IdfzImageFile(ImageFile.ImageFile):
                 seen: Image.Image = Image.open(io.BytesIO(file.read(head.length)))
                 size = seen.size
             else:
-                dot = np.zeros((1, 1, head.channels), np.uint8)
+                dot = np.zeros(
+                    (1, 1, head.kind.layout.channels),
+                    np.uint16 if head.kind.depth > 8 else np.uint8,
+                )
                 metadata = idfz.unpack_metadata(parts[:-1])
-                seen = writer.to_image(Picture(dot, head.format, metadata))
+                kind = head.kind
+                seen = writer.to_image(Picture(dot, head.format, metadata, kind.layout, kind.depth))
                 size = (head.width, head.height)
-        except (FormatError, OSError) as error:
+        except (FormatError, UnsupportedImage, OSError) as error:
             raise SyntaxError(f"not an .idfz file of an image: {error}") from error
         self._size = size
         self._mode = seen.mode

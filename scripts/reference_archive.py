@@ -11,14 +11,9 @@ import sys
 import zlib
 from pathlib import Path
 
-from reference_decoder import Ans, Model, Reader, TileDecoder, decode
+from reference_decoder import Model, Reader, decode, written
 from reference_learning import Learner
-
-
-def to_ppm(channels: int, height: int, width: int, pixels: bytes) -> bytes:
-    """Return a PPM or PGM; a stored file, of 0 channels, as it is."""
-    head = f"P{5 if channels == 1 else 6}\n{width} {height}\n255\n" if channels else ""
-    return head.encode() + pixels
+from reference_tile import Ans, TileDecoder
 
 
 def index_of(reader: Reader) -> bytes:
@@ -125,9 +120,9 @@ def unpack(data: bytes, models: list[Model]) -> list[tuple[str, bytes]]:
             i = mine[place]
             if zlib.crc32(pixels, zlib.crc32(struct.pack("<I", place))) != crcs[i]:
                 raise ValueError(f"{names[i]} is damaged")
-            found.append((names[i], to_ppm(kind, *sizes[place], pixels)))
+            found.append((names[i], written((kind, 8, *sizes[place], pixels))))
     for name, length in zip(names[small:], lengths, strict=True):
-        found.append((name, to_ppm(*decode(reader.take(length), models))))
+        found.append((name, written(decode(reader.take(length), models))))
     return found
 
 

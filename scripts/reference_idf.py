@@ -8,8 +8,9 @@ Usage: `python scripts/reference_idf.py FILE.idfz MODEL.idfm... > pixels.ppm`
 from __future__ import annotations
 
 import reference_decoder
-from reference_decoder import Ans, Model, Plane, TileDecoder
+from reference_decoder import Model
 from reference_learning import Learner
+from reference_tile import Ans, Plane, TileDecoder
 
 Grid = list[list[list[int]]]
 """Values by row, column and channel."""
@@ -28,8 +29,11 @@ def inverse(order: list[int]) -> list[int]:
 class IdfTileDecoder(TileDecoder):
     """One tile of the bipartite codec."""
 
-    def __init__(self, model: Model, height: int, width: int, stream: bytes) -> None:
+    def __init__(self, model: Model, height: int, width: int, stream: bytes, n: int = 256) -> None:
+        if n > 256:
+            raise ValueError("codec 2 is for 256 values a channel")
         self.model, self.height, self.width = model, height, width
+        self.alphabet, self.deep = 256, 0
         self.ans = Ans(stream)
         self.learner = Learner(model.tensors, model.channels, 0, 0, 0, 1)
         self.levels = sum(name.endswith("permutations") for name in model.tensors)
@@ -140,5 +144,5 @@ class IdfTileDecoder(TileDecoder):
 
 
 if __name__ == "__main__":
-    reference_decoder.TileDecoder = IdfTileDecoder  # type: ignore[misc]
+    reference_decoder.TileDecoder = IdfTileDecoder  # type: ignore[attr-defined, assignment]
     reference_decoder.main()

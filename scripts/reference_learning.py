@@ -56,15 +56,15 @@ class Learner:
         rise = self.sigmoid[cell + 1] - self.sigmoid[cell]
         return self.sigmoid[cell] + ((rise * part) >> 10)
 
-    def slopes(self, value: int, low: int, mixture: Mixture, span: int) -> list[int]:
+    def slopes(self, value: int, low: int, last: int, mixture: Mixture, span: int) -> list[int]:
         """Return the slopes of a value's nats by logits, means and spreads."""
         if not self.rate:
             return []
         edges = []
         for _, mean, inverse in mixture:
             lower = -END if value == low else self.place(value, mean, inverse)
-            last = value == low + 255
-            edges.append((lower, END - 1 if last else self.place(value + 1, mean, inverse)))
+            upper = END - 1 if value == last else self.place(value + 1, mean, inverse)
+            edges.append((lower, upper))
         total = 4096.0
         for (weight, _, _), (lower, upper) in zip(mixture, edges, strict=True):
             total += float(weight * (self.level(upper) - self.level(lower)))

@@ -42,7 +42,7 @@ def stages(pixels: Pixels) -> dict[str, float]:
     The stages run apart, on the same tile, with the pixels known; the last row is what decoding
     takes in all, in which the search for each value is the main part of the rest.
     """
-    model = models.released(pixels.shape[2]).flagship
+    model = models.usual(pixels.shape[2]).flagship
     planes = colour.forward(np.ascontiguousarray(pixels[:256, :1024]))
     size = (planes.shape[1], planes.shape[2])
     streams = flagship.encode(model, [planes])
@@ -61,7 +61,9 @@ def stages(pixels: Pixels) -> dict[str, float]:
                 lambda t=t, i=inputs: autoregressive.advance(model.design, batch, t, 0, i)
             )
             spent[key] += seconds
-            autoregressive.exchange(*parts, t, *size, planes, residuals, False, seen, 0)
+            autoregressive.exchange(
+                batch.alphabet, *parts, t, *size, planes, residuals, False, seen, 0
+            )
             if inputs:
                 _, seconds = timed(
                     lambda n=count: network.run_trunk(batch.inputs, 0, n, weights, buffers)

@@ -139,4 +139,18 @@ def picture(content: str, height: int, width: int, channels: int, seed: int = 0)
     return np.clip(levels, 0, 255).astype(np.uint8)
 
 
+def numbers(
+    content: str, height: int, width: int, channels: int, values: int, seed: int = 0
+) -> np.ndarray:
+    """Return uint16 samples (height, width, channels) below `values`, of a kind of content."""
+    rng = np.random.default_rng(seed)
+    shape = (height, width, channels)
+    if content == "noise":
+        return rng.integers(0, values, shape).astype(np.uint16)
+    whole = picture(content, height, width, channels, seed) / 255 * (values - 1)
+    if content == "smooth":
+        whole += rng.normal(0, values / 1000, shape)
+    return np.clip(np.round(whole), 0, values - 1).astype(np.uint16)
+
+
 CONTENTS = ("noise", "constant", "saturated", "checkerboard", "half", "dot", "smooth")

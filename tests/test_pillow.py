@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,12 +14,14 @@ import idfzip.pillow
 from idfzip.container import model_file
 from idfzip.container import models as registry
 
+MODELS = Path(__file__).parent.parent / "models"
+
 
 @pytest.fixture(autouse=True)
 def shelf(tmp_path, monkeypatch):
     for channels, name in ((3, "photo"), (1, "grey")):
         (tmp_path / f"{name}.idfm").write_bytes(model_file.dump(make_flagship(channels), name))
-    monkeypatch.setattr(registry, "folders", lambda: [tmp_path, tmp_path / "none"])
+    monkeypatch.setattr(registry, "folders", lambda: [tmp_path, MODELS])
 
 
 def make_image(channels=3, content="smooth"):

@@ -13,12 +13,13 @@ from typing import Any
 import numpy as np
 from PIL import Image, features
 
-from idfzip.bench.sample import LAYOUTS, PALETTE, Array, Sample
-from idfzip.container import idfz, models
+from idfzip.bench.sample import LAYOUTS, PALETTE, Array, Sample, of_chunks
+from idfzip.container import choice, idfz, models
 from idfzip.container.model_file import Model
 from idfzip.container.tiling import Effort
 from idfzip.errors import BenchError
-from idfzip.images.picture import Picture
+from idfzip.images import png
+from idfzip.images.picture import Layout, Metadata, Picture
 
 GET = "pip install 'idfzip[bench]'"
 OURS = "idfzip"
@@ -64,13 +65,18 @@ class Missing:
 
 def listed(threads: int) -> list[Codec | Missing]:
     """Return idfzip with the released models and all classical codecs, in the order of tables."""
-    released = {channels: models.released(channels) for channels in models.RELEASED}
-    names = " and ".join(f"{m.name} ({m.short.hex()})" for m in released.values())
-    return [
-        _idfzip(OURS, f"released models {names}", released, threads),
-        *_of_imagecodecs(threads),
-        *_of_pillow(),
-    ]
+    known = {model.identity: model for c in models.RELEASED for model in models.released(c)}
+    names = " and ".join(f"{m.name} ({m.short.hex()})" for m in known.values())
+    ours = Codec(
+        OURS,
+        f"released models {names}, other codecs as at --effort {models.DEFAULT_LEVEL}, "
+        + _threads(threads),
+        _PLAIN | _DEEP | {PALETTE},
+        functools.partial(_smallest, Effort(threads)),
+        functools.partial(_decompress, None, Effort(threads)),
+        tuple(known.values()),
+    )
+    return [ours, *_of_imagecodecs(threads), *_of_pillow()]
 
 
 def with_models(names: Sequence[str], threads: int) -> list[Codec]:
@@ -84,8 +90,7 @@ def with_models(names: Sequence[str], threads: int) -> list[Codec]:
     for model in found:
         short = model.short.hex()
         title = model.name if titles.count(model.name) == 1 else f"{model.name}-{short[:8]}"
-        of = {model.codec.channels: model}
-        codecs.append(_idfzip(f"{OURS}:{title}", f"model {short}", of, threads))
+        codecs.append(_idfzip(f"{OURS}:{title}", f"model {short}", model, threads))
     return codecs
 
 
@@ -98,14 +103,14 @@ def choose(found: Sequence[Codec | Missing], names: Sequence[str]) -> list[Codec
     return [codec for codec in found if not names or codec.name in names]
 
 
-def _idfzip(name: str, which: str, of: Mapping[int, Model], threads: int) -> Codec:
+def _idfzip(name: str, which: str, model: Model, threads: int) -> Codec:
     return Codec(
         name,
         f"{which}, {_threads(threads)}",
-        frozenset(LAYOUTS[channels] for channels in of),
-        functools.partial(_compress, of, Effort(threads)),
-        functools.partial(_decompress, of, Effort(threads)),
-        tuple(of.values()),
+        frozenset([LAYOUTS[model.codec.channels]]),
+        functools.partial(_compress, model, Effort(threads)),
+        functools.partial(_decompress, model, Effort(threads)),
+        (model,),
     )
 
 
@@ -113,16 +118,32 @@ def _threads(count: int) -> str:
     return "1 thread" if count == 1 else f"{count} threads"
 
 
-def _compress(of: Mapping[int, Model], effort: Effort, sample: Sample) -> bytes:
-    pixels = sample.pixels.astype(np.uint8, copy=False)
-    return idfz.compress(Picture(pixels), of[pixels.shape[2]], effort)
+def _smallest(effort: Effort, sample: Sample) -> bytes:
+    return choice.smallest(_picture(sample), None, None, effort).data
 
 
-def _decompress(of: Mapping[int, Model], effort: Effort, data: bytes, layout: str) -> Array:
-    model = of[1 if layout == LAYOUTS[1] else 3]
+def _picture(sample: Sample) -> Picture:
+    """Return the picture of an image; one with a palette as of a PNG."""
+    if sample.indexed is None:
+        return Picture(sample.pixels)
+    colours = sample.indexed.colours
+    chunks = png.chunk(b"PLTE", colours[:, :3].tobytes())
+    if colours.shape[1] == 4:
+        chunks += png.chunk(b"tRNS", colours[:, 3].tobytes())
+    pixels = sample.indexed.indices[:, :, None]
+    return Picture(pixels, "PNG", Metadata(chunks=chunks), Layout.PALETTE, 8)
+
+
+def _compress(model: Model, effort: Effort, sample: Sample) -> bytes:
+    return idfz.compress(Picture(sample.pixels), model, effort)
+
+
+def _decompress(model: Model | None, effort: Effort, data: bytes, layout: str) -> Array:
     found, _ = idfz.decompress(idfz.parse(data), model, effort)
     if not isinstance(found, Picture):
         raise BenchError("the file holds no pixels")
+    if found.kind.layout == Layout.PALETTE:
+        return of_chunks("", found).pixels
     return found.pixels
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import io
 import warnings
 from collections.abc import Sequence
@@ -16,7 +15,7 @@ from PIL import Image
 
 from idfzip.errors import BenchError, UnsupportedImage
 from idfzip.images import png, reader
-from idfzip.images.picture import Picture
+from idfzip.images.picture import Layout, Picture
 
 Array = npt.NDArray[np.unsignedinteger[Any]]
 
@@ -27,7 +26,6 @@ _LOSSLESS = ("PNG", "BMP", "GIF", "QOI", "TGA", "TIFF", "WEBP")
 _LOSSY = ("AVIF", "JPEG", "JPEG2000", "MPO")
 _LOSSY_TIFF = ("jpeg", "tiff_jpeg", "webp", "lerc")
 _MODES = ("L", "LA", "RGB", "RGBA", "P", "I;16", "I;16B", "I;16L")
-_IMAGECODECS = "16-bit colour is read by imagecodecs: pip install 'idfzip[bench]'"
 
 
 @dataclass(frozen=True)
@@ -127,6 +125,10 @@ def _whole(name: str, data: bytes) -> Sample | str:
     """Return the image in a file's bytes, or why it is not taken; raises UnsupportedImage."""
     found = reader.read(data, name)
     if isinstance(found, Picture):
+        if found.kind.layout == Layout.PALETTE and found.format == "PNG":
+            return of_chunks(name, found)
+        if found.kind.depth < 8 or found.kind.layout > Layout.RGBA:
+            return f"images of kind {found.kind} are not compared"
         return Sample(name, found.pixels)
     if found.format not in _LOSSLESS:
         lossy = found.format in _LOSSY
@@ -135,12 +137,25 @@ def _whole(name: str, data: bytes) -> Sample | str:
         damage = png.damage(data)
         if damage:
             raise UnsupportedImage(f"{name}: {damage}")
-        depth, colour = png.depth_and_colour(data)
-        if depth == 16 and colour != 0:
-            return "interlaced 16-bit colour is not read" if data[28] else _deep(name, data)
-        if depth < 8 and colour == 0:
-            return f"grey of {depth} bits is not compared"
+        kind = png.kind(data)
+        if kind is None or kind.depth == 16:
+            return found.reason
     return _by_pillow(name, data)
+
+
+def of_chunks(name: str, found: Picture) -> Sample:
+    """Return the image of a PNG with a palette."""
+    chunks = dict(png.contents(found.metadata.chunks))
+    listed = np.frombuffer(chunks[b"PLTE"], np.uint8).reshape(-1, 3)
+    colours = np.zeros((256, 3), np.uint8)
+    colours[: len(listed)] = listed
+    if b"tRNS" in chunks:
+        clear = np.frombuffer(chunks[b"tRNS"], np.uint8)
+        alpha = np.full((256, 1), 255, np.uint8)
+        alpha[: len(clear), 0] = clear
+        colours = np.hstack([colours, alpha])
+    indices = found.pixels[:, :, 0].astype(np.uint8)
+    return Sample(name, colours[indices], Indexed(indices, colours))
 
 
 def _by_pillow(name: str, data: bytes) -> Sample | str:
@@ -189,16 +204,3 @@ def _indexed(name: str, image: Image.Image) -> Sample:
             alpha[clear] = 0
         colours = np.hstack([colours, alpha])
     return Sample(name, colours[indices], Indexed(indices, colours))
-
-
-def _deep(name: str, data: bytes) -> Sample | str:
-    """Read a PNG of 16-bit colour, which Pillow would turn into 8 bits unasked."""
-    if importlib.util.find_spec("imagecodecs") is None:
-        return _IMAGECODECS
-    import imagecodecs
-
-    try:
-        pixels = imagecodecs.png_decode(data)
-    except imagecodecs.PngError as error:
-        raise UnsupportedImage(f"{name}: its pixels cannot be read ({error})") from None
-    return Sample(name, np.ascontiguousarray(pixels))

@@ -9,14 +9,13 @@ from pathlib import Path
 
 import click
 import numpy as np
-from PIL import Image
 
 from idfzip.cli import files, tree, work
 from idfzip.cli.tree import Outputs, Source
-from idfzip.container import idfz, models
+from idfzip.container import choice, idfz, models
 from idfzip.container.model_file import Model
-from idfzip.container.tiling import Effort
-from idfzip.errors import IdfzipError, ModelError
+from idfzip.container.tiling import Effort, Part
+from idfzip.errors import IdfzipError
 from idfzip.images import reader
 from idfzip.images.picture import Picture
 from idfzip.images.reader import Unread
@@ -31,6 +30,8 @@ class Job:
     model: Model | None
     embed: bool
     effort: Effort
+    level: int
+    max_pixels: int
     force: bool
     remove: bool
     verify: bool
@@ -54,7 +55,9 @@ class Job:
 @tree.output_dir_option
 @work.model_option
 @click.option("--embed-model", is_flag=True, help="Put the model into the output.")
+@work.effort_option
 @work.threads_option
+@work.pixels_option
 @work.force_option
 @click.option("--rm", "remove", is_flag=True, help="Remove each source once its result is safe.")
 @click.option("--no-verify", is_flag=True, help="Do not decode and compare before writing.")
@@ -68,7 +71,9 @@ def compress(
     output_dir: Path | None,
     model: str | None,
     embed_model: bool,
+    level: int,
     threads: int,
+    max_pixels: int,
     force: bool,
     remove: bool,
     no_verify: bool,
@@ -80,8 +85,9 @@ def compress(
     With -r, FILE may be a folder: all images below it are meant, other files are left out, links
     to folders are not followed. -o then names an archive of all of them.
 
-    The pixels are decoded again and compared before anything is written. A file that no model
-    codes, or that would not get smaller, is kept as it is inside.
+    The pixels are decoded again and compared before anything is written. The smallest is taken
+    of what models make, of other codecs' files where that is worth trying, and of the file as it
+    is, which is also kept where it cannot be decoded without loss.
     """
     if stdout and recursive:
         output = files.STANDARD
@@ -90,7 +96,7 @@ def compress(
         files.one_output(paths, output)
     if output_dir is not None and (output is not None or stdout):
         raise click.UsageError("--output-dir does not go with -o or -c")
-    Image.MAX_IMAGE_PIXELS = reader.MAX_PIXELS // 2
+    reader.limit(max_pixels)
     if remove and (no_verify or stdout or files.STANDARD in (*paths, output)):
         raise click.UsageError("--rm needs files in and out, and the verification")
     given = None if model is None else models.by_name(model)
@@ -101,7 +107,19 @@ def compress(
             "(--embed-model puts it into the output)",
             quiet,
         )
-    job = Job(given, embed_model, effort, force, remove, not no_verify, quiet, verbose, set())
+    job = Job(
+        given,
+        embed_model,
+        effort,
+        level,
+        max_pixels,
+        force,
+        remove,
+        not no_verify,
+        quiet,
+        verbose,
+        set(),
+    )
 
     failures = work.Failures()
     found = tree.find(paths, recursive, _left_out, failures)
@@ -132,7 +150,7 @@ def _one(source: Source, outputs: Outputs, target: Path, job: Job) -> None:
     path = source.path
     files.check_free(target, job.force)
     before = files.read(path)
-    data, note = encoded(path, before, reader.read(before, str(path)), job)
+    data, note = encoded(path, before, reader.read(before, str(path), job.max_pixels), job)
     outputs.claim(target, source)
     files.write(target, data, job.force, files.look(path))
     if job.remove:
@@ -150,49 +168,49 @@ def encoded(path: Path, source: bytes, found: Picture | Unread, job: Job) -> tup
     return data, f"stored: {found.reason}"
 
 
-def model_for(path: Path, picture: Picture, job: Job) -> Model:
-    """Return the model for a picture, its kernels ready; raises ModelError if it does not fit."""
-    channels = picture.pixels.shape[2]
-    model = job.model or models.released(channels)
-    if model.codec.channels != channels:
-        raise ModelError(
-            f"{path}: model {model.name} codes {model.codec.channels} channels, the image has "
-            f"{channels}"
-        )
-    if model.identity not in job.warm:
-        work.warm_up([model], job.quiet)
-        job.warm.add(model.identity)
-    return model
+def planned(picture: Picture, job: Job) -> list[Part]:
+    """Return a picture's planes and the models to code them, whose kernels are ready."""
+    parts = idfz.plan(picture, job.model, job.level)
+    for model in {model.identity: model for part in parts for model in part.models}.values():
+        if model.identity not in job.warm:
+            work.warm_up([model], job.quiet)
+            job.warm.add(model.identity)
+    return parts
 
 
 def _coded(path: Path, source: bytes, picture: Picture, job: Job) -> tuple[bytes, str]:
     """Return the `.idfz` file of a picture, and what to say of it."""
     pixels = picture.pixels
-    model = model_for(path, picture, job)
+    parts = planned(picture, job)
     count = pixels.shape[0] * pixels.shape[1]
-    with work.progress_bar(path.name, count * (1 + job.verify), job.quiet) as progress:
+    passes = sum(len(part.models) for part in parts) + len(parts) * job.verify
+    with work.progress_bar(path.name, count * passes, job.quiet) as progress:
         start = time.perf_counter()
-        data = idfz.compress(picture, model, job.effort, progress, job.embed)
+        found = choice.smallest(
+            picture, source, job.model, job.effort, job.level, progress, job.embed
+        )
         seconds = time.perf_counter() - start
         if job.verify:
-            check(idfz.decompress(idfz.parse(data), model, job.effort, progress)[0], picture)
-    stored = idfz.store(source, picture.format)
-    if len(stored) <= len(data):
-        return stored, f"stored: the model gives {len(data)} bytes"
-    bits = 8 * len(data) / pixels.size
-    speed = count / 1e6 / seconds
-    note = f"{bits:.3f} bits per subpixel, {speed:.2f} MP/s"
+            file = idfz.parse(found.data, job.max_pixels)
+            back = idfz.decompress(file, job.model, job.effort, progress)[0]
+            stored = found.winner == "source"
+            check(back, idfz.Stored(source, picture.format) if stored else picture)
+    speed = f"{count / 1e6 / seconds:.2f} MP/s"
+    note = f"{work.winner(found.winner, found.sizes)}, {speed}"
+    if found.winner != "source":
+        note = f"{8 * len(found.data) / pixels.size:.3f} bits per subpixel, {note}"
     if job.verbose:
-        note += f", model {model.name} ({model.short.hex()})"
+        named = [f"{m.name} ({m.short.hex()})" for part in parts for m in part.models]
+        note += f", models tried: {', '.join(named) or 'none'}"
         note += ", verified" if job.verify else ", not verified"
-    return data, note
+    return found.data, note
 
 
 def check(found: Picture | idfz.Stored, expected: Picture | idfz.Stored) -> None:
     """Raise IdfzipError unless decoding gave back what was coded."""
     if isinstance(found, Picture) and isinstance(expected, Picture):
         same = np.array_equal(found.pixels, expected.pixels)
-        same = same and found.metadata == expected.metadata
+        same = same and found.kind == expected.kind and found.metadata == expected.metadata
     elif isinstance(found, idfz.Stored) and isinstance(expected, idfz.Stored):
         same = found.data == expected.data
     else:

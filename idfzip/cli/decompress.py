@@ -14,11 +14,11 @@ from idfzip.cli import files, tree, unpack, work
 from idfzip.cli.compress import SUFFIX
 from idfzip.cli.tree import Outputs, Source
 from idfzip.container import archive, idfz, models
-from idfzip.container.header import ImageHeader
+from idfzip.container.header import ImageHeader, StoredHeader
 from idfzip.container.index import Entry
 from idfzip.container.model_file import Model
-from idfzip.errors import FormatError, IdfzipError
-from idfzip.images import writer
+from idfzip.errors import FormatError, IdfzipError, UnsupportedImage
+from idfzip.images import convert, reader, writer
 from idfzip.images.picture import Picture
 
 
@@ -32,7 +32,12 @@ def _warm(file: idfz.File, given: Model | None, quiet: bool, warm: set[str]) -> 
 
 
 def _pixels(file: idfz.File) -> int:
-    return file.head.height * file.head.width if isinstance(file.head, ImageHeader) else 0
+    return 0 if isinstance(file.head, StoredHeader) else file.head.height * file.head.width
+
+
+def _work(file: idfz.File) -> int:
+    """Return the pixels that models go through."""
+    return _pixels(file) * len(file.head.groups) if isinstance(file.head, ImageHeader) else 0
 
 
 @click.command()
@@ -44,8 +49,15 @@ def _pixels(file: idfz.File) -> int:
 @tree.recursive_option
 @tree.output_dir_option
 @click.option("--member", "members", metavar="NAME", multiple=True, help="Of an archive, this one.")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice([name.lower() for name in convert.SUFFIXES]),
+    help="Format to write instead of the source's.",
+)
 @work.model_option
 @work.threads_option
+@work.pixels_option
 @work.force_option
 @click.option("--rm", "remove", is_flag=True, help="Remove each .idfz once its image is safe.")
 @click.option("--salvage", is_flag=True, help="Write a damaged image with grey where tiles fail.")
@@ -58,8 +70,10 @@ def decompress(
     recursive: bool,
     output_dir: Path | None,
     members: tuple[str, ...],
+    form: str | None,
     model: str | None,
     threads: int,
+    max_pixels: int,
     force: bool,
     remove: bool,
     salvage: bool,
@@ -69,8 +83,9 @@ def decompress(
     """Write the image in each FILE.idfz to the name without .idfz, in the source's format.
 
     The images of an archive go into a folder of that name, or into that of --output-dir. With -r,
-    every .idfz below a folder is meant.
+    every .idfz below a folder is meant. With --format names end as that format's files do.
     """
+    reader.limit(max_pixels)
     files.one_output(paths, output)
     if output_dir is not None and (output is not None or stdout):
         raise click.UsageError("--output-dir does not go with -o or -c")
@@ -81,12 +96,21 @@ def decompress(
     failures = work.Failures()
     found = tree.find(paths, recursive, _left_out, failures)
     outputs = Outputs(output_dir)
-    job = unpack.Job(given, effort, force, salvage, quiet, set())
+    job = unpack.Job(
+        given,
+        effort,
+        force,
+        salvage,
+        max_pixels,
+        lambda found: _written(found, form),
+        quiet,
+        set(),
+    )
 
     def act(source: Source) -> None:
         with files.opened(source.path) as file:
             if archive.is_archive(file):
-                where = _members_place(source, outputs, output, stdout, output_dir, members)
+                where = _members_place(source, outputs, output, stdout, output_dir, members, form)
                 if unpack.extract(file, source.path, where, members, job, failures) and remove:
                     os.unlink(source.path)
             elif members:
@@ -96,15 +120,15 @@ def decompress(
 
     def one(source: Source, opened: BinaryIO) -> None:
         path = source.path
-        target = _target(source, outputs, output, stdout)
+        target = _target(source, outputs, output, stdout, form)
         files.check_free(target, force)
-        file = idfz.parse(files.whole(opened))
+        file = idfz.parse(files.whole(opened), max_pixels)
         _warm(file, given, quiet, job.warm)
         start = time.perf_counter()
-        with work.progress_bar(path.name, _pixels(file), quiet) as progress:
+        with work.progress_bar(path.name, _work(file), quiet) as progress:
             found, failed = idfz.decompress(file, given, effort, progress, salvage)
         seconds = time.perf_counter() - start
-        data = writer.write(found) if isinstance(found, Picture) else found.data
+        data = _written(found, form)
         outputs.claim(target, source)
         files.write(target, data, force, files.look(path))
         if failed:
@@ -123,19 +147,40 @@ def decompress(
     failures.exit()
 
 
+def _written(found: Picture | idfz.Stored, form: str | None) -> bytes:
+    """Return the bytes of the file to write, of a format or of the source's own."""
+    if form is None or found.format == form.upper():
+        return writer.write(found) if isinstance(found, Picture) else found.data
+    if isinstance(found, idfz.Stored):
+        read = reader.read(found.data, "the stored file")
+        if not isinstance(read, Picture):
+            raise UnsupportedImage(
+                f"a stored {found.format or 'file'} ({read.reason}): without --format it comes back"
+            )
+        found = read
+    return writer.write(convert.converted(found, form.upper()))
+
+
 def _numbers(values: list[int]) -> str:
     shown = ", ".join(map(str, values[:20]))
     return shown if len(values) <= 20 else f"{shown} and {len(values) - 20} more"
 
 
-def _target(source: Source, outputs: Outputs, output: Path | None, stdout: bool) -> Path:
+def _target(
+    source: Source, outputs: Outputs, output: Path | None, stdout: bool, form: str | None
+) -> Path:
     """Return where the image of a file goes."""
     path = source.path
     if stdout or (output is None and path == files.STANDARD):
         return files.STANDARD
     if output is not None:
         return output
-    return outputs.place(source, _stem(path))
+    return _ending(outputs.place(source, _stem(path)), form)
+
+
+def _ending(path: Path, form: str | None) -> Path:
+    """Return a name that ends as a format's files do."""
+    return path.with_suffix(convert.SUFFIXES[form.upper()]) if form else path
 
 
 def _stem(path: Path) -> str:
@@ -151,21 +196,26 @@ def _members_place(
     stdout: bool,
     folder: Path | None,
     members: Sequence[str],
+    form: str | None,
 ) -> Callable[[Entry], Path]:
     """Return what says where an archive's members go."""
     path = source.path
     single = files.STANDARD if stdout else output
+
+    def ending(target: Path) -> Path:
+        return _ending(target, form)
+
     if single is not None and len(set(members)) == 1:
         return lambda entry: single
     if stdout or output == files.STANDARD:
         raise IdfzipError(f"{path}: an archive: name one of its images with --member for a pipe")
     if output is not None:
-        return unpack.inside(output)
+        return unpack.inside(output, ending)
     if folder is not None and source.top is None:
-        return unpack.inside(folder)
+        return unpack.inside(folder, ending)
     if path == files.STANDARD:
         raise IdfzipError("an archive: name a folder for its images with --output-dir")
-    return unpack.inside(outputs.place(source, _stem(path)))
+    return unpack.inside(outputs.place(source, _stem(path)), ending)
 
 
 def _left_out(path: Path) -> str:
@@ -179,24 +229,31 @@ def _left_out(path: Path) -> str:
 @tree.recursive_option
 @work.model_option
 @work.threads_option
+@work.pixels_option
 @work.quiet_option
 def test(
-    paths: tuple[Path, ...], recursive: bool, model: str | None, threads: int, quiet: bool
+    paths: tuple[Path, ...],
+    recursive: bool,
+    model: str | None,
+    threads: int,
+    max_pixels: int,
+    quiet: bool,
 ) -> None:
     """Decode each FILE.idfz and check it, without writing anything; with -r, all below folders."""
+    reader.limit(max_pixels)
     given = None if model is None else models.by_name(model)
     effort = work.effort(threads)
     failures = work.Failures()
-    job = unpack.Job(given, effort, False, False, quiet, set())
+    job = unpack.Job(given, effort, False, False, max_pixels, lambda found: b"", quiet, set())
     for source in tree.find(paths, recursive, _left_out, failures).sources:
         path = source.path
         with failures.caught(path), files.opened(path) as opened:
             if archive.is_archive(opened):
                 unpack.test(opened, path, job, failures)
                 continue
-            file = idfz.parse(files.whole(opened))
+            file = idfz.parse(files.whole(opened), max_pixels)
             _warm(file, given, quiet, job.warm)
-            with work.progress_bar(path.name, _pixels(file), quiet) as progress:
+            with work.progress_bar(path.name, _work(file), quiet) as progress:
                 idfz.decompress(file, given, effort, progress)
             work.say(f"{path}: ok", quiet)
     failures.exit()

@@ -10,7 +10,7 @@ import click
 
 from idfzip.cli import files, unpack, work
 from idfzip.container import archive, idfz, models, names
-from idfzip.container.header import RAW, ImageHeader
+from idfzip.container.header import RAW, ImageHeader, StoredHeader
 from idfzip.errors import ModelError, OutputExists
 
 _json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -47,22 +47,34 @@ def info(paths: tuple[Path, ...], as_json: bool) -> None:
 def facts(file: idfz.File, size: int) -> dict[str, Any]:
     """Return what is known of a file of one image, of so many bytes, without decoding it."""
     head = file.head
-    if not isinstance(head, ImageHeader):
-        return {"kind": "stored", "format": head.format, "bytes": size, "source_bytes": head.length}
-    samples = head.height * head.width * head.channels
-    return {
+    if isinstance(head, StoredHeader):
+        return {
+            "kind": "stored",
+            "format": head.format,
+            "bytes": size,
+            "source_bytes": head.length,
+            "sizes": file.sizes,
+        }
+    samples = head.height * head.width * head.kind.layout.channels
+    found = {
         "kind": "lossless",
+        "by": "models" if isinstance(head, ImageHeader) else head.packing,
+        "sizes": file.sizes,
         "format": head.format,
-        "mode": "L" if head.channels == 1 else "RGB",
+        "mode": str(head.kind),
         "width": head.width,
         "height": head.height,
-        "tiles": len(head.tiles),
-        "raw_tiles": sum(tile.codec == RAW for tile in head.tiles),
-        "models": [{"name": m.name, "hash": m.hash.hex()} for m in head.models],
-        "embedded_model": file.model is not None,
         "bytes": size,
         "bpd": round(8 * size / samples, 4),
     }
+    if isinstance(head, ImageHeader):
+        found |= {
+            "tiles": len(head.tiles),
+            "raw_tiles": sum(tile.codec == RAW for tile in head.tiles),
+            "models": [{"name": m.name, "hash": m.hash.hex()} for m in head.models],
+            "embedded_models": len(file.models),
+        }
+    return found
 
 
 def _line(row: dict[str, Any]) -> str:
@@ -73,18 +85,22 @@ def _line(row: dict[str, Any]) -> str:
         )
         return "\n".join([first, *map(_member, row["images"])])
     form = row["format"] or "unknown format"
+    sizes = row["sizes"]
     if row["kind"] == "stored":
-        return f"{row['file']}: stored {form}, {row['source_bytes']} bytes in {row['bytes']}"
-    return (
+        why = work.winner("source", sizes) if sizes else "stored"
+        return f"{row['file']}: {form}, {why}, {row['source_bytes']} bytes in {row['bytes']}"
+    line = (
         f"{row['file']}: {row['kind']} {form}, {row['width']}x{row['height']} {row['mode']}, "
-        f"{row['bytes']} bytes, {row['bpd']:.3f} bits per subpixel, "
-        f"{row['tiles']} tile{'s' if row['tiles'] > 1 else ''}, model {_named(row)}"
+        f"{row['bytes']} bytes, {row['bpd']:.3f} bits per subpixel, {work.winner(row['by'], sizes)}"
     )
+    if row["by"] != "models":
+        return line
+    return f"{line}, {row['tiles']} tile{'s' if row['tiles'] > 1 else ''}, model {_named(row)}"
 
 
 def _named(row: dict[str, Any]) -> str:
     named = ", ".join(f"{m['name']} ({m['hash']})" for m in row["models"]) or "none"
-    return f"{named}, in the file" if row["embedded_model"] else named
+    return f"{named}, in the file" if row["embedded_models"] else named
 
 
 def _member(image: dict[str, Any]) -> str:

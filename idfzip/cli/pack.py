@@ -111,13 +111,14 @@ class _Packer:
     def _add(self, source: Source) -> Iterator[_Work]:
         entry = self._entry(source)
         data = files.read(source.path)
-        found = reader.read(data, str(source.path))
+        found = reader.read(data, str(source.path), self._job.max_pixels)
         item = _Item(source, entry, data, found)
         if isinstance(found, Picture):
-            model = compress.model_for(source.path, found, self._job)
-            if block.fits(found, model):
-                yield from self._gather(item, model)
-                return
+            # The choice in the block's thread must find all kernels ready.
+            for model in compress.planned(found, self._job)[-1].models:
+                if block.fits(found, model):
+                    yield from self._gather(item, model)
+                    return
             if found.pixels.size > 3 * LARGE:
                 yield partial(self._tried, [source], partial(self._again, source, entry))
                 return
@@ -179,7 +180,9 @@ class _Packer:
         """Read and code a large picture, which was not kept, with no other one beside it."""
         with self._large:
             data = files.read(source.path)
-            item = _Item(source, entry, data, reader.read(data, str(source.path)))
+            item = _Item(
+                source, entry, data, reader.read(data, str(source.path), self._job.max_pixels)
+            )
             return self._whole(item, self._job.effort)
 
     def _file(self, item: _Item, effort: Effort) -> bytes:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from idfzip.cli import files, work
+from idfzip.container import model_file
 from idfzip.errors import TrainingError
 
 if TYPE_CHECKING:
@@ -68,6 +69,8 @@ def train(folders: tuple[Path, ...], **options: Any) -> None:
     from idfzip.training.loop import Limit
     from idfzip.training.session import Plan
 
+    if options["recipe"] and _train_indexed(folders, options):
+        return
     torch.set_num_threads(_threads(options["threads"]))
     minutes = options["minutes"] or DEFAULT_MINUTES
     steps = options["steps"]
@@ -85,6 +88,25 @@ def train(folders: tuple[Path, ...], **options: Any) -> None:
         _train(plan, joined, stopped, options)
 
 
+def _train_indexed(folders: tuple[Path, ...], options: dict[str, Any]) -> bool:
+    """Train a model of categories, if the recipe is for one; return whether it is."""
+    from idfzip.training import indexed, recipe
+
+    found = recipe.read_indexed(options["recipe"])
+    if found is None:
+        return False
+    output, quiet = options["output"], options["quiet"]
+    examples = indexed.read(folders)
+    work.say(f"{len(examples)} images of categories", quiet)
+    codec = indexed.train(examples, found, options["seed"], lambda line: work.say(line, quiet))
+    card = f"Trained on {len(examples)} images by `idfzip train`.\n{found}\n"
+    data = model_file.dump(codec, options["name"] or output.stem, card)
+    model = model_file.load(data, str(output))
+    files.write(output, data, options["force"])
+    work.say(f"{output}: model {model.name} ({model.short.hex()}), {len(data)} bytes", quiet)
+    return True
+
+
 def _threads(asked: int) -> int:
     """Return torch's threads: all cores, shared with other processes of this machine."""
     here = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
@@ -92,7 +114,6 @@ def _threads(asked: int) -> int:
 
 
 def _train(plan: Plan, joined: Any, stopped: Callable[[], bool], options: dict[str, Any]) -> None:
-    from idfzip.container import model_file
     from idfzip.training import session
     from idfzip.training.journal import Journal
     from idfzip.training.pixels import Pixels

@@ -10,11 +10,11 @@ from typing import Any, BinaryIO
 from idfzip.cli import files, work
 from idfzip.container import archive, idfz, models, names
 from idfzip.container.archive import Archive, Member
+from idfzip.container.idfz import Stored
 from idfzip.container.index import Entry
 from idfzip.container.model_file import Model
 from idfzip.container.tiling import Effort
 from idfzip.errors import FormatError, IdfzipError, ModelNotFound
-from idfzip.images import writer
 from idfzip.images.picture import Picture
 
 
@@ -26,12 +26,14 @@ class Job:
     effort: Effort
     force: bool
     salvage: bool
+    max_pixels: int
+    write: Callable[[Picture | Stored], bytes]
     quiet: bool
     warm: set[str]
 
 
-def inside(folder: Path) -> Callable[[Entry], Path]:
-    """Return what gives each member its place below a folder.
+def inside(folder: Path, ending: Callable[[Path], Path]) -> Callable[[Entry], Path]:
+    """Return what gives each member its place below a folder; `ending` may change its suffix.
 
     It raises FormatError for a name that leaves the folder, by itself or through a link.
     """
@@ -41,7 +43,7 @@ def inside(folder: Path) -> Callable[[Entry], Path]:
         for parent in target.parents[: len(Path(entry.name).parts) - 1]:
             if parent.is_symlink():
                 raise FormatError(f"member {entry.name}: the name is refused: {parent} is a link")
-        return target
+        return ending(target)
 
     return place
 
@@ -81,17 +83,17 @@ def extract(
             # On some systems names of different case are one file.
             again = member.entry.name.casefold() in written
             written.add(member.entry.name.casefold())
-            _write(member, targets[member.entry.name], job.force and not again)
+            _write(member, targets[member.entry.name], job, job.force and not again)
             done += 1
     work.say(f"{path}: {done} of {len(known)} members written", job.quiet)
     return failures.count == before
 
 
-def _write(member: Member, target: Path, force: bool) -> None:
+def _write(member: Member, target: Path, job: Job, force: bool) -> None:
     found, entry = member.found, member.entry
     if isinstance(found, IdfzipError):
         raise found
-    data = writer.write(found) if isinstance(found, Picture) else found.data
+    data = job.write(found)
     if target != files.STANDARD:
         target.parent.mkdir(parents=True, exist_ok=True)
     at = entry.modified * 1_000_000_000
@@ -132,7 +134,8 @@ def _decoded(box: Archive, job: Job, wanted: Collection[str] | None) -> Iterator
 
     total = len(box.index.entries) if wanted is None else len(wanted)
     with work.count_bar(total, job.quiet) as advance:
-        for member in archive.decoded(box, job.model, job.effort, chosen, job.salvage):
+        how = (chosen, job.salvage, job.max_pixels)
+        for member in archive.decoded(box, job.model, job.effort, *how):
             advance(1)
             yield member
 
@@ -150,7 +153,7 @@ def facts(file: BinaryIO) -> dict[str, Any]:
                     "name": member.entry.name,
                     "kind": "lossless",
                     "format": member.format,
-                    "mode": "L" if row.channels == 1 else "RGB",
+                    "mode": "grey" if row.channels == 1 else "RGB",
                     "width": member.width,
                     "height": member.height,
                     "block": i,
@@ -164,7 +167,7 @@ def facts(file: BinaryIO) -> dict[str, Any]:
         "members": len(images),
         "blocks": [{"members": len(row.members), "bytes": row.length} for row in box.index.blocks],
         "models": [{"name": m.name, "hash": m.hash.hex()} for m in box.index.models],
-        "embedded_model": box.has_models,
+        "embedded_models": box.has_models,
         "bytes": box.size,
         "images": sorted(images, key=lambda image: str(image["name"])),
     }

@@ -4,21 +4,38 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 import click
 
 from idfzip.container.model_file import Model
+from idfzip.container.models import DEFAULT_LEVEL
 from idfzip.container.tiling import Effort, Progress, all_cores
 from idfzip.errors import IdfzipError
+from idfzip.images import reader
 
 threads_option = click.option(
     "-T", "--threads", type=click.IntRange(0), default=0, help="Threads (0: all cores)."
 )
 model_option = click.option(
     "-m", "--model", metavar="MODEL", help="Model: a name, a hash or an .idfm file."
+)
+effort_option = click.option(
+    "--effort",
+    "level",
+    type=click.IntRange(1, 9),
+    default=DEFAULT_LEVEL,
+    show_default=True,
+    help="How much is tried, 1 to 9: work, not time.",
+)
+pixels_option = click.option(
+    "--max-pixels",
+    type=click.IntRange(1),
+    default=reader.MAX_PIXELS,
+    show_default=True,
+    help="Larger images are not decoded.",
 )
 force_option = click.option("-f", "--force", is_flag=True, help="Overwrite the output.")
 quiet_option = click.option("-q", "--quiet", is_flag=True, help="Print errors only.")
@@ -77,6 +94,16 @@ def each(paths: Iterable[Path], act: Callable[[Path], None]) -> None:
         with failures.caught(path):
             act(path)
     failures.exit()
+
+
+_WORDS = {"models": "models", "source": "the file as it is", "webp": "WebP", "png": "PNG"}
+
+
+def winner(name: str, sizes: Mapping[str, int]) -> str:
+    """Return which representation was taken, and how large the others would be."""
+    others = [f"{_WORDS[other]} {size}" for other, size in sizes.items() if other != name]
+    stored = "stored: " if name == "source" else "by "
+    return f"{stored}{_WORDS[name]}" + (f" ({', '.join(others)} bytes)" if others else "")
 
 
 def warm_up(models: Iterable[Model], quiet: bool) -> None:

@@ -10,7 +10,8 @@ import numpy.typing as npt
 from idfzip.codecs.last_stage import Tables, see_error
 from idfzip.coding import ans
 from idfzip.flows import autoregressive, expert, wavefront, window
-from idfzip.flows.autoregressive import Design, Lockstep, Planes
+from idfzip.flows.alphabet import Alphabet, Integers
+from idfzip.flows.autoregressive import Design, Lockstep
 from idfzip.flows.wavefront import MARGIN
 from idfzip.integer import learning, network
 from idfzip.integer.jit import kernel
@@ -27,8 +28,9 @@ class View(NamedTuple):
     same in steps; `mixture` int64 (7, K).
     """
 
-    planes: Planes
-    errors: Planes
+    alphabet: Alphabet
+    planes: Integers
+    errors: Integers
     sizes: npt.NDArray[np.int64]
     scales: npt.NDArray[np.int32]
     partial: npt.NDArray[np.float64]
@@ -59,6 +61,7 @@ def decode_channel(
     log_table, gains, exp, sigmoid = tables.log, tables.gain, tables.exp, tables.sigmoid
     inverse, spans = tables.inverse, tables.span
     seen, z, mixed, scales = view.seen, view.z, view.mixture, view.scales
+    values, deep, limit, _ = view.alphabet
     words, place, state = coder.words, coder.place, coder.state
     for b in range(len(view.sizes)):
         stream = min(b, len(state) - 1)
@@ -73,20 +76,20 @@ def decode_channel(
         for y in range(first, end):
             x = t - 2 * y
             row = start + y - first
-            value = expert.predict(partial, link, y, c, z, row)
+            value = expert.predict(partial, link, y, c, z, row, limit)
             middle = window.base(planes, c, y, x)
             low = 0 if c == 0 else -int(planes[0, y + MARGIN, x + MARGIN])
-            mean = expert.to_mean(value, middle, low, low + mixture.VALUES - 1)
+            mean = expert.to_mean(value, middle, low, low + values - 1)
             scale = scales[row, c]
             mixture.mix(sums[row], scale, mean, exp, inverse, spans[scale], mixed)
             quantile = ans.peek(state, stream)
-            pixel, lower, upper = mixture.search(quantile, low, mixed, sigmoid)
+            pixel, lower, upper = mixture.search(quantile, low, values, mixed, sigmoid)
             ans.pop(words, place, state, stream, lower, upper - lower)
             if len(deltas) > 0:
-                mixture.slope(pixel, low, mixed, spans[scale], sigmoid, deltas[row])
+                mixture.slope(pixel, low, values, mixed, spans[scale], sigmoid, deltas[row])
             error = pixel * expert.UNIT - mean
-            z[row, c] = np.float64(window.clamped(pixel - middle)) - value
-            see_error(error, gains[scale], log_table, seen, row, 3 * c)
+            z[row, c] = np.float64(window.clamped(pixel - middle, limit)) - value
+            see_error(error, gains[scale], deep, log_table, seen, row, 3 * c)
             wavefront.place(plane, y, x, height, width, pixel)
             wavefront.place(errors, y, x, height, width, error)
         start += max(0, end - first)

@@ -28,7 +28,12 @@ class Intervals(NamedTuple):
 
 @kernel
 def see_errors(
-    tables: Tables, seen: Record, scales: npt.NDArray[np.int32], count: int, out: Floats
+    tables: Tables,
+    seen: Record,
+    scales: npt.NDArray[np.int32],
+    deep: int,
+    count: int,
+    out: Floats,
 ) -> None:
     """Write what later channels see of `count` known pixels, float32 (rows, 3 C)."""
     log_table, gains = tables.log, tables.gain
@@ -36,7 +41,7 @@ def see_errors(
     for row in range(count):
         for c in range(means.shape[1]):
             error = int(values[row, c]) * expert.UNIT - means[row, c]
-            see_error(error, gains[scales[row, c]], log_table, out, row, 3 * c)
+            see_error(error, gains[scales[row, c]], deep, log_table, out, row, 3 * c)
 
 
 @kernel
@@ -47,6 +52,7 @@ def note_intervals(
     sums: tuple[Floats, ...],
     deltas: tuple[Floats, ...],
     listens: bool,
+    alphabet: int,
     sizes: npt.NDArray[np.int64],
     begin: int,
     stop: int,
@@ -73,13 +79,15 @@ def note_intervals(
                     low = 0 if c == 0 else -int(values[row, 0])
                     mixture.mix(mine[row], scale, means[row, c], exp, inverse, spans[scale], mixed)
                     value = int(values[row, c])
-                    lower = mixture.cumulative(value, low, mixed, sigmoid)
-                    upper = mixture.cumulative(value + 1, low, mixed, sigmoid)
+                    lower = mixture.cumulative(value, low, alphabet, mixed, sigmoid)
+                    upper = mixture.cumulative(value + 1, low, alphabet, mixed, sigmoid)
                     cumulative[b, used[b]] = lower
                     frequency[b, used[b]] = upper - lower
                     used[b] += 1
                     if listens:
-                        mixture.slope(value, low, mixed, spans[scale], sigmoid, slopes[row])
+                        mixture.slope(
+                            value, low, alphabet, mixed, spans[scale], sigmoid, slopes[row]
+                        )
             start += size
 
 
@@ -105,12 +113,12 @@ def encode_steps(
     Returns the next step and the number of pixels.
     """
     pixels = 0
-    weights = learner.network
+    weights, alphabet = learner.network, batch.alphabet
     last = min(stop, t + STEPS)
     while t < last:
         begin = t
         t, count = autoregressive.observe(design, batch, truth, residuals, t, stop, chunk, seen)
-        see_errors(tables, seen, batch.scales, count, errors)
+        see_errors(tables, seen, batch.scales, alphabet.deep, count, errors)
         network.run_trunk(batch.inputs, 0, count, weights, buffers)
         for c in range(len(weights.outs)):
             network.run_head(c, 0, count, errors, weights, buffers)
@@ -121,6 +129,7 @@ def encode_steps(
             buffers.sums,
             learner.outs_deltas,
             learning.listens(learner),
+            alphabet.values,
             batch.sizes,
             begin,
             t,

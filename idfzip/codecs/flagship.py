@@ -20,8 +20,10 @@ from idfzip.codecs.decoding import View, decode_steps
 from idfzip.codecs.encoding import Intervals, encode_steps
 from idfzip.codecs.last_stage import STEPS, Tables
 from idfzip.coding import ans
+from idfzip.flows import alphabet as alphabets
 from idfzip.flows import autoregressive
-from idfzip.flows.autoregressive import Design, Planes
+from idfzip.flows.alphabet import BYTES, Alphabet
+from idfzip.flows.autoregressive import Design, Lockstep, Planes
 from idfzip.flows.wavefront import MARGIN
 from idfzip.integer import learner, learning, network
 from idfzip.integer.learner import Learner
@@ -76,25 +78,29 @@ CHUNK = 2048
 """Rows that encoding takes to the network at once: groups may be joined, the pixels are known."""
 
 
-def _tables(model: Flagship) -> Tables:
-    return Tables(**model.design.tables._asdict(), **model.prior._asdict())
+def _tables(model: Flagship, batch: Lockstep) -> Tables:
+    prior = mixture.deepened(model.prior, batch.alphabet.deep)
+    return Tables(**batch.tables._asdict(), **prior._asdict())
 
 
 def encode(
     model: Flagship,
     tiles: Sequence[Planes],
     progress: Progress | None = None,
+    alphabet: int = BYTES.values,
 ) -> list[bytes]:
     """Return the stream of each tile: planes, int32 (C, height, width).
 
-    Tiles are coded in lockstep, but one by one where the network learns: each has its own.
-    `progress` is called with numbers of pixels.
+    The first channel is in [0, alphabet), others in [-first, alphabet - 1 - first]; the alphabet is
+    a number from 1 to 65536. Tiles are coded in lockstep, but one by one where the network learns:
+    each has its own. `progress` is called with numbers of pixels.
     """
+    one = alphabets.alphabet(alphabet)
     batches = [tiles] if model.learning.rate == 0 else [[tile] for tile in tiles]
     streams = []
     for batch in batches:
         state = learner.learner(model.network, *model.learning, rows(model, batch_sizes(batch)))
-        found = intervals(model, batch, state, progress)
+        found = intervals(model, batch, state, progress, one)
         for b, used in enumerate(found.used):
             words = ans.push_all(found.cumulative[b, :used], found.frequency[b, :used])
             streams.append(ans.to_bytes(words))
@@ -113,7 +119,11 @@ def rows(model: Flagship, sizes: Sequence[tuple[int, int]]) -> int:
 
 
 def intervals(
-    model: Flagship, tiles: Sequence[Planes], state: Learner, progress: Progress | None = None
+    model: Flagship,
+    tiles: Sequence[Planes],
+    state: Learner,
+    progress: Progress | None = None,
+    alphabet: Alphabet = BYTES,
 ) -> Intervals:
     """Return the symbols of each tile, coded in lockstep by a network that stands at `state`.
 
@@ -127,13 +137,13 @@ def intervals(
         truth[b, :, : sizes[b][0], : sizes[b][1]] = tile
     residuals = np.zeros_like(truth)
     chunk = learning.PERIOD if model.learning.rate else CHUNK
-    batch = autoregressive.begin(model.design, sizes, channels, chunk + ROWS)
+    batch = autoregressive.begin(model.design, sizes, channels, chunk + ROWS, alphabet)
     room = len(batch.inputs)
     seen = autoregressive.record(room, channels)
     buffers = model.network.buffers(room)
     errors = np.zeros((room, network.ERROR_INPUTS * channels), np.float32)
     mixed = mixture.room(model.network.components)
-    tables = _tables(model)
+    tables = _tables(model, batch)
     shape = (len(tiles), max(tile.size for tile in tiles))
     found = Intervals(
         np.empty(shape, np.int32), np.empty(shape, np.int32), np.zeros(len(tiles), np.int64)
@@ -166,18 +176,20 @@ def decode(
     streams: Sequence[bytes],
     sizes: Sequence[tuple[int, int]],
     progress: Progress | None = None,
+    alphabet: int = BYTES.values,
 ) -> list[Planes | None]:
     """Return the planes of each stream, None for a stream that is visibly damaged.
 
     Damage that no rule of the coder shows gives wrong planes: checksums are the container's work.
     """
+    one = alphabets.alphabet(alphabet)
     size = 1 if model.learning.rate else len(streams)
     tiles: list[Planes | None] = []
     for i in range(0, len(streams), size):
         mine = list(sizes[i : i + size])
         coder = ans.decoder([ans.from_bytes(stream) for stream in streams[i : i + size]])
         state = learner.learner(model.network, *model.learning, rows(model, mine))
-        found = planes(model, mine, coder, state, progress)
+        found = planes(model, mine, coder, state, progress, one)
         tiles += [tile if ans.is_finished(coder, b) else None for b, tile in enumerate(found)]
     return tiles
 
@@ -188,6 +200,7 @@ def planes(
     coder: ans.Coder,
     state: Learner,
     progress: Progress | None = None,
+    alphabet: Alphabet = BYTES,
 ) -> list[Planes]:
     """Return the tiles that `intervals` with such a `state` gave the symbols of.
 
@@ -195,9 +208,10 @@ def planes(
     """
     channels = model.channels
     room = learning.PERIOD if model.learning.rate else 0
-    batch = autoregressive.begin(model.design, sizes, channels, room + ROWS)
+    batch = autoregressive.begin(model.design, sizes, channels, room + ROWS, alphabet)
     room = len(batch.inputs)
     view = View(
+        alphabet,
         batch.planes,
         batch.errors,
         batch.sizes,
@@ -209,7 +223,7 @@ def planes(
         mixture.room(model.network.components),
     )
     buffers = model.network.buffers(room)
-    tables = _tables(model)
+    tables = _tables(model, batch)
     stop = autoregressive.steps(sizes)
     pending = 0
     for begin in range(0, stop, STEPS):
@@ -221,6 +235,6 @@ def planes(
             progress(count)
     inner = slice(MARGIN, None)
     return [
-        np.ascontiguousarray(batch.planes[b, :, inner, inner][:, :height, :width])
+        np.ascontiguousarray(batch.planes[b, :, inner, inner][:, :height, :width], np.int32)
         for b, (height, width) in enumerate(sizes)
     ]

@@ -130,7 +130,7 @@ def note_intervals(
     """
     exp, sigmoid, inverse, span = tables.exp, tables.sigmoid, tables.inverse, tables.span[SCALE]
     height, width, channels = values.shape
-    size = 3 * mixed.shape[1]
+    size, low, many = 3 * mixed.shape[1], coupling.LOW, coupling.VALUES
     at = 0
     for c in range(channels):
         for y in range(height):
@@ -139,8 +139,8 @@ def note_intervals(
                 mine = line[min(x, len(line) - 1), c * size : (c + 1) * size]
                 mixture.mix(mine, SCALE, 0, exp, inverse, span, mixed)
                 value = int(values[y, x, c])
-                lower = mixture.cumulative(value, coupling.LOW, mixed, sigmoid)
-                upper = mixture.cumulative(value + 1, coupling.LOW, mixed, sigmoid)
+                lower = mixture.cumulative(value, low, many, mixed, sigmoid)
+                upper = mixture.cumulative(value + 1, low, many, mixed, sigmoid)
                 intervals[at, 0] = lower
                 intervals[at, 1] = upper - lower
                 at += 1
@@ -158,7 +158,7 @@ def decode_values(
     exp, sigmoid, inverse, span = tables.exp, tables.sigmoid, tables.inverse, tables.span[SCALE]
     words, place, state = coder.words, coder.place, coder.state
     height, width, channels = values.shape
-    size = 3 * mixed.shape[1]
+    size, low, many = 3 * mixed.shape[1], coupling.LOW, coupling.VALUES
     for c in range(channels):
         for y in range(height):
             line = sums[min(y, len(sums) - 1)]
@@ -166,7 +166,7 @@ def decode_values(
                 mine = line[min(x, len(line) - 1), c * size : (c + 1) * size]
                 mixture.mix(mine, SCALE, 0, exp, inverse, span, mixed)
                 quantile = ans.peek(state, 0)
-                value, lower, upper = mixture.search(quantile, coupling.LOW, mixed, sigmoid)
+                value, lower, upper = mixture.search(quantile, low, many, mixed, sigmoid)
                 ans.pop(words, place, state, 0, lower, upper - lower)
                 values[y, x, c] = value
 
@@ -178,11 +178,23 @@ def _sums(model: Idf, level: int, given: Values) -> Sums:
     return model.constants.reshape(1, 1, -1)
 
 
-def encode(model: Idf, tiles: Sequence[Planes], progress: Progress | None = None) -> list[bytes]:
+def check_alphabet(alphabet: int) -> None:
+    """Raise ModelError unless a channel has 256 values, modulo which the couplings count."""
+    if alphabet != coupling.VALUES:
+        raise ModelError(f"{alphabet} values a channel: a bipartite model codes {coupling.VALUES}")
+
+
+def encode(
+    model: Idf,
+    tiles: Sequence[Planes],
+    progress: Progress | None = None,
+    alphabet: int = coupling.VALUES,
+) -> list[bytes]:
     """Return the stream of each tile: planes, int32 (C, height, width), one after the other.
 
-    `progress` is called with numbers of pixels.
+    `progress` is called with numbers of pixels. Raises ModelError for an `alphabet` but 256.
     """
+    check_alphabet(alphabet)
     streams = []
     mixed = mixture.room(model.components)
     for planes in tiles:
@@ -206,11 +218,14 @@ def decode(
     streams: Sequence[bytes],
     sizes: Sequence[tuple[int, int]],
     progress: Progress | None = None,
+    alphabet: int = coupling.VALUES,
 ) -> list[Planes | None]:
     """Return the planes of each stream, None for a stream that is visibly damaged.
 
     Damage that no rule of the coder shows gives wrong planes: checksums are the container's work.
+    Raises ModelError for an `alphabet` but 256.
     """
+    check_alphabet(alphabet)
     tiles: list[Planes | None] = []
     mixed = mixture.room(model.components)
     for stream, (height, width) in zip(streams, sizes, strict=True):

@@ -31,13 +31,18 @@ class Tables(NamedTuple):
 def see_error(
     error: int,
     gain: int,
+    deep: int,
     log_table: npt.NDArray[np.int32],
     seen: Floats,
     row: int,
     column: int,
 ) -> None:
-    """Write what later channels see of an error, in 1/64 of a step: itself, size, logarithm."""
-    size = (abs(error) * gain + 32768) >> 16
-    seen[row, column] = context.limited((error * gain + 32768) >> 16)
+    """Write what later channels see of an error, in 1/64 of a step: itself, size, logarithm.
+
+    `gain` is 2**(15 + deep) over the pixel's scale.
+    """
+    half, down = 32768 << deep, 16 + deep
+    size = (abs(error) * gain + half) >> down
+    seen[row, column] = context.limited((error * gain + half) >> down)
     seen[row, column + 1] = min(size, context.LIMIT)
     seen[row, column + 2] = context.limited(2 * log2(size + 4, log_table) - 160)

@@ -9,10 +9,11 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from idfzip.codecs import flagship, idf
-from idfzip.container import flagship_file, idf_file
-from idfzip.container.header import FLAGSHIP, IDF
+from idfzip.codecs import flagship, idf, indexed
+from idfzip.container import flagship_file, idf_file, indexed_file
+from idfzip.container.header import FLAGSHIP, IDF, INDEXED
 from idfzip.container.tensors import Facts, Tensors
+from idfzip.flows import alphabet, coupling
 
 Planes = npt.NDArray[np.int32]
 Progress = Callable[[int], object]
@@ -33,15 +34,26 @@ class Codec(Protocol):
 
 
 class Encode(Protocol):
-    """Return the stream of each tile: planes, int32 (C, height, width)."""
+    """Return the stream of each tile: planes, int32 (C, height, width).
+
+    The first channel is in [0, alphabet), others in [-first, alphabet - 1 - first]; raises
+    ModelError where the model cannot code so many values.
+    """
 
     def __call__(  # noqa: D102
-        self, model: Any, tiles: Sequence[Planes], progress: Progress | None = None
+        self,
+        model: Any,
+        tiles: Sequence[Planes],
+        progress: Progress | None = None,
+        alphabet: int = 256,
     ) -> list[bytes]: ...
 
 
 class Decode(Protocol):
-    """Return the planes of each stream, None for a stream that is visibly damaged."""
+    """Return the planes of each stream, None for a stream that is visibly damaged.
+
+    Raises ModelError where the model cannot code an alphabet of so many values.
+    """
 
     def __call__(  # noqa: D102
         self,
@@ -49,6 +61,7 @@ class Decode(Protocol):
         streams: Sequence[bytes],
         sizes: Sequence[tuple[int, int]],
         progress: Progress | None = None,
+        alphabet: int = 256,
     ) -> list[Planes | None]: ...
 
 
@@ -57,7 +70,8 @@ class Architecture:
     """One codec: its name in models, its number in tiles, and its functions.
 
     `self_test` gives inputs and the sums that plain integers give for them, `measured_sums` those
-    of this machine for the inputs in tensors.
+    of this machine for the inputs in tensors. `alphabets` are the least and the most values of a
+    channel that it codes; `categories` tells whether these are categories.
     """
 
     name: str
@@ -70,6 +84,8 @@ class Architecture:
     from_tensors: Callable[[Tensors, Facts], Codec]
     self_test: Callable[[Any], tuple[npt.NDArray[np.int16], npt.NDArray[np.int32]]]
     measured_sums: Callable[[Any, Tensors], npt.NDArray[np.int32]]
+    alphabets: tuple[int, int]
+    categories: bool = False
 
 
 ARCHITECTURES = (
@@ -84,6 +100,7 @@ ARCHITECTURES = (
         flagship_file.from_tensors,
         flagship_file.self_test,
         flagship_file.measured_sums,
+        (alphabet.LEAST, alphabet.MOST),
     ),
     Architecture(
         "idf",
@@ -96,6 +113,21 @@ ARCHITECTURES = (
         idf_file.from_tensors,
         idf_file.self_test,
         idf_file.measured_sums,
+        (coupling.VALUES, coupling.VALUES),
+    ),
+    Architecture(
+        "indexed",
+        INDEXED,
+        indexed.Indexed,
+        indexed.encode,
+        indexed.decode,
+        indexed_file.facts,
+        indexed_file.to_tensors,
+        indexed_file.from_tensors,
+        indexed_file.self_test,
+        indexed_file.measured_sums,
+        (1, indexed.MOST),
+        True,
     ),
 )
 

@@ -8,13 +8,13 @@ import threading
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import accumulate
 from typing import BinaryIO
 
-from idfzip.container import block, idfz, index, model_file, models, sections
-from idfzip.container.header import ImageHeader, ModelName
+from idfzip.container import block, header, idfz, index, model_file, models, sections
+from idfzip.container.header import ImageHeader, ModelName, StoredHeader
 from idfzip.container.idfz import Stored
 from idfzip.container.index import Block, Entry, Index, Whole
 from idfzip.container.model_file import Model
@@ -110,12 +110,14 @@ class Archive:
         """Whether models are in the file."""
         return bool(self._embedded)
 
+    def embedded(self) -> list[tuple[Model, Section]]:
+        """Return the models in the file, and where; raises ModelError."""
+        found = self._embedded[: len(self.index.models)]
+        return [(idfz.embedded(section), section) for section in found]
+
     def known(self, given: Model | None) -> list[Model]:
         """Return the models that come before those installed: one given, those in the file."""
-        known = [given] if given else []
-        for section in self._embedded[: len(self.index.models)]:
-            known.append(model_file.load(idfz.inflate(section), "a model in the file"))
-        return known
+        return ([given] if given else []) + [model for model, _ in self.embedded()]
 
     def block(self, i: int) -> bytes:
         """Return the bytes of block i; raises FormatError where they are cut."""
@@ -148,13 +150,16 @@ def decoded(
     effort: Effort,
     chosen: Callable[[Entry], bool] = lambda entry: True,
     salvage: bool = False,
+    max_pixels: int = header.MAX_PIXELS,
 ) -> Iterator[Member]:
     """Yield the chosen members, in the order of the file; `salvage` as in `idfz.decompress`.
+
+    None has more than `max_pixels` pixels.
 
     Blocks and files are decoded by threads; blocks without a chosen member are passed over. The
     failure of one harms its own members only.
     """
-    known = archive.known(given)
+    known, embedded = archive.known(given), archive.embedded()
     large = threading.Lock()
 
     def small(i: int) -> list[Member]:
@@ -169,16 +174,16 @@ def decoded(
         ]
 
     def whole(i: int) -> list[Member]:
-        file = idfz.parse(archive.file(i))
-        pixels, named = 0, set()
+        file = idfz.parse(archive.file(i), max_pixels)
+        pixels = 0 if isinstance(file.head, StoredHeader) else file.head.height * file.head.width
         if isinstance(file.head, ImageHeader):
-            pixels = file.head.height * file.head.width
             named = {name.hash for name in file.head.models}
-        model = next((model for model in known if model.short in named), None)
+            mine = (section for model, section in embedded if model.short in named)
+            file = replace(file, models=(*file.models, *mine))
         one_by_one = large if pixels > LARGE else nullcontext()
         with one_by_one:
             how = effort if pixels > LARGE else Effort()
-            found, failed = idfz.decompress(file, model, how, None, salvage)
+            found, failed = idfz.decompress(file, given, how, None, salvage)
         return [Member(archive.index.files[i].entry, found, failed)]
 
     def tried(work: Callable[[int], list[Member]], i: int, entries: list[Entry]) -> list[Member]:

@@ -17,7 +17,7 @@ from idfzip.container.sections import Reader, Section, number
 from idfzip.container.tiling import Progress
 from idfzip.errors import FormatError
 from idfzip.flows import colour
-from idfzip.images.picture import Metadata, Picture, Pixels
+from idfzip.images.picture import GREY, RGB, Metadata, Picture
 
 PIXELS = 1 << 18
 """Most pixels that an encoder puts into a block: what decoding one member costs at most."""
@@ -51,7 +51,7 @@ def fits(picture: Picture, model: Model) -> bool:
     height, width, channels = pixels.shape
     return (
         isinstance(model.codec, Flagship)
-        and pixels.dtype == np.uint8
+        and picture.kind in (GREY, RGB)
         and channels == model.codec.channels
         and pixels.size <= MAX_PIXELS * channels
         and height <= tiling.TILE_ROWS
@@ -145,7 +145,7 @@ def decode(
     tiles = codec.decode(_learning(model, row.rate), stream, row.sizes, row.lockstep, progress)
     found: list[Picture | None] = []
     for i, (member, planes) in enumerate(zip(row.members, tiles, strict=True)):
-        pixels: Pixels = colour.inverse(planes)
+        pixels = colour.inverse(planes).astype(np.uint8)
         whole = tiling.checksum(pixels, i) == member.crc
         found.append(Picture(pixels, member.format, metadata[i]) if whole else None)
     return found

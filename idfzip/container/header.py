@@ -5,20 +5,29 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from idfzip.container import groups, ladder
+from idfzip.container.groups import Content, Group
 from idfzip.container.sections import Reader, number
 from idfzip.errors import FormatError
+from idfzip.flows.depth import Ladder
+from idfzip.images.picture import DEPTHS, Kind, Layout
 
 STORED = 0
-"""Kind: the source file's own bytes. The other kinds are the number of 8-bit channels, 1 or 3."""
+"""First byte of a stored file; otherwise layout and depth."""
 
-FORMATS = ("", "PNG", "WEBP", "TIFF", "BMP", "PPM", "JPEG")
+FORMATS = ("", "PNG", "WEBP", "TIFF", "BMP", "PPM", "JPEG", "GIF")
 """Source formats; index 0 is any other."""
 
-RAW, FLAGSHIP, IDF = 0, 1, 2
-"""Codecs of a tile: the pixels as they are; the flagship; the bipartite one."""
+PACKINGS = ("", "webp", "png")
+"""What holds the pixels: tiles, or the bytes of a file of another codec."""
+
+RAW, FLAGSHIP, IDF, INDEXED = 0, 1, 2, 3
+"""Codecs of a tile: the pixels as they are; the flagship; the bipartite one; that of categories."""
 
 MAX_SIDE = 1 << 30
 MAX_PIXELS = 500_000_000
+"""A reader's limit, unless it is asked for more."""
+
 MAX_TILE = (1024, 4096)
 """Most rows and columns of a tile: what decoding one takes grows with its rows and its pixels."""
 
@@ -59,22 +68,47 @@ class StoredHeader:
 
 
 @dataclass(frozen=True)
-class ImageHeader:
-    """A coded image; `tile` is (height, width) of all tiles but the last ones, row by row."""
+class PackedHeader:
+    """An image packed by another codec: which, the bytes of its file, CRC-32 of the pixels."""
 
     format: str
-    channels: int
+    kind: Kind
+    height: int
+    width: int
+    packing: str
+    length: int
+    crc: int
+
+
+@dataclass(frozen=True)
+class ImageHeader:
+    """A coded image; `tile` is (height, width) of all tiles but the last ones, row by row.
+
+    `ladders` are the values of each group of planes; `tiles` go group by group, row by row.
+    """
+
+    format: str
+    kind: Kind
     height: int
     width: int
     tile: tuple[int, int]
     models: tuple[ModelName, ...]
+    ladders: tuple[Ladder, ...]
     tiles: tuple[Tile, ...]
     crc: int
 
     @property
+    def groups(self) -> tuple[Group, ...]:
+        """The groups of planes."""
+        return groups.of(self.kind)
+
+    @property
     def boxes(self) -> list[tuple[int, int, int, int]]:
-        """Top, left, height and width of each tile."""
+        """Top, left, height and width of each tile of a group."""
         return boxes(self.height, self.width, self.tile)
+
+
+Header = StoredHeader | PackedHeader | ImageHeader
 
 
 def boxes(height: int, width: int, tile: tuple[int, int]) -> list[tuple[int, int, int, int]]:
@@ -86,20 +120,33 @@ def boxes(height: int, width: int, tile: tuple[int, int]) -> list[tuple[int, int
     ]
 
 
-def pack(header: StoredHeader | ImageHeader) -> bytes:
+def full_ladders(kind: Kind) -> tuple[Ladder, ...]:
+    """Return the values of each group where all of its depth are taken."""
+    return tuple(groups.full(kind.depth) for _ in groups.of(kind))
+
+
+def pack(header: Header) -> bytes:
     """Return the section's bytes."""
-    known = header.format if header.format in FORMATS else ""
+    form = FORMATS.index(header.format if header.format in FORMATS else "")
     if isinstance(header, StoredHeader):
-        start = bytes([STORED, FORMATS.index(known)])
+        start = bytes([STORED, form])
         return start + number(header.length) + header.crc.to_bytes(4, "little")
-    tiled = header.tile != (header.height, header.width)
-    out = bytearray([header.channels, FORMATS.index(known)])
+    packing = header.packing if isinstance(header, PackedHeader) else ""
+    kind = header.kind.layout | DEPTHS.index(header.kind.depth) << 4
+    out = bytearray([kind, form | PACKINGS.index(packing) << 6])
     out += number(header.width) + number(header.height)
-    out.append(int(tiled) | len(header.models) << 4)
-    if tiled:
+    if isinstance(header, PackedHeader):
+        return bytes(out + number(header.length) + header.crc.to_bytes(4, "little"))
+    tiled = len(header.tiles) > 1
+    gridded = header.tile != (header.height, header.width)
+    listed = any(len(one) != 1 << header.kind.depth for one in header.ladders)
+    out.append(gridded | listed << 1 | len(header.models) << 4)
+    if gridded:
         out += number(header.tile[1]) + number(header.tile[0])
     for model in header.models:
         out += model.hash
+    if listed:
+        out += b"".join(map(ladder.pack, header.ladders))
     for tile in header.tiles:
         out += bytes([tile.codec | tile.model << 4, tile.colour])
         out += number(tile.length) + tile.crc.to_bytes(4, "little")
@@ -113,24 +160,46 @@ def pack_names(models: Sequence[ModelName]) -> bytes:
     return ",".join(model.name for model in models).encode("ascii")
 
 
-def unpack(data: bytes, streams: int) -> StoredHeader | ImageHeader:
+def unpack(data: bytes, streams: int, max_pixels: int = MAX_PIXELS) -> Header:
     """Return the header in a section's bytes; `streams` is the number of bytes after it.
 
     Every size is checked before anything is made from it; raises FormatError.
     """
     reader = Reader(data)
-    kind = reader.byte()
-    form = reader.byte()
+    first, second = reader.byte(), reader.byte()
+    form, packing = second & 63, second >> 6
     source = FORMATS[form] if form < len(FORMATS) else ""
-    if kind == STORED:
+    if first == STORED:
         length, crc = reader.number(), reader.crc()
         _check_end(length, streams)
         return StoredHeader(source, length, crc)
-    if kind not in (1, 3):
-        raise FormatError(f"kind of image {kind} is not known to this release")
+    kind = _kind(first)
     width, height = reader.number(), reader.number()
-    if not (0 < width < MAX_SIDE and 0 < height < MAX_SIDE) or width * height > MAX_PIXELS:
-        raise FormatError(f"image of {width}x{height} pixels: the limit is {MAX_PIXELS}")
+    if not (0 < width < MAX_SIDE and 0 < height < MAX_SIDE) or width * height > max_pixels:
+        raise FormatError(
+            f"image of {width}x{height} pixels: the limit is {max_pixels} (--max-pixels)"
+        )
+    if packing >= len(PACKINGS) or form >= len(FORMATS):
+        raise FormatError(f"packing {packing} of format {form} is not known to this release")
+    if packing:
+        length, crc = reader.number(), reader.crc()
+        _check_end(length, streams)
+        return PackedHeader(source, kind, height, width, PACKINGS[packing], length, crc)
+    return _image(reader, source, kind, height, width, streams)
+
+
+def _kind(byte: int) -> Kind:
+    layout, depth = byte & 15, byte >> 4
+    if layout in list(Layout) and depth < len(DEPTHS):
+        kind = Kind(Layout(layout), DEPTHS[depth])
+        if kind.known:
+            return kind
+    raise FormatError(f"kind of image {byte} is not known to this release")
+
+
+def _image(
+    reader: Reader, source: str, kind: Kind, height: int, width: int, streams: int
+) -> ImageHeader:
     flags = reader.byte()
     tile = (height, width)
     if flags & 1:
@@ -140,20 +209,26 @@ def unpack(data: bytes, streams: int) -> StoredHeader | ImageHeader:
         tile = (rows, columns)
     if tile[0] > MAX_TILE[0] or tile[1] > MAX_TILE[1]:
         raise FormatError(f"tile of {tile[1]}x{tile[0]}: the limit is {MAX_TILE[1]}x{MAX_TILE[0]}")
-    if flags & 0x0E:
+    if flags & 0x0C:
         raise FormatError("flags are not known to this release")
     hashes = [reader.bytes(8) for _ in range(flags >> 4)]
+    parts = groups.of(kind)
+    ladders = full_ladders(kind)
+    if flags & 2:
+        ladders = tuple(ladder.unpack(reader) for _ in parts)
+        if any(one.values[-1] >> kind.depth for one in ladders):
+            raise FormatError(f"values of samples over {kind.depth} bits")
     count = -(-height // tile[0]) * -(-width // tile[1])
-    if count * 7 > reader.left:
-        raise FormatError(f"{count} tiles do not fit their index")
-    tiles = tuple(_tile(reader, len(hashes), kind) for _ in range(count))
+    if count * len(parts) * 7 > reader.left:
+        raise FormatError(f"{count * len(parts)} tiles do not fit their index")
+    tiles = tuple(_tile(reader, len(hashes), part) for part in parts for _ in range(count))
     if tile[0] * tile[1] > MAX_IDF_TILE and any(t.codec == IDF for t in tiles):
         raise FormatError(f"tile of {tile[1]}x{tile[0]}: codec {IDF} takes {MAX_IDF_TILE} pixels")
-    crc = reader.crc() if flags & 1 else 0
+    crc = reader.crc() if len(tiles) > 1 else 0
     names = unpack_names(reader.bytes(reader.left), len(hashes))
     _check_end(sum(t.length for t in tiles), streams)
     models = tuple(ModelName(h, n) for h, n in zip(hashes, names, strict=True))
-    return ImageHeader(source, kind, height, width, tile, models, tiles, crc)
+    return ImageHeader(source, kind, height, width, tile, models, ladders, tiles, crc)
 
 
 def _check_end(length: int, streams: int) -> None:
@@ -163,14 +238,14 @@ def _check_end(length: int, streams: int) -> None:
         raise FormatError(f"{streams - length} bytes follow the end of the file")
 
 
-def _tile(reader: Reader, models: int, channels: int) -> Tile:
+def _tile(reader: Reader, models: int, group: Group) -> Tile:
     first, colour = reader.byte(), reader.byte()
     codec, model = first & 15, first >> 4
-    if codec not in (RAW, FLAGSHIP, IDF):
+    if codec not in (RAW, FLAGSHIP, IDF, INDEXED):
         raise FormatError(f"codec {codec} is not known to this release")
     if (model >= models) if codec != RAW else (model != 0):
         raise FormatError(f"tile of model {model}, {models} are named")
-    if colour != int(codec != RAW and channels == 3):
+    if colour != int(codec != RAW and group.content == Content.COLOUR):
         raise FormatError(f"colour transform {colour} is not known to this release")
     return Tile(codec, model, colour, reader.number(), reader.crc())
 

@@ -5,35 +5,62 @@ from __future__ import annotations
 import struct
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import lru_cache
 
-import numpy as np
-
-from idfzip.container import header, model_file, models, sections, tiling
-from idfzip.container.header import ImageHeader, ModelName, StoredHeader
+from idfzip.codecs.indexed import Indexed
+from idfzip.container import groups, header, model_file, models, palette, sections, tiling
+from idfzip.container.header import (
+    PACKINGS,
+    Header,
+    ImageHeader,
+    ModelName,
+    PackedHeader,
+    StoredHeader,
+)
 from idfzip.container.model_file import Model
-from idfzip.container.sections import Section
-from idfzip.container.tiling import Effort, Progress
-from idfzip.errors import FormatError, TileError
-from idfzip.images.picture import Metadata, Picture
+from idfzip.container.palette import Taken
+from idfzip.container.sections import Reader, Section, number
+from idfzip.container.tiling import Coded, Effort, Part, Progress
+from idfzip.errors import FormatError, ModelError, TileError
+from idfzip.images import packing
+from idfzip.images.picture import Layout, Metadata, Picture, Pixels
 
-_METADATA = {b"p": "chunks", b"q": "last_chunks", b"c": "icc", b"e": "exif", b"x": "xmp"}
+_METADATA = {
+    b"p": "chunks",
+    b"q": "last_chunks",
+    b"t": "tags",
+    b"h": "head",
+    b"c": "icc",
+    b"e": "exif",
+    b"x": "xmp",
+}
 """Tags of ancillary sections, deflated, and what they hold; `d` holds pixels per inch."""
 
 MODEL = b"m"
 """Tag of a section that holds a deflated model file."""
+
+SIZES = b"w"
+"""Tag of a section that tells how large the other representations would be."""
+
+REPRESENTATIONS = ("source", "models", *PACKINGS[1:])
+"""How a picture can be in a file: the source's own bytes, coded by models, packed by others."""
+
+Sizes = dict[str, int]
 
 MAX_METADATA = 256 << 20
 
 
 @dataclass(frozen=True)
 class File:
-    """The parts of an `.idfz` file."""
+    """The parts of an `.idfz` file; `sizes` are those of the representations that were tried."""
 
-    head: StoredHeader | ImageHeader
+    head: Header
     metadata: Metadata
     streams: bytes
-    model: Section | None = None
+    models: tuple[Section, ...] = ()
+    sizes: Sizes = field(default_factory=dict)
+    palette: Section | None = None
 
 
 @dataclass(frozen=True)
@@ -44,54 +71,112 @@ class Stored:
     format: str
 
 
-def store(data: bytes, form: str) -> bytes:
+def store(data: bytes, form: str, sizes: Sizes | None = None) -> bytes:
     """Return an `.idfz` file that keeps a file's own bytes."""
     head = StoredHeader(form, len(data), zlib.crc32(data))
-    return sections.write([Section(sections.LAST, header.pack(head))], [data])
+    return _write(head, _pack_sizes(sizes), [data])
 
 
 def compress(
     picture: Picture,
-    model: Model,
+    model: Model | None,
     effort: Effort,
     progress: Progress | None = None,
     embed: bool = False,
+    level: int = models.DEFAULT_LEVEL,
 ) -> bytes:
-    """Return an `.idfz` file of the picture, coded by the model, which must fit its channels.
+    """Return an `.idfz` file of the picture, coded by models.
 
-    If `embed` is set the model goes into the file.
+    `model` codes the planes it fits; released models, of an effort `level`, the others. If `embed`
+    is set the models go into the file. Raises ModelError where the given model fits no planes.
     """
+    parts = plan(picture, model, level)
+    return assemble(picture, tiling.encode(picture.pixels, parts, effort, progress), parts, embed)
+
+
+def plan(picture: Picture, model: Model | None, level: int) -> list[Part]:
+    """Return the groups of planes of a picture, their values, and the models to code them."""
+    parts = []
+    taken, _ = palette.take(picture.metadata)
+    colours = taken.palette if taken and picture.kind.layout == Layout.PALETTE else None
+    for group in groups.of(picture.kind):
+        samples, depth = picture.pixels[:, :, group.place], picture.kind.depth
+        found = groups.ladder(group, samples, depth)
+        given = [model] if model and tiling.codes(model, group, found) else []
+        known = given or models.released(group.content, level)
+        usable = tuple(m for m in known if tiling.codes(m, group, found))
+        parts.append(Part(group, found, usable, colours))
+    if model and not any(m is model for part in parts for m in part.models):
+        raise ModelError(
+            f"model {model.name} codes {model.codec.channels} channels, the image is {picture.kind}"
+        )
+    return parts
+
+
+def assemble(
+    picture: Picture,
+    coded: Coded,
+    parts: Sequence[Part],
+    embed: bool = False,
+    sizes: Sizes | None = None,
+) -> bytes:
+    """Return an `.idfz` file of a picture's coded tiles."""
     pixels = picture.pixels
-    size, tiles, streams = tiling.encode(pixels, model, effort, progress)
-    used = any(tile.codec != header.RAW for tile in tiles)
     head = ImageHeader(
         picture.format,
-        pixels.shape[2],
+        picture.kind,
         pixels.shape[0],
         pixels.shape[1],
-        size,
-        (ModelName(model.short, model.name),) if used else (),
-        tuple(tiles),
-        zlib.crc32(np.ascontiguousarray(pixels).data),
+        coded.size,
+        tuple(ModelName(model.short, model.name) for model in coded.models),
+        tuple(part.ladder for part in parts),
+        coded.tiles,
+        tiling.crc32(pixels),
     )
-    parts = pack_metadata(picture.metadata)
-    if embed and used:
-        whole = model_file.dump(model.codec, model.name)
-        parts.append(Section(MODEL, zlib.compress(whole, 9)))
-    return sections.write([*parts, Section(sections.LAST, header.pack(head))], streams)
+    metadata, extra = picture.metadata, _pack_sizes(sizes)
+    coder = next((m.codec for m in coded.models if isinstance(m.codec, Indexed)), None)
+    if coder is not None and any(part.palette is not None for part in parts):
+        taken, metadata = palette.take(metadata)
+        extra += [palette.pack(taken, coder)] if taken else []
+    extra += pack_metadata(metadata)
+    if embed:
+        files = [model_file.dump(model.codec, model.name) for model in coded.models]
+        extra += [Section(MODEL, zlib.compress(file, 9)) for file in files]
+    return _write(head, extra, coded.streams)
 
 
-def parse(data: bytes) -> File:
+def pack(picture: Picture, packing: str, data: bytes, sizes: Sizes | None = None) -> bytes:
+    """Return an `.idfz` file of a picture whose samples another codec has packed."""
+    pixels = picture.pixels
+    head = PackedHeader(
+        picture.format,
+        picture.kind,
+        pixels.shape[0],
+        pixels.shape[1],
+        packing,
+        len(data),
+        tiling.crc32(pixels),
+    )
+    return _write(head, pack_metadata(picture.metadata) + _pack_sizes(sizes), [data])
+
+
+def _write(head: Header, extra: list[Section], streams: list[bytes]) -> bytes:
+    return sections.write([*extra, Section(sections.LAST, header.pack(head))], streams)
+
+
+def parse(data: bytes, max_pixels: int = header.MAX_PIXELS) -> File:
     """Return the parts of an `.idfz` file, checked as far as they go without decoding."""
     parts, streams = sections.read(data)
     if parts[-1].tag == sections.ARCHIVE:
         raise FormatError("an archive of many images: 'idfzip decompress' unpacks it")
     for section in parts[:-1]:
-        if section.tag.isupper() or not section.tag.isalpha():
+        if section.tag != palette.TAG and not (section.tag.isalpha() and section.tag.islower()):
             raise FormatError(f"section {section.tag!r} is not known to this release")
-    head = header.unpack(parts[-1].data, len(streams))
-    model = next((section for section in parts if section.tag == MODEL), None)
-    return File(head, unpack_metadata(parts[:-1]), streams, model)
+    head = header.unpack(parts[-1].data, len(streams), max_pixels)
+    known = tuple(section for section in parts if section.tag == MODEL)
+    sizes = next((_unpack_sizes(section) for section in parts if section.tag == SIZES), {})
+    coded = next((section for section in parts if section.tag == palette.TAG), None)
+    return File(head, unpack_metadata(parts[:-1]), streams, known, sizes, coded)
 
 
 def needed_models(file: File, given: Model | None) -> list[Model]:
@@ -103,16 +188,16 @@ def needed_models(file: File, given: Model | None) -> list[Model]:
     if not isinstance(head, ImageHeader):
         return []
     known = [given] if given else []
-    if file.model and head.models:
-        known.append(model_file.load(inflate(file.model), "the model in the file"))
-    found = [models.for_file(name, known) for name in head.models]
-    for i, (model, name) in enumerate(zip(found, head.models, strict=True)):
-        if model.codec.channels != head.channels:
-            raise FormatError(f"model {name} codes {model.codec.channels} channels")
-        codecs = {tile.codec for tile in head.tiles if tile.codec and tile.model == i}
-        if codecs - {model.architecture.number}:
-            raise FormatError(f"model {name} is not of the codec that its tiles name")
-    return found
+    if len(file.models) > len(head.models):
+        raise FormatError(f"{len(file.models)} models in the file, {len(head.models)} are named")
+    known += [embedded(part) for part in file.models]
+    return [models.for_file(name, known) for name in head.models]
+
+
+@lru_cache(maxsize=16)
+def embedded(section: Section) -> Model:
+    """Return the model in a section; raises FormatError or ModelError."""
+    return model_file.load(inflate(section), "a model in the file")
 
 
 def decompress(
@@ -131,14 +216,54 @@ def decompress(
         if zlib.crc32(file.streams) != head.crc:
             raise FormatError("the stored file is damaged (checksum)")
         return Stored(file.streams, head.format), []
+    if isinstance(head, PackedHeader):
+        pixels = packing.unpack(file.streams, head.packing, head.kind, head.height, head.width)
+        if tiling.crc32(pixels) != head.crc:
+            raise FormatError("the packed image is damaged (checksum)")
+        return _picture(pixels, head, file.metadata), []
     found = needed_models(file, given)
-    decoded = tiling.decode(head, file.streams, found, effort, progress)
+    taken = _palette(file, found)
+    colours = taken.palette if taken else None
+    decoded = tiling.decode(head, file.streams, found, effort, progress, colours)
     if decoded.failed and not salvage:
         raise TileError(
             f"{len(decoded.failed)} of {len(head.tiles)} tiles are damaged (checksum), first tile "
             f"{decoded.failed[0]}; --salvage writes the others"
         )
-    return Picture(decoded.pixels, head.format, file.metadata), decoded.failed
+    metadata = palette.put_back(taken, file.metadata) if taken else file.metadata
+    return _picture(decoded.pixels, head, metadata), decoded.failed
+
+
+def _palette(file: File, found: Sequence[Model]) -> Taken | None:
+    """Return the palette of a file, coded by the first of its models that is one of categories."""
+    if file.palette is None:
+        return None
+    coder = next((m.codec for m in found if isinstance(m.codec, Indexed)), None)
+    if coder is None:
+        raise FormatError("a palette, but no model of categories")
+    return palette.unpack(file.palette, coder)
+
+
+def _picture(pixels: Pixels, head: PackedHeader | ImageHeader, metadata: Metadata) -> Picture:
+    return Picture(pixels, head.format, metadata, head.kind.layout, head.kind.depth)
+
+
+def _pack_sizes(sizes: Sizes | None) -> list[Section]:
+    if not sizes:
+        return []
+    rows = [bytes([REPRESENTATIONS.index(name)]) + number(size) for name, size in sizes.items()]
+    return [Section(SIZES, b"".join(rows))]
+
+
+def _unpack_sizes(section: Section) -> Sizes:
+    """Return sizes by representation; those of a later release are left out."""
+    reader = Reader(section.data)
+    found: Sizes = {}
+    while reader.left:
+        name, size = reader.byte(), reader.number()
+        if name < len(REPRESENTATIONS):
+            found[REPRESENTATIONS[name]] = size
+    return found
 
 
 def pack_metadata(metadata: Metadata) -> list[Section]:

@@ -10,13 +10,23 @@ from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 
+from idfzip.container.groups import Content
 from idfzip.container.header import ModelName
 from idfzip.container.model_file import Model, load
 from idfzip.errors import ModelError, ModelNotFound
 
 SUFFIX = ".idfm"
-RELEASED = {3: "photo", 1: "grey"}
-"""The released model for images of so many channels."""
+RELEASED = {
+    Content.COLOUR: ("photo-fast", "photo", "photo-max"),
+    Content.GREY: ("grey",),
+    Content.INDEX: ("indexed",),
+}
+"""The released models for groups of planes, from fast to thorough."""
+
+DEFAULT_LEVEL = 5
+_FAST, _THOROUGH, ALL = 3, 8, 9
+"""Efforts: up to the first the fastest model is taken, from the second on the most thorough one,
+at the last all of them; between the usual one."""
 
 
 def folders() -> list[Path]:
@@ -70,9 +80,18 @@ def by_name(name: str) -> Model:
     raise ModelNotFound(f"model {name}: no such file or name (installed: {known})")
 
 
-def released(channels: int) -> Model:
-    """Return the model of the package for images of 1 or 3 channels."""
-    return by_name(RELEASED[channels])
+def released(content: Content, level: int = DEFAULT_LEVEL) -> list[Model]:
+    """Return the package's models to try for a group of planes at a level of effort, 1 to 9."""
+    names = RELEASED[content]
+    if level < ALL and names:
+        place = 0 if level <= _FAST else len(names) - 1 if level >= _THOROUGH else len(names) // 2
+        names = names[place : place + 1]
+    return [by_name(name) for name in names]
+
+
+def usual(channels: int) -> Model:
+    """Return the package's usual model for images of 1 or 3 channels."""
+    return released(Content.GREY if channels == 1 else Content.COLOUR)[0]
 
 
 def is_released(model: Model) -> bool:

@@ -7,21 +7,33 @@ import struct
 import zlib
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import numpy as np
 
-from idfzip.container import header
+from idfzip.codecs.indexed import Indexed, Palette
+from idfzip.container import header, raw
+from idfzip.container.architecture import Codec
+from idfzip.container.groups import Content, Group
 from idfzip.container.header import ImageHeader, Tile
 from idfzip.container.model_file import Model
+from idfzip.errors import FormatError
 from idfzip.flows import colour
+from idfzip.flows.alphabet import Integers
+from idfzip.flows.depth import Ladder
 from idfzip.images.picture import Pixels
 
 TILE_ROWS, TILE_COLUMNS = 256, 1024
 """Largest tile. Four Kodak images, bits per subpixel for 64, 128, 192, 256 and 512 rows: 2.637,
 2.621, 2.617, 2.613, 2.609; 256 rows give two threads something to do. With a network that
 learns, which begins anew in each tile, 256 and 512 rows give 2.899 and 2.887 (5, 13, 15, 23)."""
+
+INDEXED = (512, 1024)
+"""Largest tile of categories, whose coder notes up to 600 bytes a pixel before it codes them."""
+
+BILEVEL = header.MAX_TILE
+"""Largest tile of two values, which a coder must see many of before it knows a page."""
 
 Progress = Callable[[int], object]
 T = TypeVar("T")
@@ -46,55 +58,136 @@ class Effort:
     lockstep: int = 1
 
 
-def grid(height: int, width: int) -> tuple[int, int]:
-    """Return the size (rows, columns) of the tiles of an image: equal ones, as far as may be."""
-    rows = -(-height // -(-height // TILE_ROWS))
-    columns = -(-width // -(-width // TILE_COLUMNS))
+def grid(height: int, width: int, tile: tuple[int, int]) -> tuple[int, int]:
+    """Return the size (rows, columns) of the tiles of an image: equal ones, as far as may be.
+
+    No tile has more rows and columns than `tile`.
+    """
+    rows = -(-height // -(-height // tile[0]))
+    columns = -(-width // -(-width // tile[1]))
     return rows, columns
+
+
+def _tile(parts: Sequence[Part]) -> tuple[int, int]:
+    """Return the most rows and columns of a tile."""
+    if any(part.group.content != Content.INDEX for part in parts):
+        return TILE_ROWS, TILE_COLUMNS
+    return BILEVEL if all(len(part.ladder) <= 2 for part in parts) else INDEXED
 
 
 def checksum(pixels: Pixels, index: int) -> int:
     """Return the CRC-32 of a tile's index and its pixels."""
-    return zlib.crc32(np.ascontiguousarray(pixels).data, zlib.crc32(struct.pack("<I", index)))
+    return crc32(pixels, zlib.crc32(struct.pack("<I", index)))
+
+
+def crc32(pixels: Pixels, start: int = 0) -> int:
+    """Return the CRC-32 of samples, those of 16 bits with the low byte first."""
+    order = pixels.dtype.newbyteorder("<")
+    return zlib.crc32(np.ascontiguousarray(pixels, order).data, start)
+
+
+def codes(model: Model, group: Group, ladder: Ladder) -> bool:
+    """Return whether a model codes such a group; one that no model codes has raw tiles."""
+    architecture = model.architecture
+    if (group.content == Content.INDEX) != architecture.categories:
+        return False
+    return model.codec.channels == group.channels and len(ladder) <= architecture.alphabets[1]
+
+
+def _alphabet(model: Model, ladder: Ladder) -> int:
+    return max(len(ladder), model.architecture.alphabets[0])
+
+
+def primed(codec: Codec, palette: Palette | None, ladder: Ladder) -> Codec:
+    """Return the codec of categories with the colours of a ladder's values, any other as it is."""
+    if palette is None or not isinstance(codec, Indexed) or ladder.values[-1] >= len(palette):
+        return codec
+    return codec.with_palette(palette[ladder.values])
+
+
+@dataclass(frozen=True)
+class Part:
+    """One group of planes to be coded: what it is, its values, the models to try, the palette."""
+
+    group: Group
+    ladder: Ladder
+    models: tuple[Model, ...] = ()
+    palette: Palette | None = None
+
+
+@dataclass(frozen=True)
+class Coded:
+    """What encoding gives: the tiles' size, the models used, rows for the header, streams."""
+
+    size: tuple[int, int]
+    models: tuple[Model, ...]
+    tiles: tuple[Tile, ...]
+    streams: list[bytes]
 
 
 def encode(
-    pixels: Pixels, model: Model, effort: Effort, progress: Progress | None = None
-) -> tuple[tuple[int, int], list[Tile], list[bytes]]:
-    """Return the size of tiles, their rows for the header, and their streams."""
+    pixels: Pixels, parts: Sequence[Part], effort: Effort, progress: Progress | None = None
+) -> Coded:
+    """Return the tiles of a picture, group by group, each by the model that codes it shortest.
+
+    A tile that no model makes smaller is raw. `progress` is called with pixels of groups.
+    """
     height, width, _ = pixels.shape
-    size = grid(height, width)
+    size = grid(height, width, _tile(parts))
     places = header.boxes(height, width, size)
+    count = len(places)
 
-    def code(batch: Sequence[int]) -> list[tuple[Tile, bytes]]:
-        cut = [_cut(pixels, places[i]) for i in batch]
-        planes = [colour.forward(tile) for tile in cut]
-        streams = model.architecture.encode(model.codec, planes, progress)
-        number = model.architecture.number
-        return [
-            _smaller(number, i, tile, s) for i, tile, s in zip(batch, cut, streams, strict=True)
-        ]
+    def code(batch: Sequence[int]) -> list[tuple[Model | None, Tile, bytes]]:
+        rows: list[tuple[Model | None, Tile, bytes]] = []
+        for g, part in enumerate(parts):
+            mine = [i for i in batch if i // count == g]
+            if mine:
+                cut = [_cut(pixels, part.group, places[i % count]) for i in mine]
+                rows += _code(part, cut, mine, progress)
+        return rows
 
-    results = _spread(code, len(places), effort)
-    return size, [tile for tile, _ in results], [stream for _, stream in results]
+    results = _spread(code, count * len(parts), effort)
+    used = {model.identity: model for model, _, _ in results if model is not None}
+    order = list(used)
+    tiles = tuple(
+        tile if model is None else replace(tile, model=order.index(model.identity))
+        for model, tile, _ in results
+    )
+    return Coded(size, tuple(used.values()), tiles, [stream for _, _, stream in results])
 
 
-def _cut(pixels: Pixels, box: tuple[int, int, int, int]) -> Pixels:
+def _cut(pixels: Pixels, group: Group, box: tuple[int, int, int, int]) -> Pixels:
     y, x, h, w = box
-    return np.ascontiguousarray(pixels[y : y + h, x : x + w])
+    return np.ascontiguousarray(pixels[y : y + h, x : x + w, group.place])
 
 
-def _smaller(codec: int, index: int, pixels: Pixels, stream: bytes) -> tuple[Tile, bytes]:
-    crc = checksum(pixels, index)
-    if len(stream) < pixels.size:
-        transform = int(pixels.shape[2] == 3)
-        return Tile(codec, 0, transform, len(stream), crc), stream
-    return Tile(header.RAW, 0, 0, pixels.size, crc), pixels.tobytes()
+def _code(
+    part: Part, cut: Sequence[Pixels], indices: Sequence[int], progress: Progress | None
+) -> list[tuple[Model | None, Tile, bytes]]:
+    """Return for each tile the model, if any, its row and its stream."""
+    ladder = part.ladder
+    numbers = [ladder.forward(tile) for tile in cut]
+    best: list[tuple[Model | None, bytes]] = [(None, raw.pack(n, len(ladder))) for n in numbers]
+    if len(ladder) > 1:
+        planes = [colour.forward(n) for n in numbers]
+        for model in part.models:
+            coder = model.architecture.encode
+            with_palette = primed(model.codec, part.palette, ladder)
+            streams = coder(with_palette, planes, progress, _alphabet(model, ladder))
+            found = zip(best, streams, strict=True)
+            best = [(model, new) if len(new) < len(old[1]) else old for old, new in found]
+    rows: list[tuple[Model | None, Tile, bytes]] = []
+    for (which, stream), tile, index in zip(best, cut, indices, strict=True):
+        codec = header.RAW if which is None else which.architecture.number
+        transform = int(which is not None and part.group.content == Content.COLOUR)
+        row = Tile(codec, 0, transform, len(stream), checksum(tile, index))
+        rows.append((which, row, stream))
+    return rows
 
 
 @dataclass(frozen=True)
 class Decoded:
-    """Pixels, uint8 (height, width, C), and the indices of tiles that failed their checksum."""
+    """Pixels, (height, width, C), and the indices of tiles that failed their checksum."""
 
     pixels: Pixels
     failed: list[int]
@@ -106,45 +199,76 @@ def decode(
     models: Sequence[Model],
     effort: Effort,
     progress: Progress | None = None,
+    palette: Palette | None = None,
 ) -> Decoded:
-    """Return the pixels of an image; tiles that fail are mid-grey and listed."""
-    places = head.boxes
+    """Return the pixels of an image; tiles that fail are mid-grey and listed.
+
+    Raises FormatError where a model does not fit the tiles that name it.
+    """
+    places, groups = head.boxes, head.groups
+    count = len(places)
     starts = np.cumsum([0] + [tile.length for tile in head.tiles])
-    pixels = np.empty((head.height, head.width, head.channels), np.uint8)
+    dtype = np.uint16 if head.kind.depth == 16 else np.uint8
+    pixels = np.empty((head.height, head.width, head.kind.layout.channels), dtype)
     failed: list[int] = []
+    for g, (group, ladder) in enumerate(zip(groups, head.ladders, strict=True)):
+        check(head.tiles[g * count : (g + 1) * count], models, group, ladder)
+
+    def put(index: int, numbers: Integers | None) -> None:
+        g, (y, x, h, w) = index // count, places[index % count]
+        here = pixels[y : y + h, x : x + w, groups[g].place]
+        tile = None if numbers is None else _samples(head.ladders[g], numbers, dtype)
+        if tile is None or checksum(tile, index) != head.tiles[index].crc:
+            failed.append(index)
+            here[:] = 1 << (head.kind.depth - 1)
+        else:
+            here[:] = tile
 
     def code(batch: Sequence[int]) -> list[int]:
+        parts = {i: streams[starts[i] : starts[i + 1]] for i in batch}
+        coded: dict[tuple[int, int], list[int]] = {}
         for i in batch:
-            if head.tiles[i].codec == header.RAW:
-                h, w = places[i][2:]
-                raw = np.frombuffer(streams[starts[i] : starts[i + 1]], np.uint8)
-                fits = raw.size == h * w * head.channels
-                _put(i, raw.reshape(h, w, head.channels) if fits else None)
-        for m, model in enumerate(models):
-            mine = [i for i in batch if head.tiles[i].codec and head.tiles[i].model == m]
-            whole = [i for i in mine if head.tiles[i].length % 4 == 0]
-            for i in set(mine) - set(whole):
-                _put(i, None)
-            if whole:
-                parts = [streams[starts[i] : starts[i + 1]] for i in whole]
-                sizes = [places[i][2:] for i in whole]
-                found = model.architecture.decode(model.codec, parts, sizes, progress)
-                for i, planes in zip(whole, found, strict=True):
-                    _put(i, None if planes is None else colour.inverse(planes))
+            g, tile = i // count, head.tiles[i]
+            if tile.codec == header.RAW:
+                shape = (*places[i % count][2:], groups[g].channels)
+                put(i, raw.unpack(parts[i], len(head.ladders[g]), shape))
+            elif tile.length % 4:
+                put(i, None)
+            else:
+                coded.setdefault((g, tile.model), []).append(i)
+        for (g, m), mine in coded.items():
+            model, sizes = models[m], [places[i % count][2:] for i in mine]
+            decoder, alphabet = model.architecture.decode, _alphabet(model, head.ladders[g])
+            given = [parts[i] for i in mine]
+            codec = primed(model.codec, palette, head.ladders[g])
+            found = decoder(codec, given, sizes, progress, alphabet)
+            for i, planes in zip(mine, found, strict=True):
+                put(i, None if planes is None else colour.inverse(planes))
         return list(batch)
 
-    def _put(i: int, tile: Pixels | None) -> None:
-        y, x, h, w = places[i]
-        if tile is None or checksum(tile, i) != head.tiles[i].crc:
-            failed.append(i)
-            pixels[y : y + h, x : x + w] = 128
-        else:
-            pixels[y : y + h, x : x + w] = tile
-
-    _spread(code, len(places), effort)
-    if not failed and len(places) > 1 and zlib.crc32(pixels.data) != head.crc:
-        failed = list(range(len(places)))
+    _spread(code, len(head.tiles), effort)
+    if not failed and len(head.tiles) > 1 and crc32(pixels) != head.crc:
+        failed = list(range(len(head.tiles)))
     return Decoded(pixels, sorted(failed))
+
+
+def _samples(ladder: Ladder, numbers: Integers, dtype: type[np.uint8 | np.uint16]) -> Pixels:
+    """Return the samples of numbers; those out of range, of damaged streams, are clamped."""
+    inside = np.clip(numbers, 0, len(ladder) - 1).astype(np.uint16)
+    return ladder.inverse(inside).astype(dtype)
+
+
+def check(rows: Sequence[Tile], models: Sequence[Model], group: Group, ladder: Ladder) -> None:
+    """Raise FormatError unless each tile's model is of its codec and codes its group."""
+    for codec, m in {(row.codec, row.model) for row in rows if row.codec}:
+        model = models[m]
+        if model.architecture.number != codec:
+            raise FormatError(f"model {model.name} is not of the codec that its tiles name")
+        if not codes(model, group, ladder):
+            raise FormatError(
+                f"model {model.name} codes {model.codec.channels} channels, and not "
+                f"{group.content.value} of {len(ladder)} values"
+            )
 
 
 def _spread(code: Callable[[Sequence[int]], list[T]], tiles: int, effort: Effort) -> list[T]:

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from idfzip.flows import context, expert, wavefront, window
+from idfzip.flows.alphabet import BYTES, Alphabet, Integers, integer_type
 from idfzip.flows.wavefront import MARGIN
 from idfzip.integer.jit import kernel
 from idfzip.integer.panel import ROWS, padded
@@ -39,23 +40,21 @@ class Design(NamedTuple):
 class Lockstep(NamedTuple):
     """A batch of tiles under way; rows of a group are ordered by tile, then by y.
 
-    `planes` and `errors` int32 (tiles, C, rows + 4, columns + 8) with margins, errors in 1/64 of a
-    step; `sizes` int64 (tiles, 2): height, width; `inputs` float32 (tiles * rows or more, inputs
-    or more), whole numbers; `scales` int32 of as many rows, (.., C).
+    `planes` and `errors` (tiles, C, rows + 4, columns + 8) with margins, errors in 1/64 of a step;
+    `sizes` int64 (tiles, 2): height, width; `inputs` float32 (tiles * rows or more, inputs or
+    more), whole numbers; `scales` int32 of as many rows, (.., C); `tables` those of the design,
+    for the alphabet.
     """
 
-    planes: Planes
-    errors: Planes
+    alphabet: Alphabet
+    tables: context.Tables
+    planes: Integers
+    errors: Integers
     sizes: npt.NDArray[np.int64]
     sums: window.Window
     found: expert.Solution
     inputs: npt.NDArray[np.float32]
     scales: npt.NDArray[np.int32]
-
-
-def fill(channel: int) -> int:
-    """Return the constant of a plane of 8 bits: mid-grey, or no colour."""
-    return 128 if channel == 0 else 0
 
 
 class Record(NamedTuple):
@@ -68,22 +67,32 @@ class Record(NamedTuple):
     values: npt.NDArray[np.int32]
 
 
-def begin(design: Design, sizes: list[tuple[int, int]], channels: int, room: int = 0) -> Lockstep:
+def begin(
+    design: Design,
+    sizes: list[tuple[int, int]],
+    channels: int,
+    room: int = 0,
+    alphabet: Alphabet = BYTES,
+) -> Lockstep:
     """Return an empty batch for tiles of these sizes (height, width).
 
-    It has room for the inputs of one group and of `room` rows more, in whole panels.
+    It has room for the inputs of one group and of `room` rows more, in whole panels. Planes are
+    mid-grey, or without colour.
     """
     tiles, rows = len(sizes), max(h for h, _ in sizes)
     columns = max(w for _, w in sizes)
     shape = (tiles, channels, rows + MARGIN, columns + 2 * MARGIN)
-    planes = np.zeros(shape, np.int32)
-    planes[:, 0] = fill(0)
+    kind = integer_type(alphabet)
+    planes = np.zeros(shape, kind)
+    planes[:, 0] = alphabet.values >> 1
     inputs = context.width(len(design.neighbours), len(design.places), channels)
     return Lockstep(
+        alphabet,
+        context.deepened(design.tables, alphabet.deep),
         planes,
-        np.zeros(shape, np.int32),
+        np.zeros(shape, kind),
         np.array(sizes, np.int64),
-        window.window(tiles, rows, len(design.regressors), channels),
+        window.window(tiles, rows, len(design.regressors), channels, alphabet),
         expert.solution(tiles, rows, channels),
         np.zeros((padded(tiles * rows + room, ROWS), padded(inputs, ROWS)), np.float32),
         np.zeros((tiles * rows + room, channels), np.int32),
@@ -102,12 +111,13 @@ def advance(design: Design, batch: Lockstep, t: int, start: int, inputs: bool) -
     The systems of step `t` are solved and, if asked, its inputs gathered from row `start` on.
     Returns the row after them.
     """
+    limit = batch.alphabet.limit
     for b in range(len(batch.sizes)):
         height, width = batch.sizes[b]
         planes, errors = batch.planes[b], batch.errors[b]
         first, end = wavefront.first_row(t - 1, width), wavefront.end_row(t - 1, height)
         if first < end:
-            window.learn(planes, errors, design.regressors, batch.sums, b, t - 1, first, end)
+            window.learn(planes, errors, design.regressors, batch.sums, b, t - 1, first, end, limit)
         first, end = wavefront.first_row(t, width), wavefront.end_row(t, height)
         if first >= end:
             continue
@@ -122,6 +132,7 @@ def advance(design: Design, batch: Lockstep, t: int, start: int, inputs: bool) -
             first,
             end,
             width,
+            limit,
             ridge,
             log_table,
             batch.found,
@@ -132,7 +143,8 @@ def advance(design: Design, batch: Lockstep, t: int, start: int, inputs: bool) -
                 errors,
                 design.neighbours,
                 design.places,
-                design.tables,
+                batch.tables,
+                batch.alphabet,
                 batch.found,
                 b,
                 t,
@@ -148,8 +160,9 @@ def advance(design: Design, batch: Lockstep, t: int, start: int, inputs: bool) -
 
 @kernel
 def exchange(
-    planes: Planes,
-    errors: Planes,
+    alphabet: Alphabet,
+    planes: Integers,
+    errors: Integers,
     partial: npt.NDArray[np.float64],
     link: npt.NDArray[np.float64],
     t: int,
@@ -164,27 +177,28 @@ def exchange(
     """Place the pixels of step `t` of one tile; return the row of the record after them.
 
     Forward, `given` holds the pixels and `other` receives the residuals, pixel less rounded mean;
-    inverse, the other way round; both int32 (C, height, width). The first four are the tile's
+    inverse, the other way round; both int32 (C, height, width). The first arguments are the tile's
     parts of a batch. Rows of `record` are written from `start` on.
     """
     channels = len(planes)
     means, values = record.means, record.values
+    limit = alphabet.limit
     z = np.zeros((1, channels))
     first, end = wavefront.first_row(t, width), wavefront.end_row(t, height)
     for y in range(first, end):
         x = t - 2 * y
         row = start + y - first
         for c in range(channels):
-            value = expert.predict(partial, link, y, c, z, 0)
+            value = expert.predict(partial, link, y, c, z, 0, limit)
             middle = window.base(planes, c, y, x)
             low = 0 if c == 0 else -int(planes[0, y + MARGIN, x + MARGIN])
-            mean = expert.to_mean(value, middle, low, low + 255)
+            mean = expert.to_mean(value, middle, low, low + alphabet.values - 1)
             rounded = (mean + expert.UNIT // 2) >> expert.MEAN_BITS
             pixel = given[c, y, x] + rounded if inverse else int(given[c, y, x])
             other[c, y, x] = pixel if inverse else pixel - rounded
             means[row, c] = mean
             values[row, c] = pixel
-            z[0, c] = np.float64(window.clamped(pixel - middle)) - value
+            z[0, c] = np.float64(window.clamped(pixel - middle, limit)) - value
             wavefront.place(planes[c], y, x, height, width, pixel)
             wavefront.place(errors[c], y, x, height, width, pixel * expert.UNIT - mean)
     return start + max(0, end - first)
@@ -212,6 +226,7 @@ def observe(
         for b in range(len(batch.sizes)):
             height, width = batch.sizes[b]
             count = exchange(
+                batch.alphabet,
                 batch.planes[b],
                 batch.errors[b],
                 batch.found.partial[b],
@@ -234,23 +249,23 @@ def record(rows: int, channels: int) -> Record:
     return Record(np.zeros((rows, channels), np.int32), np.zeros((rows, channels), np.int32))
 
 
-def _run(design: Design, given: Planes, inverse: bool) -> Planes:
+def _run(design: Design, given: Planes, inverse: bool, alphabet: Alphabet) -> Planes:
     channels, height, width = given.shape
-    batch = begin(design, [(height, width)], channels)
+    batch = begin(design, [(height, width)], channels, 0, alphabet)
     other = np.zeros_like(given)
     seen = record(height, channels)
     parts = (batch.planes[0], batch.errors[0], batch.found.partial[0], batch.found.link[0])
     for t in range(wavefront.steps(height, width)):
         advance(design, batch, t, 0, False)
-        exchange(*parts, t, height, width, given, other, inverse, seen, 0)
+        exchange(alphabet, *parts, t, height, width, given, other, inverse, seen, 0)
     return other
 
 
-def forward(design: Design, planes: Planes) -> Planes:
+def forward(design: Design, planes: Planes, alphabet: Alphabet = BYTES) -> Planes:
     """Return the residuals, int32 (C, height, width), of planes of that shape."""
-    return _run(design, np.ascontiguousarray(planes, dtype=np.int32), False)
+    return _run(design, np.ascontiguousarray(planes, dtype=np.int32), False, alphabet)
 
 
-def inverse(design: Design, residuals: Planes) -> Planes:
+def inverse(design: Design, residuals: Planes, alphabet: Alphabet = BYTES) -> Planes:
     """Return the planes of which `forward` made these residuals."""
-    return _run(design, np.ascontiguousarray(residuals, dtype=np.int32), True)
+    return _run(design, np.ascontiguousarray(residuals, dtype=np.int32), True, alphabet)

@@ -22,7 +22,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from idfzip.flows.expert import Solution
+from idfzip.flows.alphabet import Alphabet, Integers
+from idfzip.flows.expert import Solution, bounded
 from idfzip.flows.wavefront import MARGIN
 from idfzip.flows.window import base
 from idfzip.integer.jit import inlined, kernel
@@ -37,7 +38,10 @@ EXTRAS = 5
 
 
 class Tables(NamedTuple):
-    """Integer tables of a model; `log` int32 (64,), `gain` int64 (SCALES,): 2**15 over a scale."""
+    """Integer tables of a model; `log` int32 (64,), `gain` int64 (SCALES,): 2**15 over a scale.
+
+    For more than 8 bits `deepened` gives longer tables, of 2**(15 + deep) over a scale.
+    """
 
     log: npt.NDArray[np.int32]
     gain: npt.NDArray[np.int64]
@@ -46,6 +50,13 @@ class Tables(NamedTuple):
 def gain_table() -> npt.NDArray[np.int64]:
     """Return 2**15 over each scale, rounded: 32 over the scale, with 10 fractional bits."""
     return np.round(2.0 ** (15 - (np.arange(SCALES) / 4 - 3))).astype(np.int64)
+
+
+def deepened(tables: Tables, deep: int) -> Tables:
+    """Return tables for `deep` bits beyond 8: so many octaves more of scales, and finer."""
+    index = np.arange(SCALES + 4 * deep)
+    octaves = np.maximum(0, (index - SCALES + 4) >> 2)
+    return Tables(tables.log, tables.gain[index - 4 * octaves] << (deep - octaves))
 
 
 def width(neighbours: int, errors: int, channels: int) -> int:
@@ -70,11 +81,12 @@ def offsets(places: npt.NDArray[np.int64], stride: int) -> npt.NDArray[np.int64]
 
 @kernel
 def gather(
-    planes: npt.NDArray[np.int32],
-    errors: npt.NDArray[np.int32],
+    planes: Integers,
+    errors: Integers,
     neighbours: npt.NDArray[np.int64],
     places: npt.NDArray[np.int64],
     tables: Tables,
+    alphabet: Alphabet,
     found: Solution,
     b: int,
     t: int,
@@ -97,6 +109,9 @@ def gather(
     error_at = offsets(places, stride)
     log_table, gains = tables.log, tables.gain
     wide_errors, energies, partial = found.error[b], found.energy[b], found.partial[b]
+    whole, deep, limit = planes.dtype.type, alphabet.deep, alphabet.limit
+    last = len(gains) - 1
+    half, fine_half, down, fine_down = whole(512 << deep), 32768 << deep, 10 + deep, 16 + deep
     for y in range(first, end):
         x = t - 2 * y
         at = (y + MARGIN) * stride + x + MARGIN
@@ -111,33 +126,29 @@ def gather(
                 near += size * (2 if k < 2 else 1)  # the first two are W and N
             wide = wide_errors[y, c]
             index = ((log2(near + wide + 128, log_table) + 2) >> 2) - 28
-            index = min(max(index, 0), SCALES - 1)
+            index = min(max(index, 0), last)
             scales[start + y - first, c] = index
             gain = gains[index]
-            narrow_gain = np.int32(gain)
+            narrow_gain = whole(gain)
             mean = base(planes, c, y, x)
             for k in range(len(near_by)):
-                d = np.int32(plane[at + near_by[k]] - np.int32(mean))
-                scaled = np.int32(np.int32(d * narrow_gain) + 512) >> 10
+                d = whole(plane[at + near_by[k]] - whole(mean))
+                scaled = whole(whole(whole(d * narrow_gain) + half) >> down)
                 row[i + k] = min(max(scaled, -LIMIT), LIMIT)
             i += len(near_by)
             for k in range(len(error_at)):
                 e = int(error[at + error_at[k]])
-                row[i + k] = limited((e * gain + 32768) >> 16)
+                row[i + k] = limited((e * gain + fine_half) >> fine_down)
             i += len(error_at)
             level = 8 * (index - 12)  # 32 log2 of the scale
-            row[i] = limited(mean - 128 if c == 0 else mean)
+            place = mean >> deep
+            row[i] = limited(place - 128 if c == 0 else place)
             row[i + 1] = limited(2 * (log2(near + 32, log_table) - 144) - level)
             row[i + 2] = limited(2 * (log2(wide + 8, log_table) - 144) - level)
             row[i + 3] = limited(int(energies[y, c]) - level)
-            row[i + 4] = limited(level)
+            row[i + 4] = min(level, alphabet.loudest)
             i += EXTRAS
             if c == 0:
-                lead = partial[y, 0]
-                if not lead > -512.0:
-                    lead = -512.0
-                if lead > 512.0:
-                    lead = 512.0
-                e = int(np.floor(lead * 64.0 + 0.5))
-                row[i] = limited((e * gain + 32768) >> 16)
+                e = int(np.floor(bounded(partial[y, 0], limit) * 64.0 + 0.5))
+                row[i] = limited((e * gain + fine_half) >> fine_down)
                 i += 1

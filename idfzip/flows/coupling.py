@@ -14,6 +14,7 @@ import numpy.typing as npt
 from idfzip.integer import grid
 from idfzip.integer.densenet import DenseNet, Values
 
+VALUES = 256
 LOW = -128
 """The least value; the alphabet is LOW .. LOW + 255."""
 

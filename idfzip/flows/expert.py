@@ -26,6 +26,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from idfzip.flows.alphabet import Integers
 from idfzip.flows.window import ONE, Window, sample, sum_window
 from idfzip.integer.jit import inlined, kernel
 from idfzip.integer.lanes import LANES, aligned, scale, subtract
@@ -33,6 +34,9 @@ from idfzip.integer.log2 import log2
 
 PIVOT = 256.0
 """The least pivot: one, in the units of the sums."""
+
+POWER = 2.0**50
+"""The largest pivot of which the logarithm is taken; none is larger."""
 
 RELATIVE_RIDGE = 0.0078125
 """Share of each variance that is added to it, beside the fixed ridge of the model."""
@@ -94,7 +98,7 @@ def eliminate(a: npt.NDArray[np.float64], column: npt.NDArray[np.float64], m: in
 
 @kernel
 def solve(
-    planes: npt.NDArray[np.int32],
+    planes: Integers,
     regressors: npt.NDArray[np.int64],
     sums: Window,
     b: int,
@@ -102,6 +106,7 @@ def solve(
     first: int,
     end: int,
     width: int,
+    limit: int,
     ridge: int,
     log_table: npt.NDArray[np.int32],
     found: Solution,
@@ -121,8 +126,8 @@ def solve(
     link = found.link[b]
     energy = found.energy[b]
     error = found.error[b]
-    total = np.zeros(size, np.int32)
-    x0 = np.zeros(m, np.int32)
+    total = np.zeros(size, row.dtype)
+    x0 = np.zeros(m, np.int64)
     bases = np.zeros(channels, np.int64)
     a = aligned(count + n)
     column = aligned(n + 1)
@@ -141,7 +146,7 @@ def solve(
             weight[s] = int(total[count]) + ONE
             for c in range(channels):
                 error[y, c] = (int(total[count + 1 + c]) << 5) // weight[s]
-            sample(planes, regressors, y, x, bases, x0)
+            sample(planes, regressors, y, x, limit, bases, x0)
             for i in range(m):
                 a[count + i, s] = x0[i]
             for c in range(channels):
@@ -160,8 +165,19 @@ def solve(
                 for k in range(c):
                     link[y, c, k] = a[start + m + k, s]
                 pivot = a[start + m + c, s]
-                power = int(pivot) if pivot < 1e12 else 1000000000000
+                power = int(pivot) if pivot < POWER else int(POWER)
                 energy[y, c] = log2(power, log_table) - log2(weight[s], log_table)
+
+
+@inlined
+def bounded(value: float, limit: int) -> float:
+    """Return a prediction within twice the limit of differences and one."""
+    bound = 2.0 * (limit + 1)
+    if not value > -bound:  # also where it is not a number
+        value = -bound
+    if value > bound:
+        value = bound
+    return value
 
 
 @inlined
@@ -172,8 +188,11 @@ def predict(
     c: int,
     z: npt.NDArray[np.float64],
     row: int,
+    limit: int,
 ) -> float:
-    """Return the prediction of channel `c`, in steps above its base, clamped to +-512.
+    """Return the prediction of channel `c`, in steps above its base.
+
+    It is clamped to twice `limit` and one, that is +-512 for 8 bits.
 
     `partial` (rows, C) and `link` (rows, C, C) are a tile's part of a `Solution`; `z` float64
     (rows, C) holds, in `row`, the errors, in steps, of the channels before `c`.
@@ -181,11 +200,7 @@ def predict(
     value = float(partial[y, c])
     for k in range(c):
         value = value + link[y, c, k] * z[row, k]
-    if not value > -512.0:  # also where it is not a number
-        value = -512.0
-    if value > 512.0:
-        value = 512.0
-    return value
+    return bounded(value, limit)
 
 
 @inlined

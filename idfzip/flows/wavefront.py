@@ -19,13 +19,12 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from idfzip.flows.alphabet import Integers
 from idfzip.integer.jit import inlined
 
 SLOPE = 2
 MARGIN = 4
 """Rows above and columns left and right that a margin holds: the reach of any context."""
-
-Plane = npt.NDArray[np.int32]
 
 
 def is_causal(dy: int, dx: int) -> bool:
@@ -52,10 +51,10 @@ def end_row(t: int, height: int) -> int:
 
 
 @inlined
-def place(plane: Plane, y: int, x: int, height: int, width: int, value: int) -> None:
+def place(plane: Integers, y: int, x: int, height: int, width: int, value: int) -> None:
     """Write `value` at (y, x) of a plane with margin, and wherever the margin repeats it.
 
-    `plane` is int32 of shape (>= height + 4, >= width + 8).
+    `plane` is of shape (>= height + 4, >= width + 8).
     """
     m = 4  # MARGIN; numba takes globals as constants, a literal keeps the loops short
     plane[y + m, x + m] = value
@@ -74,6 +73,6 @@ def place(plane: Plane, y: int, x: int, height: int, width: int, value: int) -> 
                 plane[m - k, i] = value
 
 
-def blank(height: int, width: int, fill: int) -> Plane:
+def blank(height: int, width: int, fill: int) -> npt.NDArray[np.int32]:
     """Return an empty plane with margin for a tile, filled with the plane's constant."""
     return np.full((height + MARGIN, width + 2 * MARGIN), fill, np.int32)

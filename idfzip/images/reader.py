@@ -1,37 +1,52 @@
 """Reading image files without losing anything unseen.
 
-Pillow turns some kinds of files silently into others (16-bit RGB into 8-bit, small ranges of PPM
-into full ones), so the file's own header decides whether its pixels can be carried. What cannot be
-is reported as a reason, and the container keeps the file's own bytes instead.
+Pillow turns some kinds of files silently into others (16-bit colour into 8-bit, associated alpha
+into plain) and forgives some damage, so the file's own header decides who reads its pixels, and
+whether they can be carried. What cannot be is reported as a reason, and the container keeps the
+file's own bytes instead.
 """
 
 from __future__ import annotations
 
+import importlib.util
 import io
 import struct
 import warnings
 import zlib
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 from PIL import Image, UnidentifiedImageError
 
 from idfzip.errors import UnsupportedImage
-from idfzip.images import png
-from idfzip.images.picture import Metadata, Picture
+from idfzip.images import png, pnm, tiff
+from idfzip.images.picture import Kind, Layout, Metadata, Picture, Pixels
 
 MAX_PIXELS = 500_000_000
-"""More are not decoded. Pillow refuses twice its own `MAX_IMAGE_PIXELS`; the command line makes the
-two agree."""
+"""More are not decoded, unless one asks for it."""
+
+GET = "16-bit colour is read by imagecodecs: pip install 'idfzip[deep]'"
 
 _HARMLESS = {
-    "PNG": set(),
-    "TIFF": {"compression", "resolution"},
     "BMP": {"compression"},
     "WEBP": {"loop", "background", "timestamp", "duration"},
-    "PPM": set(),
 }
 _KEPT = {"icc_profile", "exif", "xmp", "dpi"}
+DAMAGE = (OSError, ValueError, SyntaxError, struct.error, zlib.error, EOFError, OverflowError)
+"""What Pillow raises for damaged files."""
+
+_UNTURNED = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_90,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_270,
+}
+"""What undoes the turning by an orientation, which Pillow applies to TIFF."""
 
 
 @dataclass(frozen=True)
@@ -42,117 +57,183 @@ class Unread:
     reason: str
 
 
-def read(data: bytes, name: str) -> Picture | Unread:
+def limit(pixels: int) -> None:
+    """Let Pillow open images of so many pixels, and refuse larger ones, in this process."""
+    Image.MAX_IMAGE_PIXELS = -(-pixels // 2)  # it refuses twice as many
+
+
+def read(data: bytes, name: str, max_pixels: int = MAX_PIXELS) -> Picture | Unread:
     """Return the picture in a file's bytes, or why the bytes must be kept.
 
     `name` is for messages. Raises UnsupportedImage where the bytes are no image.
     """
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            warnings.simplefilter("ignore")
             image = Image.open(io.BytesIO(data))
+            kind = image.format or ""
+            if image.width * image.height > max_pixels:
+                return Unread(kind, f"{image.width}x{image.height} is over {max_pixels} pixels")
+            read_kind = _READERS.get(kind)
+            if read_kind is None:
+                return Unread(kind, f"{kind} files are kept as they are")
+            if getattr(image, "n_frames", 1) != 1:
+                return Unread(kind, "it has several frames")
+            found = read_kind(image, data)
+    except Image.DecompressionBombError:
+        return Unread("", f"it is over {max_pixels} pixels")
     except UnidentifiedImageError:
+        if data[:4] in tiff.MAGICS:
+            return Unread("TIFF", "Pillow does not know such samples")
         raise UnsupportedImage(f"{name}: not an image that Pillow knows") from None
-    except (OSError, ValueError, SyntaxError, struct.error, Image.DecompressionBombError) as error:
+    except DAMAGE as error:
         raise UnsupportedImage(f"{name}: damaged image ({_line(error)})") from None
-    kind = image.format or "unknown"
-    if image.width * image.height > MAX_PIXELS:
-        return Unread(kind, f"{image.width}x{image.height} is over {MAX_PIXELS} pixels")
-    reason = _obstacle(image, data)
-    if reason:
-        return Unread(kind, reason)
-    try:
-        image.load()
-    except (OSError, ValueError, SyntaxError, struct.error, zlib.error) as error:
-        return Unread(kind, f"its pixels cannot be read ({_line(error)})")
-    pixels = np.asarray(image)
-    if pixels.ndim == 2:
-        pixels = pixels[:, :, None]
-    return Picture(np.ascontiguousarray(pixels), kind, _metadata(image, data))
+    return Unread(kind, found) if isinstance(found, str) else found
 
 
 def _line(error: Exception) -> str:
     return " ".join(str(error).split())[:120] or type(error).__name__
 
 
-def _metadata(image: Image.Image, data: bytes) -> Metadata:
-    if image.format == "PNG":
-        return png.other_chunks(data)
-    info = image.info
-    dpi = info.get("dpi")
-    return Metadata(
-        icc=info.get("icc_profile") or b"",
-        exif=info.get("exif") or b"",
-        xmp=info.get("xmp") or b"",
-        dpi=(float(dpi[0]), float(dpi[1])) if dpi else None,
-    )
+def _loaded(image: Image.Image) -> npt.NDArray[np.generic] | str:
+    """Return the samples as Pillow has them, or how reading failed."""
+    try:
+        image.load()
+    except DAMAGE as error:
+        return f"its pixels cannot be read ({_line(error)})"
+    return np.asarray(image)
 
 
-def _obstacle(image: Image.Image, data: bytes) -> str:
-    """Return why the pixels cannot be carried, or an empty string."""
-    kind = image.format or "unknown"
-    if kind not in _HARMLESS:
-        return f"{kind} files are kept as they are"
-    if getattr(image, "n_frames", 1) != 1:
+def _deep(decode: Callable[[], npt.NDArray[np.generic]]) -> npt.NDArray[np.generic] | str:
+    """Return the samples as imagecodecs has them, or how reading failed."""
+    try:
+        return np.asarray(decode())
+    except (RuntimeError, ValueError) as error:
+        return f"its pixels cannot be read ({_line(error)})"
+
+
+def _here() -> bool:
+    return importlib.util.find_spec("imagecodecs") is not None
+
+
+def _picture(
+    found: npt.NDArray[np.generic] | str, kind: Kind, form: str, metadata: Metadata, width: int
+) -> Picture | str:
+    """Return the picture of samples, (height, width) or (height, width, C), of a kind."""
+    if isinstance(found, str):
+        return found
+    dtype = np.uint16 if kind.depth == 16 else np.uint8
+    shape = (found.shape[0], width, kind.layout.channels)
+    if found.size != shape[0] * shape[1] * shape[2]:
+        return f"its pixels are read as {found.shape}"
+    pixels: Pixels = np.ascontiguousarray(found.astype(dtype, copy=False)).reshape(shape)
+    return Picture(pixels, form, metadata, kind.layout, kind.depth)
+
+
+def png_pixels(image: Image.Image, data: bytes) -> npt.NDArray[np.generic] | str:
+    """Return the samples of a sound PNG that Pillow has opened, at the file's depth."""
+    kind = png.kind(data)
+    if kind is None:
+        return "its kind of pixels is not one of PNG"
+    if kind.depth == 16 and kind.layout != Layout.GREY:
+        if data[28]:
+            return "interlaced 16-bit colour is kept as it is"
+        if not _here():
+            return GET
+        import imagecodecs
+
+        return _deep(lambda: imagecodecs.png_decode(png.plain(data)))
+    found = _loaded(image)
+    if isinstance(found, str) or kind.layout != Layout.GREY or kind.depth not in (2, 4):
+        return found
+    return np.asarray(found, np.uint8) // (255 // ((1 << kind.depth) - 1))  # Pillow spreads them
+
+
+def _png(image: Image.Image, data: bytes) -> Picture | str:
+    reason = png.damage(data)
+    kind = png.kind(data)
+    if reason or kind is None:
+        return reason or "its kind of pixels is not one of PNG"
+    metadata = png.other_chunks(data)
+    if b"acTL" in {tag for tag, _ in png.contents(metadata.chunks)}:
         return "it has several frames"
-    checks = {"PNG": _png, "PPM": _ppm, "TIFF": _tiff, "WEBP": _webp, "BMP": _bmp}
-    reason = checks[kind](image, data)
+    reason = png.damaged_rows(data)
     if reason:
         return reason
-    if image.mode not in ("L", "RGB"):
-        return f"images of mode {image.mode} have no model yet"
-    if kind == "PNG":
-        return ""
-    unknown = set(image.info) - _KEPT - _HARMLESS[kind]
-    if unknown:
-        return f"it carries {', '.join(sorted(map(str, unknown)))}"
-    return ""
+    return _picture(png_pixels(image, data), kind, "PNG", metadata, image.width)
 
 
-def _png(image: Image.Image, data: bytes) -> str:
-    damage = png.damage(data)
-    if damage:
-        return damage
-    depth, colour = png.depth_and_colour(data)
-    if depth != 8:
-        return f"PNG of {depth} bits a sample has no model yet"
-    return "" if colour in (0, 2) else f"images of mode {image.mode} have no model yet"
+def _ppm(image: Image.Image, data: bytes) -> Picture | str:
+    return pnm.read(data)
 
 
-def _ppm(image: Image.Image, data: bytes) -> str:
-    fields: list[bytes] = []
-    at = 0
-    while len(fields) < 4 and at < len(data):
-        if data[at : at + 1] == b"#":
-            return "it carries comments"
-        if data[at : at + 1].isspace():
-            at += 1
-            continue
-        end = at
-        while end < len(data) and not data[end : end + 1].isspace():
-            end += 1
-        fields.append(data[at:end])
-        at = end
-    if fields[0] not in (b"P5", b"P6") or fields[3:] != [b"255"]:
-        return "only P5 and P6 with a maximum of 255 have a model"
-    expected = at + 1 + image.width * image.height * len(image.getbands())
-    return "" if len(data) == expected else "bytes follow its end"
+_LOSSLESS = (1, 2, 3, 4, 5, 8, 32773, 32946, 34925, 50000)
+"""Compressions of TIFF that keep all values."""
 
 
-def _tiff(image: Image.Image, data: bytes) -> str:
-    tags = getattr(image, "tag_v2", {})
-    depth = set(tags.get(258, (1,)))
-    if depth != {8}:
-        return f"TIFF of {'/'.join(map(str, sorted(depth)))} bits a sample has no model yet"
-    plain = {254, 256, 257, 258, 259, 262, 266, 273, 274, 277, 278, 279, 282, 283, 284, 296, 317}
-    unknown = set(tags) - plain
-    if unknown or tags.get(274, 1) != 1 or tags.get(262) not in (1, 2):
-        return f"it carries TIFF tags {sorted(unknown) or [262, 274]}"
-    return ""
+def _tiff(image: Image.Image, data: bytes) -> Picture | str:
+    try:
+        tags = tiff.parse(data)
+    except tiff.Unfit as error:
+        return str(error)
+    bits, samples = set(tags.numbers(tiff.BITS) or (1,)), tags.number(tiff.SAMPLES, 1)
+    photometric = tags.number(tiff.PHOTOMETRIC, -1)
+    extra = tags.numbers(tiff.EXTRA)
+    if tags.number(tiff.COMPRESSION, 1) not in _LOSSLESS:
+        return "its pixels are compressed with loss, or in a way of their own"
+    layout = _LAYOUTS.get((photometric, samples, len(extra)))
+    formats = set(tags.numbers(tiff.FORMAT) or (1,))
+    if layout is None or len(bits) != 1 or formats != {1}:
+        return f"TIFF of {samples} samples of {'/'.join(map(str, sorted(bits)))} bits, kind " + (
+            f"{photometric}, sample format {'/'.join(map(str, sorted(formats)))}, has no model"
+        )
+    kind = Kind(layout, bits.pop())
+    if (
+        kind.depth not in (1, 8, 16)
+        or not kind.known
+        or (layout == Layout.PALETTE and kind.depth == 1)
+    ):
+        return f"TIFF of {kind} has no model"
+    found = _tiff_pixels(image, data, kind, tags)
+    return _picture(found, kind, "TIFF", Metadata(tags=tiff.kept(tags)), tags.number(256, 0))
 
 
-def _webp(image: Image.Image, data: bytes) -> str:
-    return "" if is_lossless_webp(data) else "lossy WebP is kept as it is"
+_LAYOUTS = {
+    (0, 1, 0): Layout.GREY,
+    (1, 1, 0): Layout.GREY,
+    (1, 2, 1): Layout.GREY_ALPHA,
+    (2, 3, 0): Layout.RGB,
+    (2, 4, 1): Layout.RGBA,
+    (3, 1, 0): Layout.PALETTE,
+    (5, 4, 0): Layout.CMYK,
+}
+"""Layouts by TIFF's kind of samples, their number, and how many of them are extra."""
+
+
+def _tiff_pixels(
+    image: Image.Image, data: bytes, kind: Kind, tags: tiff.Tags
+) -> npt.NDArray[np.generic] | str:
+    """Return the samples of a TIFF, not turned, black as zero."""
+    plain = tags.numbers(tiff.EXTRA) in ((), (2,)) and kind.layout != Layout.GREY_ALPHA
+    white_is_zero = tags.number(tiff.PHOTOMETRIC, 1) == 0
+    if plain and (kind.depth < 16 or (kind.layout == Layout.GREY and not white_is_zero)):
+        found = _loaded(image)
+        turn = _UNTURNED.get(tags.number(tiff.ORIENTATION, 1))
+        if not isinstance(found, str) and turn is not None:
+            return np.asarray(image.transpose(turn))
+        return found
+    if not _here():
+        return GET
+    import imagecodecs
+
+    found = _deep(lambda: imagecodecs.tiff_decode(data))
+    return (1 << kind.depth) - 1 - found if white_is_zero and not isinstance(found, str) else found
+
+
+def _webp(image: Image.Image, data: bytes) -> Picture | str:
+    if not is_lossless_webp(data):
+        return "lossy WebP is kept as it is"
+    return _by_pillow(image)
 
 
 def is_lossless_webp(data: bytes) -> bool:
@@ -166,6 +247,33 @@ def is_lossless_webp(data: bytes) -> bool:
     return False
 
 
-def _bmp(image: Image.Image, data: bytes) -> str:
+def _bmp(image: Image.Image, data: bytes) -> Picture | str:
     depth = struct.unpack_from("<H", data, 28)[0] if len(data) > 30 else 0
-    return "" if depth == 24 else f"BMP of {depth} bits a pixel has no model yet"
+    return _by_pillow(image) if depth == 24 else f"BMP of {depth} bits a pixel has no model"
+
+
+def _by_pillow(image: Image.Image) -> Picture | str:
+    """Return the picture of a file whose pixels Pillow has as they are, 8 bits a sample."""
+    form = image.format or ""
+    unknown = set(image.info) - _KEPT - _HARMLESS[form]
+    if unknown:
+        return f"it carries {', '.join(sorted(map(str, unknown)))}"
+    if image.mode not in ("RGB", "RGBA"):
+        return f"images of mode {image.mode} have no model"
+    dpi = image.info.get("dpi")
+    metadata = Metadata(
+        icc=image.info.get("icc_profile") or b"",
+        exif=image.info.get("exif") or b"",
+        xmp=image.info.get("xmp") or b"",
+        dpi=(float(dpi[0]), float(dpi[1])) if dpi else None,
+    )
+    return _picture(_loaded(image), Kind(Layout[image.mode], 8), form, metadata, image.width)
+
+
+_READERS: dict[str, Callable[[Image.Image, bytes], Picture | str]] = {
+    "PNG": _png,
+    "PPM": _ppm,
+    "TIFF": _tiff,
+    "WEBP": _webp,
+    "BMP": _bmp,
+}

@@ -3,42 +3,56 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from typing import Any
 
 from PIL import Image
 
-from idfzip.images import png
+from idfzip.errors import UnsupportedImage
+from idfzip.images import png, pnm, scanlines, tiff
 from idfzip.images.picture import Metadata, Picture
 
 _OPTIONS: dict[str, dict[str, Any]] = {
-    "PNG": {"compress_level": 9},
     "WEBP": {"lossless": True, "quality": 80, "method": 4, "exact": True},
-    "TIFF": {"compression": "tiff_adobe_deflate"},
     "BMP": {},
-    "PPM": {},
 }
 
 
 def to_image(picture: Picture) -> Image.Image:
-    """Return the picture as a Pillow image, metadata in its `info`."""
-    pixels = picture.pixels
-    image = Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels)
-    metadata = picture.metadata
-    image.info.update(_arguments(metadata))
-    if metadata.chunks or metadata.last_chunks:
-        dot = Picture(pixels[:1, :1], "PNG", metadata)
-        image.info.update(Image.open(io.BytesIO(write(dot))).info)
+    """Return the picture as a Pillow image, palette and metadata with it.
+
+    Raises UnsupportedImage for 16 bits in several channels, which Pillow has no image for.
+    """
+    mode = picture.kind.mode
+    if not mode:
+        raise UnsupportedImage(
+            f"{picture.kind} is no kind of Pillow's: ask for an array (as_array=True)"
+        )
+    pixels = picture.pixels[:, :, 0] if picture.pixels.shape[2] == 1 else picture.pixels
+    if picture.kind.depth in (2, 4) and mode == "L":
+        pixels = pixels * (255 // ((1 << picture.kind.depth) - 1))  # as Pillow reads them
+    if mode == "1":
+        pixels = pixels.astype(bool)
+    image = Image.fromarray(pixels) if mode not in ("P", "CMYK") else Image.fromarray(pixels, mode)
+    dot = Image.open(io.BytesIO(write(replace(picture, pixels=picture.pixels[:1, :1]))))
+    if mode == "P" and dot.palette is not None:
+        image.putpalette(dot.palette)
+    image.info.update(dot.info)
     return image
 
 
 def write(picture: Picture) -> bytes:
     """Return the bytes of a file of the picture's format that holds it."""
-    out = io.BytesIO()
-    pixels = picture.pixels
-    image = Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels)
-    image.save(out, picture.format, **_OPTIONS[picture.format], **_arguments(picture.metadata))
+    pixels, kind, metadata = picture.pixels, picture.kind, picture.metadata
     if picture.format == "PNG":
-        return png.with_chunks(out.getvalue(), picture.metadata)
+        return png.write(pixels, kind, scanlines.deflated(pixels, kind), metadata)
+    if picture.format == "TIFF":
+        return tiff.write(pixels, kind, metadata.tags)
+    if picture.format == "PPM":
+        return pnm.write(pixels, kind, metadata.head)
+    out = io.BytesIO()
+    options = _OPTIONS[picture.format]
+    Image.fromarray(pixels).save(out, picture.format, **options, **_arguments(metadata))
     return out.getvalue()
 
 

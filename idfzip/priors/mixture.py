@@ -24,7 +24,6 @@ import numpy.typing as npt
 from idfzip.coding.ans import PRECISION, TOTAL
 from idfzip.integer.jit import inlined
 
-VALUES = 256
 WEIGHT_BITS = 14
 SIGMOID_BITS = 22
 _WHOLE = 2.0 ** -(WEIGHT_BITS + SIGMOID_BITS)
@@ -71,6 +70,24 @@ def tables(scales: int) -> Tables:
     )
 
 
+def deepened(tables: Tables, deep: int) -> Tables:
+    """Return tables for `deep` bits beyond 8: both kinds of scales go on for so many octaves."""
+    return tables._replace(
+        inverse=_octaves(tables.inverse, 16, deep, False),
+        span=_octaves(tables.span, 4, deep, True),
+    )
+
+
+def _octaves(
+    table: npt.NDArray[np.int64], octave: int, more: int, doubling: bool
+) -> npt.NDArray[np.int64]:
+    """Return a table continued by doubling or halving what lies an octave before."""
+    index = np.arange(len(table) + octave * more)
+    past = np.maximum(0, (index - len(table) + octave) // octave)
+    found: npt.NDArray[np.int64] = table[index - octave * past]
+    return found << past if doubling else found >> past
+
+
 def room(components: int) -> Mixture:
     """Return room for a mixture of so many logistics."""
     return np.zeros((7, components), np.int64)
@@ -109,7 +126,7 @@ def mix(
         shift = (int(sums[k + i]) * span + (1 << 17)) >> 18
         out[1, i] = mean + shift
         spread = 4 * scale - 64 + ((int(sums[2 * k + i]) + 512) >> 10) + LOWEST
-        out[2, i] = inverse[min(max(spread, 0), SPREADS - 1)]
+        out[2, i] = inverse[min(max(spread, 0), len(inverse) - 1)]
     out[0, best] += rest
 
 
@@ -130,25 +147,27 @@ def _level(place: int, sigmoid: npt.NDArray[np.int64]) -> int:
 
 
 @inlined
-def cumulative(value: int, low: int, mixture: Mixture, sigmoid: npt.NDArray[np.int64]) -> int:
+def cumulative(
+    value: int, low: int, values: int, mixture: Mixture, sigmoid: npt.NDArray[np.int64]
+) -> int:
     """Return the frequency, of 2**24, of all values of the alphabet below `value`.
 
-    `low` <= `value` <= `low` + 256; monotone in `value`, by at least 1 a step.
+    `low` <= `value` <= `low` + `values`; monotone in `value`, by at least 1 a step.
     """
     mass = 0
     for i in range(mixture.shape[1]):
         mass += mixture[0, i] * _level(_place(value, mixture, i), sigmoid)
-    inner = ((mass * (TOTAL - VALUES)) >> (WEIGHT_BITS + SIGMOID_BITS)) + value - low
+    inner = ((mass * (TOTAL - values)) >> (WEIGHT_BITS + SIGMOID_BITS)) + value - low
     if value <= low:
         inner = 0
-    if value >= low + VALUES:
+    if value >= low + values:
         inner = int(TOTAL)
     return inner
 
 
 @inlined
 def search(
-    quantile: int, low: int, mixture: Mixture, sigmoid: npt.NDArray[np.int64]
+    quantile: int, low: int, values: int, mixture: Mixture, sigmoid: npt.NDArray[np.int64]
 ) -> tuple[int, int, int]:
     """Return the value whose interval holds `quantile`, and the interval's ends.
 
@@ -158,14 +177,14 @@ def search(
     for i in range(1, mixture.shape[1]):
         if mixture[0, i] > mixture[0, heaviest]:
             heaviest = i
-    below, above = low, low + VALUES
+    below, above = low, low + values
     lower, upper = 0, TOTAL
     probe = min(max((mixture[1, heaviest] + 32) >> 6, below + 1), above - 1)
     step = 1
     bounded_below = False
     bounded_above = False
     while above - below > 1:
-        found = cumulative(probe, low, mixture, sigmoid)
+        found = cumulative(probe, low, values, mixture, sigmoid)
         if found <= quantile:
             below, lower, bounded_below = probe, found, True
         else:
@@ -182,12 +201,12 @@ def search(
 
 
 @inlined
-def _edge(value: int, low: int, mixture: Mixture, i: int) -> int:
+def _edge(value: int, low: int, values: int, mixture: Mixture, i: int) -> int:
     """Return `_place`, with the tails at the ends of the alphabet."""
     place = _place(value, mixture, i)
     if value <= low:
         place = -END
-    if value >= low + VALUES:
+    if value >= low + values:
         place = END - 1
     return place
 
@@ -204,6 +223,7 @@ def _delta(slope: float) -> np.float32:
 def slope(
     value: int,
     low: int,
+    values: int,
     mixture: Mixture,
     span: int,
     sigmoid: npt.NDArray[np.int64],
@@ -217,7 +237,8 @@ def slope(
     k = mixture.shape[1]
     total = np.float64(1 << (WEIGHT_BITS + SIGMOID_BITS - PRECISION))  # each value's least share
     for i in range(k):
-        lower, upper = _edge(value, low, mixture, i), _edge(value + 1, low, mixture, i)
+        lower = _edge(value, low, values, mixture, i)
+        upper = _edge(value + 1, low, values, mixture, i)
         below, above = _level(lower, sigmoid), _level(upper, sigmoid)
         mixture[3, i], mixture[4, i] = lower, upper
         mixture[5, i], mixture[6, i] = below, above

@@ -14,7 +14,7 @@ from PIL import Image
 
 from idfzip.errors import IdfzipError, TrainingError, UnsupportedImage
 from idfzip.images import reader
-from idfzip.images.picture import Picture, Pixels, from_array
+from idfzip.images.picture import GREY, RGB, Picture, Pixels, from_array
 
 HELD_OUT = 10
 """One image in so many is held out for validation, where no folder for that is given."""
@@ -110,8 +110,8 @@ def read(folders: Sequence[Path], channels: int = 0, options: Options | None = N
     for file in files(folders):
         try:
             images = _images(file, options)
-        except UnsupportedImage:
-            found.skip("not an image")
+        except UnsupportedImage as error:
+            found.skip(str(error).removeprefix(f"{file}: "))
             continue
         except (IdfzipError, OSError, ValueError, EOFError):
             found.skip("cannot be read")
@@ -151,18 +151,27 @@ def _images(file: Path, options: Options) -> list[Pixels] | str:
     if file.suffix == ".npy":
         array = np.load(file, allow_pickle=False)
         stack = array if array.ndim == 4 else array[None]
-        pictures = [from_array(image).pixels for image in stack]
+        pictures = [_plain(from_array(image)) for image in stack]
     else:
         picture = reader.read(file.read_bytes(), str(file))
-        if isinstance(picture, Picture):
-            pictures = [picture.pixels]
-        elif options.lossy:
+        if options.lossy and (
+            isinstance(picture, reader.Unread) or picture.kind not in (GREY, RGB)
+        ):
             pictures = [_converted(file)]
-        else:
+        elif isinstance(picture, reader.Unread):
             return picture.reason
+        else:
+            pictures = [_plain(picture)]
     if options.grey:
         pictures = [_grey(pixels) for pixels in pictures]
     return [part for pixels in pictures for part in _cut(pixels, options.tile)]
+
+
+def _plain(picture: Picture) -> Pixels:
+    """Return the pixels of a picture of 8-bit grey or RGB; raises UnsupportedImage for others."""
+    if picture.kind not in (GREY, RGB):
+        raise UnsupportedImage(f"{picture.kind} is not trained on")
+    return picture.pixels
 
 
 def _converted(file: Path) -> Pixels:

@@ -1,8 +1,9 @@
 """Recipes: what a model looks at, how large it is, how it is trained. Strict TOML.
 
-A recipe is a file with the keys of `FlagshipRecipe` or `IdfRecipe` below, `architecture` first, and
-a table `[grey]` of those that differ for grey images. A key that is not known, or a value that
-cannot be, is an error that names it. The package ships those in `idfzip/training/recipes`.
+A recipe is a file with the keys of `FlagshipRecipe`, `IdfRecipe` or `IndexedRecipe` below,
+`architecture` first, and a table `[grey]` of those that differ for grey images. A key that is not
+known, or a value that cannot be, is an error that names it. The package ships those in
+`idfzip/training/recipes`.
 """
 
 from __future__ import annotations
@@ -169,9 +170,23 @@ class IdfRecipe(Recipe):
         return IdfShape(**{f.name: getattr(self, f.name) for f in fields(IdfShape)})
 
 
-_ARCHITECTURES: dict[str, type[FlagshipRecipe | IdfRecipe]] = {
+@dataclass(frozen=True, kw_only=True)
+class IndexedRecipe:
+    """A model of categories, which learns by coding.
+
+    `passes` over all images, of which parts of `crop` x `crop` pixels are seen (16 times as many
+    of bilevel ones); `trust` bounds how slowly the model's counters move in an image at first.
+    """
+
+    passes: int = _key(_whole(1, 1000), default=2)
+    crop: int = _key(_whole(16, 4096), default=160)
+    trust: int = _key(_whole(1, 255), default=30)
+
+
+_ARCHITECTURES: dict[str, type[FlagshipRecipe | IdfRecipe | IndexedRecipe]] = {
     "flagship": FlagshipRecipe,
     "idf": IdfRecipe,
+    "indexed": IndexedRecipe,
 }
 
 
@@ -185,6 +200,19 @@ def read(name: str, channels: int) -> FlagshipRecipe | IdfRecipe:
 
     Raises TrainingError that names the key where something is wrong.
     """
+    recipe = _read(name, channels)
+    if isinstance(recipe, IndexedRecipe):
+        raise TrainingError(f"recipe {name}: images of palettes or of one bit a pixel expected")
+    return recipe
+
+
+def read_indexed(name: str) -> IndexedRecipe | None:
+    """Return the recipe of a name or a file, None where it is for values that are no categories."""
+    recipe = _read(name, 3)
+    return recipe if isinstance(recipe, IndexedRecipe) else None
+
+
+def _read(name: str, channels: int) -> FlagshipRecipe | IdfRecipe | IndexedRecipe:
     path = Path(name) if name.endswith(".toml") else FOLDER / f"{name}.toml"
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8"))

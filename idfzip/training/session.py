@@ -102,7 +102,7 @@ def prepare(plan: Plan) -> Prepared:
 def _start(plan: Plan, channels: int) -> Model | None:
     if plan.origin == SCRATCH or (plan.recipe and plan.origin is None):
         return None
-    model = models.by_name(plan.origin) if plan.origin else models.released(channels)
+    model = models.by_name(plan.origin) if plan.origin else models.usual(channels)
     if model.codec.channels != channels:
         raise TrainingError(
             f"model {model.name} codes {model.codec.channels} channels, the images have {channels}"

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import sys
 import zlib
 
 import numpy as np
@@ -11,6 +10,7 @@ from PIL import Image
 from idfzip.bench import sample
 from idfzip.bench.sample import LeftOut
 from idfzip.errors import BenchError
+from idfzip.images import reader
 
 RNG = np.random.default_rng(0)
 
@@ -48,7 +48,7 @@ def test_sixteen_bits_keep_their_low_bits(imagecodecs, tmp_path, channels, layou
 
 def test_sixteen_bit_colour_that_is_interlaced_is_left_out(imagecodecs, tmp_path):
     """The library at hand would read it wrongly, with no more than a line on standard error."""
-    data = bytearray(imagecodecs.png_encode(noise(3, np.uint16)))
+    data = bytearray(imagecodecs.png_encode(noise(3, np.uint16)[:1, :1]))  # one pass, one pixel
     data[28] = 1
     data[29:33] = zlib.crc32(data[12:29]).to_bytes(4, "big")
     (tmp_path / "a.png").write_bytes(data)
@@ -57,10 +57,10 @@ def test_sixteen_bit_colour_that_is_interlaced_is_left_out(imagecodecs, tmp_path
 
 def test_sixteen_bit_colour_without_imagecodecs_is_left_out(imagecodecs, tmp_path, monkeypatch):
     (tmp_path / "a.png").write_bytes(imagecodecs.png_encode(noise(3, np.uint16)))
-    monkeypatch.setitem(sys.modules, "imagecodecs", None)
+    monkeypatch.setattr(reader, "_here", lambda: False)
     found = sample.read(tmp_path / "a.png")
     assert isinstance(found, LeftOut)
-    assert "pip install 'idfzip[bench]'" in found.reason
+    assert "pip install 'idfzip[deep]'" in found.reason
 
 
 @pytest.mark.parametrize("clear", [None, 3, bytes(range(200))])
@@ -83,7 +83,7 @@ def test_what_lost_something_already_is_left_out(tmp_path):
     image.save(tmp_path / "c.tif", compression="jpeg")
     image.convert("CMYK").save(tmp_path / "d.tif")
     image.convert("1").save(tmp_path / "e.png")
-    for file, word in zip("abcde", ("JPEG", "lossy", "lossy", "CMYK", "1 bits"), strict=True):
+    for file, word in zip("abcde", ("JPEG", "lossy", "lossy", "CMYK", "bilevel"), strict=True):
         found = sample.read(next(tmp_path.glob(f"{file}.*")))
         assert isinstance(found, LeftOut), file
         assert word in found.reason

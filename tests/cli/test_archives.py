@@ -114,7 +114,7 @@ def test_members_are_listed(images):
     assert found["rgb/04.png"]["width"] == 11
     assert found["rgb/04.png"]["height"] == 10
     assert found["dpi.png"]["block"] == 0
-    assert found["grey/0.tif"]["mode"] == "L"
+    assert found["grey/0.tif"]["mode"] == "grey"
     assert found["a.jpg"]["kind"] == "stored"
     assert "block" not in found["large.png"]
     in_blocks = sum(image["bytes"] for image in row["images"] if image.get("block") == 0)

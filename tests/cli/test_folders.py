@@ -21,7 +21,7 @@ def tree(folder):
     save(top / "a" / "two.png", 1)
     save(top / "a" / "b" / "three.tif")
     opened(top / "one.png").save(top / "a" / "four.jpg")
-    opened(top / "one.png").convert("P").save(top / "a" / "no suffix", "PNG")
+    opened(top / "one.png").convert("RGBA").save(top / "a" / "no suffix", "PNG")
     (top / "notes.txt").write_text("no image")
     (top / "empty").write_bytes(b"")
     (top / "a" / "loop").symlink_to(top)

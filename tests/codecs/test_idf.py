@@ -93,3 +93,11 @@ def test_parts_that_do_not_fit_are_refused():
 def test_operations_are_those_of_a_pixel():
     model = make_idf(1, levels=1)
     assert model.operations == -(-sum(net.operations for net in model.nets) // 4)
+
+
+def test_other_alphabets_are_refused():
+    model = make_idf(1)
+    with pytest.raises(ModelError, match="4096 values"):
+        idf.encode(model, [np.zeros((1, 4, 4), np.int32)], alphabet=4096)
+    with pytest.raises(ModelError, match="4096 values"):
+        idf.decode(model, [b""], [(4, 4)], alphabet=4096)

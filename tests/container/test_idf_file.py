@@ -11,7 +11,7 @@ from conftest import make_idf, picture
 from idfzip.container import header, idf_file, idfz, model_file, tiling
 from idfzip.container.tiling import Effort
 from idfzip.errors import FormatError, ModelError, TileError
-from idfzip.images.picture import Picture
+from idfzip.images.picture import GREY, Picture
 
 
 @pytest.fixture(scope="module")
@@ -133,6 +133,7 @@ def test_pictures_come_back(idf_models, monkeypatch, channels, size):
 @pytest.fixture
 def coded(idf_models):
     pixels = picture("constant", 40, 40, 3)
+    pixels[0] = np.arange(120).reshape(40, 3)
     return bytearray(idfz.compress(Picture(pixels), idf_models[3], Effort())), pixels
 
 
@@ -161,6 +162,7 @@ def test_a_tile_of_another_codec_than_its_model_is_refused(idf_models, coded):
 def test_a_tile_that_would_take_much_memory_is_refused():
     tile = header.Tile(header.IDF, 0, 0, 0, 0)
     name = header.ModelName(bytes(8), "x")
-    head = header.ImageHeader("", 1, 1024, 1024, (1024, 1024), (name,), (tile,), 0)
+    values = header.full_ladders(GREY)
+    head = header.ImageHeader("", GREY, 1024, 1024, (1024, 1024), (name,), values, (tile,), 0)
     with pytest.raises(FormatError, match="codec 2 takes 262144 pixels"):
         header.unpack(header.pack(head), 0)

@@ -8,7 +8,7 @@ from idfzip.container import header, idfz, tiling
 from idfzip.container.header import ImageHeader
 from idfzip.container.tiling import Effort
 from idfzip.errors import FormatError, IdfzipError, ModelNotFound, TileError
-from idfzip.images.picture import Metadata, Picture
+from idfzip.images.picture import RGB, Metadata, Picture
 
 
 def round_trip(found, model):
@@ -31,7 +31,9 @@ def test_pictures_come_back(models, channels, content):
 
 
 def test_metadata_comes_back(models):
-    metadata = Metadata(b"chunk", b"last", b"icc" * 999, b"exif", b"xmp", (72.0, 71.5))
+    metadata = Metadata(
+        b"chunk", b"last", b"tags", b"head", b"icc" * 999, b"exif", b"xmp", (72.0, 71.5)
+    )
     round_trip(Picture(picture("smooth", 9, 9, 3), "TIFF", metadata), models[3])
 
 
@@ -101,16 +103,17 @@ def test_a_missing_model_is_named(models):
 def test_a_stored_file_comes_back():
     data = idfz.store(b"anything", "GIF")
     assert len(data) == len(b"anything") + 18
-    assert idfz.decompress(idfz.parse(data), None, Effort())[0] == idfz.Stored(b"anything", "")
+    assert idfz.decompress(idfz.parse(data), None, Effort())[0] == idfz.Stored(b"anything", "GIF")
 
 
 def test_sizes_are_checked_before_memory_is_taken():
-    huge = ImageHeader("PNG", 3, 1 << 29, 1 << 29, (1 << 29, 1 << 29), (), (), 0)
+    values = header.full_ladders(RGB)
+    huge = ImageHeader("PNG", RGB, 1 << 29, 1 << 29, (1 << 29, 1 << 29), (), values, (), 0)
     with pytest.raises(FormatError, match="the limit is"):
         header.unpack(header.pack(huge), 0)
-    tall = ImageHeader("PNG", 3, 1 << 21, 1, (1 << 21, 1), (), (), 0)
+    tall = ImageHeader("PNG", RGB, 1 << 21, 1, (1 << 21, 1), (), values, (), 0)
     with pytest.raises(FormatError, match="the limit is 4096x1024"):
         header.unpack(header.pack(tall), 0)
-    many = ImageHeader("PNG", 3, 20000, 20000, (1, 1), (), (), 0)
+    many = ImageHeader("PNG", RGB, 20000, 20000, (1, 1), (), values, (), 0)
     with pytest.raises(FormatError, match="tiles do not fit"):
         header.unpack(header.pack(many), 0)

@@ -48,5 +48,5 @@ def test_predictions_stay_within_bounds():
     assert expert.to_mean(-512.0, 128, 0, 255) == 0
     assert expert.to_mean(512.0, 128, 0, 255) == 255 * 64
     partial, link, z = np.array([[np.nan]]), np.zeros((1, 1, 1)), np.zeros((1, 1))
-    assert expert.predict(partial, link, 0, 0, z, 0) == -512.0
-    assert expert.predict(-partial * 0 + np.inf, link, 0, 0, z, 0) in (-512.0, 512.0)
+    assert expert.predict(partial, link, 0, 0, z, 0, 255) == -512.0
+    assert expert.predict(-partial * 0 + np.inf, link, 0, 0, z, 0, 4095) in (-8192.0, 8192.0)

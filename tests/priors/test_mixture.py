@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from idfzip.coding.ans import TOTAL
+from idfzip.flows.alphabet import alphabet
 from idfzip.flows.context import SCALES
 from idfzip.integer.jit import kernel
 from idfzip.priors import mixture
@@ -14,33 +15,35 @@ TABLES = mixture.tables(SCALES)
 
 
 @kernel
-def all_cumulative(sums, scale, mean, exp, inverse, span, sigmoid, low, out, mixed):
+def all_cumulative(sums, scale, mean, exp, inverse, span, sigmoid, low, values, out, mixed):
     mixture.mix(sums, scale, mean, exp, inverse, span, mixed)
-    for i in range(257):
-        out[i] = mixture.cumulative(low + i, low, mixed, sigmoid)
+    for i in range(values + 1):
+        out[i] = mixture.cumulative(low + i, low, values, mixed, sigmoid)
 
 
 @kernel
-def find(quantile, low, mixed, sigmoid):
-    return mixture.search(quantile, low, mixed, sigmoid)
+def find(quantile, low, values, mixed, sigmoid):
+    return mixture.search(quantile, low, values, mixed, sigmoid)
 
 
 @kernel
-def write_slope(value, low, mixed, span, sigmoid, out):
-    mixture.slope(value, low, mixed, span, sigmoid, out)
+def write_slope(value, low, values, mixed, span, sigmoid, out):
+    mixture.slope(value, low, values, mixed, span, sigmoid, out)
 
 
-def distribution(sums, scale, mean, low):
-    out, mixed = np.zeros(257, np.int64), mixture.room(len(sums) // 3)
+def distribution(sums, scale, mean, low, values=256):
+    tables = mixture.deepened(TABLES, alphabet(values).deep)
+    out, mixed = np.zeros(values + 1, np.int64), mixture.room(len(sums) // 3)
     all_cumulative(
         np.array(sums, np.float32),
         scale,
         mean,
-        TABLES.exp,
-        TABLES.inverse,
-        TABLES.span[scale],
-        TABLES.sigmoid,
+        tables.exp,
+        tables.inverse,
+        tables.span[scale],
+        tables.sigmoid,
         low,
+        values,
         out,
         mixed,
     )
@@ -52,23 +55,27 @@ whole = st.integers(-(1 << 23), 1 << 23)
 
 @given(
     st.lists(whole, min_size=12, max_size=12),
-    st.integers(0, SCALES - 1),
-    st.integers(-255 * 64, 510 * 64),
-    st.integers(-255, 0),
+    st.floats(0, 1),
+    st.floats(-1, 2),
+    st.floats(0, 1),
     st.integers(0, TOTAL - 1),
+    st.sampled_from([256, 1, 2, 16, 257, 1000, 4096, 65535, 65536]),
 )
 @settings(deadline=None, max_examples=200)
 def test_cumulative_rises_from_nothing_to_all_and_search_inverts_it(
-    sums, scale, mean, low, quantile
+    sums, scale, mean, low, quantile, values
 ):
-    out, mixed = distribution(sums, scale, mean, low)
+    scale = round(scale * (SCALES - 1 + 4 * alphabet(values).deep))
+    mean, low = round(mean * 64 * values), -round(low * (values - 1))
+    out, mixed = distribution(sums, scale, mean, low, values)
     assert mixed[0].sum() == 1 << mixture.WEIGHT_BITS
     assert (mixed[0] >= 0).all()
     assert out[0] == 0
-    assert out[256] == TOTAL
+    assert out[values] == TOTAL
     assert (np.diff(out) >= 1).all()
-    for q in (quantile, 0, TOTAL - 1, int(out[100]), int(out[100]) - 1):
-        value, lower, upper = find(q, low, mixed, TABLES.sigmoid)
+    middle = int(out[values // 2])
+    for q in (quantile, 0, TOTAL - 1, min(middle, TOTAL - 1), max(middle - 1, 0)):
+        value, lower, upper = find(q, low, values, mixed, TABLES.sigmoid)
         assert (lower, upper) == (out[value - low], out[value - low + 1])
         assert lower <= q < upper
 
@@ -121,7 +128,7 @@ def test_slopes_are_those_of_the_float_likelihood(scale):
         whole = np.round(sums.detach().numpy() * (1 << 14))
         _, mixed = distribution(whole, scale, mean, 0)
         found = np.zeros(12, np.float32)
-        write_slope(int(value), 0, mixed, TABLES.span[scale], TABLES.sigmoid, found)
+        write_slope(int(value), 0, 256, mixed, TABLES.span[scale], TABLES.sigmoid, found)
 
         def one(number):
             return torch.tensor([number], dtype=torch.float64)

@@ -1,0 +1,77 @@
+"""Pixels as files of other lossless codecs, which code some kinds of images better.
+
+Only samples go through them, palettes and metadata do not: indices and bilevel samples as grey
+ones, grey with alpha and CMYK as four channels. What a codec cannot hold exactly, in its limits,
+is not packed by it.
+"""
+
+from __future__ import annotations
+
+import io
+import warnings
+from collections.abc import Mapping
+
+import numpy as np
+from PIL import Image
+
+from idfzip.errors import FormatError
+from idfzip.images import png, reader, scanlines
+from idfzip.images.picture import Kind, Layout, Metadata, Pixels
+
+_WEBP_SIDE = 16383
+
+THOROUGH = {"method": 6, "quality": 100}
+QUICK = {"method": 0, "quality": 0}
+"""Settings of WebP: how much it tries."""
+
+
+def webp(pixels: Pixels, kind: Kind, settings: Mapping[str, int]) -> bytes | None:
+    """Return a lossless WebP of the samples, None where it cannot hold them."""
+    if kind.depth == 16 or max(pixels.shape[:2]) > _WEBP_SIDE:
+        return None
+    if pixels.shape[2] == 2:
+        pixels = pixels[:, :, [0, 0, 0, 1]]
+    out = io.BytesIO()
+    image = Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels)
+    image.save(out, "WEBP", lossless=True, exact=True, **settings)
+    return out.getvalue()
+
+
+def as_png(pixels: Pixels, kind: Kind, level: int = 9) -> bytes | None:
+    """Return a PNG of the samples, None for 16-bit colour, which not every machine can read."""
+    plain = _plain(kind)
+    if plain.depth == 16 and plain.layout != Layout.GREY:
+        return None
+    streams = [scanlines.deflated(pixels, plain, level, False)]
+    if plain.depth >= 8:
+        streams.append(scanlines.deflated(pixels, plain, level, True))
+    return png.write(pixels, plain, min(streams, key=len), Metadata())
+
+
+def _plain(kind: Kind) -> Kind:
+    """Return the kind as which a PNG without palette holds samples."""
+    others = {Layout.PALETTE: Layout.GREY, Layout.CMYK: Layout.RGBA}
+    return Kind(others.get(kind.layout, kind.layout), kind.depth)
+
+
+def unpack(data: bytes, packing: str, kind: Kind, height: int, width: int) -> Pixels:
+    """Return the samples, (height, width, C), in a file; raises FormatError where it is damaged."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            image = Image.open(io.BytesIO(data), formats=[packing.upper()])
+            if image.size != (width, height):
+                raise FormatError(f"packed image of {image.width}x{image.height}")
+            channels = kind.layout.channels
+            if packing == "png":
+                fits = png.kind(data) == _plain(kind)
+                found = reader.png_pixels(image, data) if fits else "it is of another kind"
+            else:
+                found = np.asarray(image.convert("RGBA" if channels in (2, 4) else "RGB"))
+                found = found[:, :, {1: [0], 2: [0, 3]}.get(channels, slice(None))]
+    except reader.DAMAGE as error:
+        found = str(error)
+    if isinstance(found, str):
+        raise FormatError(f"packed image is damaged ({found})")
+    dtype = np.uint16 if kind.depth == 16 else np.uint8
+    return np.ascontiguousarray(found.astype(dtype, copy=False).reshape(height, width, channels))

@@ -78,6 +78,8 @@ def packings(found):
 def test_tiles_threads_and_damage(monkeypatch, kind):
     monkeypatch.setattr(tiling, "TILE_ROWS", 10)
     monkeypatch.setattr(tiling, "TILE_COLUMNS", 16)
+    monkeypatch.setattr(tiling, "INDEXED", (10, 16))
+    monkeypatch.setattr(tiling, "BILEVEL", (10, 16))
     found = make(kind, "smooth", 23, 35)
     data = idfz.compress(found, None, Effort(1, 1))
     assert idfz.compress(found, None, Effort(3, 2)) == data

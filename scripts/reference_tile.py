@@ -222,7 +222,7 @@ class TileDecoder:
             inputs += [place if c else place - 128, 2 * (log2(near + 32, log) - 144) - level]
             inputs += [2 * (log2(wide + 8, log) - 144) - level]
             inputs += [log2(power, log) - log2(count, log) - level]
-            inputs += [min(level, 8 * (51 - 12))]
+            inputs += [min(level, 64) if deep else level]
             if c == 0:
                 lead = math.floor(bounded(-a[n][m], bound) * 64.0 + 0.5)
                 inputs.append(self.scaled(lead, gain))

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from idfzip.codecs import flagship
 from idfzip.container import header, idfz, model_file, models
 from idfzip.container.tiling import Effort
 from idfzip.images.picture import Layout
@@ -91,6 +92,26 @@ def test_a_packed_one():
     output = subprocess.run(arguments, capture_output=True, check=True).stdout
     with Image.open(io.BytesIO(output)) as image:
         np.testing.assert_array_equal(np.asarray(image) // 17, expected("palette")[..., 0])
+
+
+def test_a_deep_tile():
+    """A stream of 12 bits, and what the package and the reference decoder make of it."""
+    import reference_decoder
+    import reference_tile
+
+    held = np.load(DATA / "deep.npz")
+    planes, values = held["planes"], int(held["values"])
+    height, width = planes.shape[1:]
+    data = (DATA / "small-learning.idfm").read_bytes()
+    model = model_file.load(data, "small").flagship
+    (stream,) = flagship.encode(model, [planes], alphabet=values)
+    assert stream == held["stream"].tobytes()
+    (found,) = flagship.decode(model, [stream], [(height, width)], alphabet=values)
+    np.testing.assert_array_equal(found, planes)
+    plain = reference_tile.TileDecoder(
+        reference_decoder.Model(data), height, width, stream, values
+    ).decode()
+    np.testing.assert_array_equal([plane.rows for plane in plain], planes)
 
 
 def test_a_stored_file():

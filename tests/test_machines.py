@@ -12,10 +12,12 @@ SCRIPT = """
 import hashlib, sys
 sys.path.insert(0, sys.argv[1])
 import numpy as np
-from conftest import make_flagship, make_idf, picture
+from conftest import make_flagship, make_idf, numbers, picture
+from idfzip.codecs import flagship
 from idfzip.codecs.flagship import Learning
 from idfzip.container import idfz, model_file, tiling
 from idfzip.container.tiling import Effort
+from idfzip.flows import colour
 from idfzip.images.picture import Picture
 
 codecs = {
@@ -24,6 +26,20 @@ codecs = {
     "idf": lambda: make_idf(3),
 }
 size, tile, threads, lockstep = map(int, sys.argv[3:])
+if sys.argv[2].startswith("deep"):
+    values = int(sys.argv[2][4:])
+    kinds = "smooth", "noise", "half", "checkerboard"
+    tiles = [colour.forward(numbers(kind, tile, size, 3, values)) for kind in kinds]
+    model = codecs["learning" if values == 4096 else "flagship"]()
+    streams = [
+        stream
+        for i in range(0, 4, lockstep)
+        for stream in flagship.encode(model, tiles[i : i + lockstep], alphabet=values)
+    ]
+    back = flagship.decode(model, streams, [(tile, size)] * 4, alphabet=values)
+    assert all(np.array_equal(a, b) for a, b in zip(back, tiles))
+    print(hashlib.sha256(b"".join(streams)).hexdigest())
+    sys.exit()
 tiling.TILE_ROWS = tiling.TILE_COLUMNS = tile
 codec = codecs[sys.argv[2]]()
 model = model_file.load(model_file.dump(codec, "small"), "x")
@@ -49,7 +65,7 @@ def digest(codec, size=72, tile=24, threads=1, lockstep=1, **environment):
     return result.stdout
 
 
-@pytest.fixture(scope="module", params=["flagship", "learning", "idf"])
+@pytest.fixture(scope="module", params=["flagship", "learning", "idf", "deep4096", "deep65536"])
 def codec(request):
     return request.param
 

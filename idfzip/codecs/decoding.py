@@ -60,7 +60,7 @@ def decode_channel(
     log_table, gains, exp, sigmoid = tables.log, tables.gain, tables.exp, tables.sigmoid
     inverse, spans = tables.inverse, tables.span
     seen, z, mixed, scales = view.seen, view.z, view.mixture, view.scales
-    values, deep, limit = view.alphabet
+    values, deep, limit, _ = view.alphabet
     words, place, state = coder.words, coder.place, coder.state
     for b in range(len(view.sizes)):
         height, width = view.sizes[b]

@@ -146,7 +146,7 @@ def gather(
             row[i + 1] = limited(2 * (log2(near + 32, log_table) - 144) - level)
             row[i + 2] = limited(2 * (log2(wide + 8, log_table) - 144) - level)
             row[i + 3] = limited(int(energies[y, c]) - level)
-            row[i + 4] = min(level, 8 * (SCALES - 13))
+            row[i + 4] = min(level, alphabet.loudest)
             i += EXTRAS
             if c == 0:
                 e = int(np.floor(bounded(partial[y, 0], limit) * 64.0 + 0.5))

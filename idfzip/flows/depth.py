@@ -6,7 +6,11 @@ spread over 16, 257; cameras and microscopes add an offset. A ladder with gaps m
 file, and numbers over gaps are no longer in proportion to light, so it is taken only where an
 estimate says that it pays: pictures of 8 bits to which a curve of 16 bits was applied.
 
-[Measured: see `idfzip.codecs.flagship`.]
+Tries (bits per sample of streams of one tile with the released models, the ladder's bytes
+included): a confocal image of 139 values of 36,000, listed 4.280, even 12.225; 8 bits spread
+over 16, even with a step of 257 3.182, of 1 9.916; seven microscopic images of 10 to 13 bits, even
+from the least value 5.910, from 0 5.908, listed 5.920, even with all 65536 values 5.965. Of even
+and listed the estimate chose the better for all of these but one, where they differ by 0.0003.
 """
 
 from __future__ import annotations

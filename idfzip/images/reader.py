@@ -83,6 +83,8 @@ def read(data: bytes, name: str, max_pixels: int = MAX_PIXELS) -> Picture | Unre
     except Image.DecompressionBombError:
         return Unread("", f"it is over {max_pixels} pixels")
     except UnidentifiedImageError:
+        if data[:4] in tiff.MAGICS:
+            return Unread("TIFF", "Pillow does not know such samples")
         raise UnsupportedImage(f"{name}: not an image that Pillow knows") from None
     except DAMAGE as error:
         raise UnsupportedImage(f"{name}: damaged image ({_line(error)})") from None

@@ -36,6 +36,9 @@ _SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12
 """Bytes of a value by its type."""
 
 _CODES = {1: "B", 3: "H", 4: "I"}
+MAGICS = {b"II*\0": "<", b"MM\0*": ">"}
+"""How files begin, and their order of bytes."""
+
 BYTE, SHORT, LONG, RATIONAL, UNDEFINED = 1, 3, 4, 5, 7
 DEFLATE = 8
 _STRIP = 1 << 18
@@ -80,7 +83,7 @@ class Tags:
 
 def parse(data: bytes) -> Tags:
     """Return the tags of a file; raises Unfit where they are damaged or cannot be kept."""
-    order = {b"II*\0": "<", b"MM\0*": ">"}.get(data[:4])
+    order = MAGICS.get(data[:4])
     if order is None:
         raise Unfit("it is a BigTIFF or none")
     try:

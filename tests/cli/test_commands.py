@@ -49,6 +49,15 @@ def opened(path):
         return image
 
 
+def tiled():
+    return Image.fromarray(np.tile(picture("noise", 4, 50, 3), (10, 1, 1)))
+
+
+def frames(path):
+    one = Image.new("L", (9, 9))
+    one.save(path, save_all=True, append_images=[one])
+
+
 def pixels_of(path):
     found = np.asarray(opened(path))
     return found if found.ndim == 3 else found[..., None]
@@ -139,14 +148,10 @@ def test_pipes(folder):
     [
         ("a.jpg", lambda p: save(p), "JPEG files are kept"),
         ("a.gif", lambda p: save(p), "GIF files are kept"),
-        (
-            "p.png",
-            lambda p: Image.fromarray(picture("noise", 9, 40, 3)).quantize(200).save(p),
-            "mode P",
-        ),
-        ("a.png", lambda p: Image.new("RGBA", (9, 9)).save(p), "mode RGBA"),
-        ("i.png", lambda p: Image.new("I;16", (9, 9)).save(p), "16 bits a sample"),
-        ("n.png", lambda p: save(p, content="checkerboard", optimize=True), "the model gives"),
+        ("f.tif", lambda p: Image.new("F", (9, 9)).save(p), "sample format 3"),
+        ("i.tif", lambda p: Image.new("I", (9, 9)).save(p), "sample format 2"),
+        ("m.tif", lambda p: frames(p), "several frames"),
+        ("n.png", lambda p: tiled().save(p, optimize=True), "(models "),
     ],
 )
 def test_what_no_model_codes_is_stored_and_said_so(folder, name, make, reason):
@@ -162,25 +167,104 @@ def test_what_no_model_codes_is_stored_and_said_so(folder, name, make, reason):
     assert "stored" in run("info", f"{path}.idfz").stdout
 
 
-def test_16_bit_rgb_is_not_taken_for_8_bit(folder):
-    import struct
-    import zlib
+@pytest.fixture
+def imagecodecs():
+    return pytest.importorskip("imagecodecs", reason="it comes with the extra idfzip[deep]")
 
-    def chunk(tag, data):
-        body = tag + data
-        return struct.pack(">I", len(data)) + body + struct.pack(">I", zlib.crc32(body))
 
-    rows = b"".join(b"\0" + bytes(range(4 * 6)) for _ in range(4))
-    head = struct.pack(">IIBBBBB", 4, 4, 16, 2, 0, 0, 0)
-    png = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head)
-    png += chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+def test_16_bit_rgb_is_not_taken_for_8_bit(folder, imagecodecs):
+    pixels = picture("smooth", 20, 30, 3).astype(np.uint16) * 257 + 3
     path = folder / "deep.png"
-    path.write_bytes(png)
+    path.write_bytes(imagecodecs.png_encode(pixels))
     assert opened(path).mode == "RGB"
-    assert "PNG of 16 bits a sample" in run("compress", path).stderr
-    path.unlink()
+    run("compress", "--rm", path)
+    assert "RGB 16-bit" in run("info", f"{path}.idfz").stdout
     run("decompress", f"{path}.idfz")
-    assert path.read_bytes() == png
+    np.testing.assert_array_equal(imagecodecs.png_decode(path.read_bytes()), pixels)
+
+
+def test_16_bit_rgb_is_stored_where_no_library_reads_it(folder, imagecodecs, monkeypatch):
+    from idfzip.images import reader
+
+    (folder / "deep.png").write_bytes(imagecodecs.png_encode(np.zeros((4, 5, 3), np.uint16) + 300))
+    monkeypatch.setattr(reader, "_here", lambda: False)
+    assert "pip install 'idfzip[deep]'" in run("compress", "deep.png").stderr
+    assert "stored" in run("info", "deep.png.idfz").stdout
+
+
+def striped(path):
+    """Write an image of flat stripes, which other codecs hold in less than random models."""
+    pixels = np.tile(np.repeat(picture("noise", 20, 30, 3), 10, axis=1), (5, 1, 1))
+    Image.fromarray(pixels).save(path, compress_level=0)
+    return pixels
+
+
+def test_the_representation_and_its_reason_are_told(folder):
+    pixels = striped(folder / "a.png")
+    told = run("compress", "a.png").stderr
+    (row,) = json.loads(run("info", "--json", "a.png.idfz").stdout)
+    assert row["by"] in ("webp", "png")
+    assert row["sizes"]["models"] > row["sizes"][row["by"]] <= row["bytes"]
+    assert f"models {row['sizes']['models']}" in told
+    assert f"models {row['sizes']['models']}" in run("info", "a.png.idfz").stdout
+    run("test", "a.png.idfz")
+    run("decompress", "-f", "a.png.idfz")
+    np.testing.assert_array_equal(pixels_of(folder / "a.png"), pixels)
+
+
+def test_a_given_model_is_taken_though_others_are_smaller(folder):
+    striped(folder / "a.png")
+    run("compress", "-m", "photo", "a.png")
+    (row,) = json.loads(run("info", "--json", "a.png.idfz").stdout)
+    assert row["by"] == "models"
+
+
+def test_efforts(folder):
+    shelf = registry.folders()[0]
+    for name in ("photo-fast", "photo-max"):
+        data = model_file.dump(make_flagship(3, seed=len(name)), name)
+        (shelf / f"{name}.idfm").write_bytes(data)
+    save(folder / "a.png")
+    sizes = {}
+    for level, named in ((1, "photo-fast"), (5, "photo"), (8, "photo-max"), (9, "photo-max")):
+        told = run("compress", "-f", "-v", "--effort", level, "a.png").stderr
+        assert f"{named} (" in told
+        assert (told.count("photo") == 3) == (level == 9)
+        sizes[level] = (folder / "a.png.idfz").stat().st_size
+    assert sizes[9] <= min(sizes.values()) + 40
+    run("compress", "--effort", 10, "a.png", code=2)
+
+
+def test_max_pixels(folder):
+    save(folder / "a.png")
+    assert "50x40 is over 1999 pixels" in run("compress", "--max-pixels", 1999, "a.png").stderr
+    run("compress", "-f", "a.png")
+    message = run("decompress", "-f", "--max-pixels", 1999, "a.png.idfz", code=1).stderr
+    assert "image of 50x40 pixels: the limit is 1999 (--max-pixels)" in message
+    run("decompress", "-f", "--max-pixels", 2000, "a.png.idfz")
+
+
+@pytest.mark.parametrize("form", ["png", "tiff", "ppm", "bmp", "webp"])
+def test_another_format(folder, form):
+    pixels = save(folder / "a.png", dpi=(300, 300), icc_profile=b"profile")
+    run("compress", "--rm", "a.png")
+    run("decompress", "--format", form, "a.png.idfz")
+    path = folder / {"tiff": "a.tif"}.get(form, f"a.{form}")
+    np.testing.assert_array_equal(pixels_of(path), pixels)
+    assert opened(path).format == form.upper()
+    if form in ("png", "tiff", "webp"):
+        assert opened(path).info["icc_profile"] == b"profile"
+    if form in ("png", "tiff"):
+        assert opened(path).info["dpi"] == pytest.approx((300, 300), rel=1e-3)
+
+
+def test_a_format_that_cannot_hold_the_kind_is_an_error(folder):
+    Image.new("RGBA", (30, 20), (1, 2, 3, 4)).save(folder / "a.png")
+    save(folder / "b.jpg")
+    run("compress", "a.png", "b.jpg")
+    message = run("decompress", "--format", "bmp", "a.png.idfz", code=1).stderr
+    assert "BMP does not hold RGBA" in message
+    assert "a stored JPEG" in run("decompress", "--format", "png", "b.jpg.idfz", code=1).stderr
 
 
 def bad(folder):
@@ -319,14 +403,14 @@ def test_a_wrong_result_is_never_written(folder, monkeypatch):
     from idfzip.cli import compress as module
 
     save(folder / "a.png")
-    real = module.idfz.compress
+    real = module.choice.smallest
 
     def spoiled(found, *rest):
         pixels = found.pixels.copy()
         pixels[3, 4] ^= 1
         return real(module.Picture(pixels, found.format, found.metadata), *rest)
 
-    monkeypatch.setattr(module.idfz, "compress", spoiled)
+    monkeypatch.setattr(module.choice, "smallest", spoiled)
     result = run("compress", "--rm", "a.png", code=1)
     assert "nothing was written" in result.stderr
     assert (folder / "a.png").exists()

@@ -46,7 +46,7 @@ class TwinConditioner(Twin):
 
     def __init__(self, alphabet: int, inputs: int, hidden: int, scales: bool) -> None:
         super().__init__()
-        self.alphabet, self.scales = alphabet, scales
+        self.alphabet = alphabet
         self.hidden = GridLinear(inputs * (alphabet + 1), hidden)
         self.hidden.weight.data.normal_(0, 0.5)
         self.last = GridLinear(hidden, alphabet + len(modular.units(alphabet)))
@@ -59,8 +59,7 @@ class TwinConditioner(Twin):
     def forward(self, seen: Tensor) -> tuple[Tensor, Tensor]:
         """Return the sums for mu, (..., K), and for sigma, of one-hot vectors (..., inputs)."""
         sums = self.last(activation(self.hidden(seen)))
-        sigma = sums[..., self.alphabet :]
-        return sums[..., : self.alphabet], sigma if self.scales else sigma.detach()
+        return sums[..., : self.alphabet], sums[..., self.alphabet :]
 
     def freeze(self) -> Conditioner:
         """Return the conditioner in whole numbers."""
@@ -80,23 +79,25 @@ def hard_choice(sums: Tensor, temperature: float) -> Tensor:
     return straight_through(torch.softmax(sums / temperature, -1), hard)
 
 
-def convolve(mu: Tensor, sigma: Tensor, x: Tensor) -> Tensor:
+def convolve(mu: Tensor, sigma: Tensor | None, x: Tensor) -> Tensor:
     """Return the one-hot vectors of (mu + sigma x) mod K, all one-hot, (..., K).
 
-    `sigma` has a place for each of `units(K)`. The values are exact; the gradient is that of the
-    sum over all mu, sigma and x that give each value.
+    `sigma` has a place for each of `units(K)`; None stands for 1. The values are exact; the
+    gradient is that of the sum over all mu, sigma and x that give each value.
     """
     size = x.shape[-1]
-    scales = torch.as_tensor(modular.units(size))
     place = torch.arange(size)
-    turned = torch.zeros_like(x)
-    for i, s in enumerate(scales.tolist()):
-        sources = place * modular.reciprocal(s, size) % size
-        turned = turned + sigma[..., i : i + 1] * x[..., sources]
-    product = torch.fft.rfft(mu) * torch.fft.rfft(turned)
-    soft = torch.fft.irfft(product, size)
-    value = (mu.argmax(-1) + scales[sigma.argmax(-1)] * x.argmax(-1)) % size
-    return straight_through(soft, nn.functional.one_hot(value, size).to(soft.dtype))
+    turned, value = x, x.argmax(-1)
+    if sigma is not None:
+        scales = torch.as_tensor(modular.units(size))
+        turned = torch.zeros_like(x)
+        for i, s in enumerate(scales.tolist()):
+            sources = place * modular.reciprocal(s, size) % size
+            turned = turned + sigma[..., i : i + 1] * x[..., sources]
+        value = scales[sigma.argmax(-1)] * value
+    soft = torch.fft.irfft(torch.fft.rfft(mu) * torch.fft.rfft(turned), size)
+    hard = nn.functional.one_hot((mu.argmax(-1) + value) % size, size)
+    return straight_through(soft, hard.to(soft.dtype))
 
 
 class TwinFlow(nn.Module):
@@ -141,8 +142,8 @@ class TwinFlow(nn.Module):
     ) -> Tensor:
         step = slice(None) if parity is None else slice(parity, None, 2)
         mu, sigma = net(self._seen(places, offsets)[:, step])
-        mu, sigma = hard_choice(mu, self.temperature), hard_choice(sigma, self.temperature)
-        moved = convolve(mu, sigma, places[:, step])
+        scale = hard_choice(sigma, self.temperature) if self.shape.scales else None
+        moved = convolve(hard_choice(mu, self.temperature), scale, places[:, step])
         if parity is None:
             return moved
         kept = places[:, 1 - parity :: 2]

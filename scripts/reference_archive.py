@@ -1,4 +1,4 @@
-"""Decode an archive as section 5 of `idfzip/FORMAT.md` says, in plain Python.
+"""Decode an archive as section 6 of `idfzip/FORMAT.md` says, in plain Python.
 
 Usage: `python scripts/reference_archive.py FILE.idfz MODEL.idfm... > all.ppm`; the images come in
 the order of the file, one PPM or PGM after the other, stored files as they are.

@@ -18,14 +18,15 @@ from idfzip.integer.jit import kernel
 from idfzip.integer.learner import Learner
 from idfzip.integer.network import Buffers
 from idfzip.integer.panel import Floats
-from idfzip.priors import mixture
+from idfzip.priors import mixture, mixtures
+from idfzip.priors.mixtures import LANES, Mixtures
 
 
 class View(NamedTuple):
     """The part of a batch, and a group's working memory, that decoding a channel touches.
 
     `seen` float32 (rows, 3 C), the errors as later channels see them; `z` float64 (rows, C), the
-    same in steps; `mixture` int64 (7, K).
+    same in steps; `middles` int64 (64,), the bases of the pixels at hand.
     """
 
     alphabet: Alphabet
@@ -37,7 +38,8 @@ class View(NamedTuple):
     link: npt.NDArray[np.float64]
     seen: Floats
     z: npt.NDArray[np.float64]
-    mixture: mixture.Mixture
+    room: Mixtures
+    middles: npt.NDArray[np.int64]
 
 
 @kernel
@@ -60,8 +62,10 @@ def decode_channel(
     # Attributes of named tuples are fetched once: each costs a count of references.
     log_table, gains, exp, sigmoid = tables.log, tables.gain, tables.exp, tables.sigmoid
     inverse, spans = tables.inverse, tables.span
-    seen, z, mixed, scales = view.seen, view.z, view.mixture, view.scales
-    values, deep, limit, _ = view.alphabet
+    seen, z, scales, room, middles = view.seen, view.z, view.scales, view.room, view.middles
+    chosen, centres, values, lows = room.scales, room.centres, room.values, room.lows
+    weights, means, inverses = room.weights, room.means, room.inverses
+    alphabet, deep, limit, _ = view.alphabet
     words, place, state = coder.words, coder.place, coder.state
     for b in range(len(view.sizes)):
         stream = min(b, len(state) - 1)
@@ -73,25 +77,36 @@ def decode_channel(
         errors = view.errors[b, c]
         partial = view.partial[b]
         link = view.link[b]
-        for y in range(first, end):
-            x = t - 2 * y
-            row = start + y - first
-            value = expert.predict(partial, link, y, c, z, row, limit)
-            middle = window.base(planes, c, y, x)
-            low = 0 if c == 0 else -int(planes[0, y + MARGIN, x + MARGIN])
-            mean = expert.to_mean(value, middle, low, low + values - 1)
-            scale = scales[row, c]
-            mixture.mix(sums[row], scale, mean, exp, inverse, spans[scale], mixed)
-            quantile = ans.peek(state, stream)
-            pixel, lower, upper = mixture.search(quantile, low, values, mixed, sigmoid)
-            ans.pop(words, place, state, stream, lower, upper - lower)
+        for top in range(first, end, LANES):
+            size = min(LANES, end - top)
+            above = start + top - first
+            for lane in range(size):
+                y, row = top + lane, above + lane
+                x = t - 2 * y
+                low = 0 if c == 0 else -int(planes[0, y + MARGIN, x + MARGIN])
+                middle = window.base(planes, c, y, x)
+                z[row, c] = expert.predict(partial, link, y, c, z, row, limit)
+                centres[lane] = expert.to_mean(z[row, c], middle, low, low + alphabet - 1)
+                chosen[lane], lows[lane], middles[lane] = scales[row, c], low, middle
+            mixtures.mix(sums, above, size, exp, inverse, spans, room)
+            for lane in range(size):
+                y, row = top + lane, above + lane
+                x = t - 2 * y
+                quantile = ans.peek(state, stream)
+                pixel, lower, upper = mixture.search(
+                    quantile, lows[lane], alphabet, weights, means, inverses, lane, sigmoid
+                )
+                ans.pop(words, place, state, stream, lower, upper - lower)
+                values[lane] = pixel
+                error = pixel * expert.UNIT - centres[lane]
+                difference = window.clamped(pixel - middles[lane], limit)
+                z[row, c] = np.float64(difference) - z[row, c]
+                see_error(error, gains[chosen[lane]], deep, log_table, seen, row, 3 * c)
+                wavefront.place(plane, y, x, height, width, pixel)
+                wavefront.place(errors, y, x, height, width, error)
             if len(deltas) > 0:
-                mixture.slope(pixel, low, values, mixed, spans[scale], sigmoid, deltas[row])
-            error = pixel * expert.UNIT - mean
-            z[row, c] = np.float64(window.clamped(pixel - middle, limit)) - value
-            see_error(error, gains[scale], deep, log_table, seen, row, 3 * c)
-            wavefront.place(plane, y, x, height, width, pixel)
-            wavefront.place(errors, y, x, height, width, error)
+                mixtures.edges(size, alphabet, sigmoid, room)
+                mixtures.slope(above, size, room, deltas)
         start += max(0, end - first)
 
 

@@ -15,7 +15,8 @@ from idfzip.integer.jit import kernel
 from idfzip.integer.learner import Learner
 from idfzip.integer.network import Buffers
 from idfzip.integer.panel import Floats
-from idfzip.priors import mixture
+from idfzip.priors import mixtures
+from idfzip.priors.mixtures import LANES, Mixtures
 
 
 class Intervals(NamedTuple):
@@ -44,50 +45,78 @@ def see_errors(
             see_error(error, gains[scales[row, c]], deep, log_table, out, row, 3 * c)
 
 
+class Ends(NamedTuple):
+    """The ends of the intervals of a chunk's values; int32 (rows, C)."""
+
+    lower: npt.NDArray[np.int32]
+    upper: npt.NDArray[np.int32]
+
+
+def ends(rows: int, channels: int) -> Ends:
+    """Return room for so many pixels."""
+    return Ends(*(np.zeros((rows, channels), np.int32) for _ in Ends._fields))
+
+
 @kernel
-def note_intervals(
+def find_intervals(
     tables: Tables,
     seen: Record,
     scales: npt.NDArray[np.int32],
-    sums: tuple[Floats, ...],
-    deltas: tuple[Floats, ...],
+    c: int,
+    count: int,
+    sums: Floats,
+    deltas: Floats,
     listens: bool,
     alphabet: int,
-    sizes: npt.NDArray[np.int64],
-    begin: int,
-    stop: int,
-    mixed: mixture.Mixture,
-    intervals: Intervals,
+    room: Mixtures,
+    found: Ends,
 ) -> None:
-    """Append the intervals of the known pixels of the steps from `begin` up to `stop`.
+    """Find the intervals of channel `c` of `count` known pixels.
 
-    In the order of decoding: in a step and tile, channel by channel, then row by row. `deltas`
-    take the slopes of the bits if the learner listens.
+    `deltas` take the slopes of the bits if the learner listens.
     """
-    exp, sigmoid, inverse, spans = tables.exp, tables.sigmoid, tables.inverse, tables.span
     means, values = seen.means, seen.values
+    lower, upper = found.lower, found.upper
+    for start in range(0, count, LANES):
+        size = min(LANES, count - start)
+        for lane in range(size):
+            row = start + lane
+            room.scales[lane] = scales[row, c]
+            room.centres[lane] = means[row, c]
+            room.values[lane] = values[row, c]
+            room.lows[lane] = 0 if c == 0 else -values[row, 0]
+        mixtures.mix(sums, start, size, tables.exp, tables.inverse, tables.span, room)
+        mixtures.edges(size, alphabet, tables.sigmoid, room)
+        mixtures.intervals(size, alphabet, room)
+        for lane in range(size):
+            lower[start + lane, c] = room.ends[0, lane]
+            upper[start + lane, c] = room.ends[1, lane]
+        if listens:
+            mixtures.slope(start, size, room, deltas)
+
+
+@kernel
+def note_intervals(
+    found: Ends, sizes: npt.NDArray[np.int64], begin: int, stop: int, intervals: Intervals
+) -> None:
+    """Append the intervals of the steps from `begin` up to `stop`.
+
+    In the order of decoding: in a step and tile, channel by channel, then row by row.
+    """
+    lower, upper = found.lower, found.upper
     cumulative, frequency, used = intervals.cumulative, intervals.frequency, intervals.used
     start = 0
     for t in range(begin, stop):
         for b in range(len(sizes)):
             height, width = sizes[b]
             size = max(0, wavefront.end_row(t, height) - wavefront.first_row(t, width))
-            for c in range(means.shape[1]):
-                mine, slopes = sums[c], deltas[c]
+            at = used[b]
+            for c in range(lower.shape[1]):
                 for row in range(start, start + size):
-                    scale = scales[row, c]
-                    low = 0 if c == 0 else -int(values[row, 0])
-                    mixture.mix(mine[row], scale, means[row, c], exp, inverse, spans[scale], mixed)
-                    value = int(values[row, c])
-                    lower = mixture.cumulative(value, low, alphabet, mixed, sigmoid)
-                    upper = mixture.cumulative(value + 1, low, alphabet, mixed, sigmoid)
-                    cumulative[b, used[b]] = lower
-                    frequency[b, used[b]] = upper - lower
-                    used[b] += 1
-                    if listens:
-                        mixture.slope(
-                            value, low, alphabet, mixed, spans[scale], sigmoid, slopes[row]
-                        )
+                    cumulative[b, at] = lower[row, c]
+                    frequency[b, at] = upper[row, c] - lower[row, c]
+                    at += 1
+            used[b] = at
             start += size
 
 
@@ -102,7 +131,8 @@ def encode_steps(
     seen: Record,
     errors: Floats,
     buffers: Buffers,
-    mixed: mixture.Mixture,
+    room: Mixtures,
+    found: Ends,
     intervals: Intervals,
     t: int,
     stop: int,
@@ -122,20 +152,23 @@ def encode_steps(
         network.run_trunk(batch.inputs, 0, count, weights, buffers)
         for c in range(len(weights.outs)):
             network.run_head(c, 0, count, errors, weights, buffers)
-        note_intervals(
-            tables,
-            seen,
-            batch.scales,
-            buffers.sums,
-            learner.outs_deltas,
-            learning.listens(learner),
-            alphabet.values,
-            batch.sizes,
-            begin,
-            t,
-            mixed,
-            intervals,
-        )
+        listens = learning.listens(learner)
+        for c in range(len(weights.outs)):
+            sums, deltas = buffers.sums[c], learner.outs_deltas[c]
+            find_intervals(
+                tables,
+                seen,
+                batch.scales,
+                c,
+                count,
+                sums,
+                deltas,
+                listens,
+                alphabet.values,
+                room,
+                found,
+            )
+        note_intervals(found, batch.sizes, begin, t, intervals)
         if learner.rate > 0.0 and count >= chunk:
             learning.close(learner, batch.inputs, errors, count, buffers)
         pixels += count

@@ -17,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 
 from idfzip.codecs.decoding import View, decode_steps
-from idfzip.codecs.encoding import Intervals, encode_steps
+from idfzip.codecs.encoding import Intervals, encode_steps, ends
 from idfzip.codecs.last_stage import STEPS, Tables
 from idfzip.coding import ans
 from idfzip.flows import alphabet as alphabets
@@ -29,7 +29,7 @@ from idfzip.integer import learner, learning, network
 from idfzip.integer.learner import Learner
 from idfzip.integer.network import Network
 from idfzip.integer.panel import ROWS, padded
-from idfzip.priors import mixture
+from idfzip.priors import mixture, mixtures
 
 Progress = Callable[[int], object]
 
@@ -142,7 +142,7 @@ def intervals(
     seen = autoregressive.record(room, channels)
     buffers = model.network.buffers(room)
     errors = np.zeros((room, network.ERROR_INPUTS * channels), np.float32)
-    mixed = mixture.room(model.network.components)
+    together, limits = mixtures.mixtures(model.network.components), ends(room, channels)
     tables = _tables(model, batch)
     shape = (len(tiles), max(tile.size for tile in tiles))
     found = Intervals(
@@ -160,7 +160,8 @@ def intervals(
             seen,
             errors,
             buffers,
-            mixed,
+            together,
+            limits,
             found,
             t,
             stop,
@@ -220,7 +221,8 @@ def planes(
         batch.found.link,
         np.zeros((room, network.ERROR_INPUTS * channels), np.float32),
         np.zeros((room, channels)),
-        mixture.room(model.network.components),
+        mixtures.mixtures(model.network.components),
+        np.zeros(mixtures.LANES, np.int64),
     )
     buffers = model.network.buffers(room)
     tables = _tables(model, batch)

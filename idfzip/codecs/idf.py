@@ -23,7 +23,8 @@ from idfzip.flows.bipartite import Level
 from idfzip.integer.conv import Sums
 from idfzip.integer.densenet import DenseNet, Values
 from idfzip.integer.jit import kernel
-from idfzip.priors import mixture
+from idfzip.priors import mixture, mixtures
+from idfzip.priors.mixtures import LANES, Mixtures
 
 Planes = npt.NDArray[np.int32]
 Progress = Callable[[int], object]
@@ -117,58 +118,72 @@ def to_planes(values: Values, height: int, width: int) -> Planes:
 
 
 @kernel
+def _mix(
+    sums: Sums, c: int, y: int, x: int, count: int, tables: mixture.Tables, room: Mixtures
+) -> None:
+    """Make the mixtures of channel `c` of the pixels of row `y` from column `x` on."""
+    size = 3 * len(room.weights)
+    taken = np.empty((count, size), np.int32)
+    line = sums[min(y, len(sums) - 1)]
+    for lane in range(count):
+        taken[lane] = line[min(x + lane, len(line) - 1), c * size : (c + 1) * size]
+        room.scales[lane] = SCALE
+        room.centres[lane] = 0
+        room.lows[lane] = coupling.LOW
+    mixtures.mix(taken, 0, count, tables.exp, tables.inverse, tables.span, room)
+
+
+@kernel
 def note_intervals(
     sums: Sums,
     values: Values,
     tables: mixture.Tables,
-    mixed: mixture.Mixture,
+    room: Mixtures,
     intervals: npt.NDArray[np.int32],
 ) -> None:
     """Write lower end and frequency of every value, int32 (C * height * width, 2), in order.
 
     `sums` int32 (height, width, C * 3 K), or (1, 1, C * 3 K) the same everywhere.
     """
-    exp, sigmoid, inverse, span = tables.exp, tables.sigmoid, tables.inverse, tables.span[SCALE]
     height, width, channels = values.shape
-    size, low, many = 3 * mixed.shape[1], coupling.LOW, coupling.VALUES
+    many = coupling.VALUES
     at = 0
     for c in range(channels):
         for y in range(height):
-            line = sums[min(y, len(sums) - 1)]
-            for x in range(width):
-                mine = line[min(x, len(line) - 1), c * size : (c + 1) * size]
-                mixture.mix(mine, SCALE, 0, exp, inverse, span, mixed)
-                value = int(values[y, x, c])
-                lower = mixture.cumulative(value, low, many, mixed, sigmoid)
-                upper = mixture.cumulative(value + 1, low, many, mixed, sigmoid)
-                intervals[at, 0] = lower
-                intervals[at, 1] = upper - lower
-                at += 1
+            for x in range(0, width, LANES):
+                count = min(LANES, width - x)
+                _mix(sums, c, y, x, count, tables, room)
+                for lane in range(count):
+                    room.values[lane] = values[y, x + lane, c]
+                mixtures.edges(count, many, tables.sigmoid, room)
+                mixtures.intervals(count, many, room)
+                for lane in range(count):
+                    intervals[at + lane, 0] = room.ends[0, lane]
+                    intervals[at + lane, 1] = room.ends[1, lane] - room.ends[0, lane]
+                at += count
 
 
 @kernel
 def decode_values(
-    sums: Sums,
-    coder: ans.Coder,
-    tables: mixture.Tables,
-    mixed: mixture.Mixture,
-    values: Values,
+    sums: Sums, coder: ans.Coder, tables: mixture.Tables, room: Mixtures, values: Values
 ) -> None:
     """Decode all values, int32 (height, width, C), of the coder's one stream; see above."""
-    exp, sigmoid, inverse, span = tables.exp, tables.sigmoid, tables.inverse, tables.span[SCALE]
+    weights, means, inverses, sigmoid = room.weights, room.means, room.inverses, tables.sigmoid
     words, place, state = coder.words, coder.place, coder.state
     height, width, channels = values.shape
-    size, low, many = 3 * mixed.shape[1], coupling.LOW, coupling.VALUES
+    low, many = coupling.LOW, coupling.VALUES
     for c in range(channels):
         for y in range(height):
-            line = sums[min(y, len(sums) - 1)]
-            for x in range(width):
-                mine = line[min(x, len(line) - 1), c * size : (c + 1) * size]
-                mixture.mix(mine, SCALE, 0, exp, inverse, span, mixed)
-                quantile = ans.peek(state, 0)
-                value, lower, upper = mixture.search(quantile, low, many, mixed, sigmoid)
-                ans.pop(words, place, state, 0, lower, upper - lower)
-                values[y, x, c] = value
+            for x in range(0, width, LANES):
+                count = min(LANES, width - x)
+                _mix(sums, c, y, x, count, tables, room)
+                for lane in range(count):
+                    quantile = ans.peek(state, 0)
+                    value, lower, upper = mixture.search(
+                        quantile, low, many, weights, means, inverses, lane, sigmoid
+                    )
+                    ans.pop(words, place, state, 0, lower, upper - lower)
+                    values[y, x + lane, c] = value
 
 
 def _sums(model: Idf, level: int, given: Values) -> Sums:
@@ -196,7 +211,7 @@ def encode(
     """
     check_alphabet(alphabet)
     streams = []
-    mixed = mixture.room(model.components)
+    room = mixtures.mixtures(model.components)
     for planes in tiles:
         found = bipartite.forward(model.levels, to_values(model, planes))
         noted = []
@@ -204,7 +219,7 @@ def encode(
             values = np.ascontiguousarray(found[i].values)
             intervals = np.empty((values.size, 2), np.int32)
             sums = _sums(model, i, found[i].given)
-            note_intervals(sums, values, model.prior, mixed, intervals)
+            note_intervals(sums, values, model.prior, room, intervals)
             noted.append(intervals)
         cumulative, frequency = np.ascontiguousarray(np.concatenate(noted).T)
         streams.append(ans.to_bytes(ans.push_all(cumulative, frequency)))
@@ -227,14 +242,14 @@ def decode(
     """
     check_alphabet(alphabet)
     tiles: list[Planes | None] = []
-    mixed = mixture.room(model.components)
+    room = mixtures.mixtures(model.components)
     for stream, (height, width) in zip(streams, sizes, strict=True):
         coder = ans.decoder([ans.from_bytes(stream)])
 
         def latents(i: int, given: Values, coder: ans.Coder = coder) -> Values:
             channels = model.levels[i].channels - given.shape[2]
             values = np.empty((*given.shape[:2], channels), np.int32)
-            decode_values(_sums(model, i, given), coder, model.prior, mixed, values)
+            decode_values(_sums(model, i, given), coder, model.prior, room, values)
             return values
 
         values = bipartite.inverse(model.levels, *extent(model, height, width), latents)

@@ -1,4 +1,4 @@
-"""The section `A` of an archive: its members and where they are. See `FORMAT.md`, section 5."""
+"""The section `A` of an archive: its members and where they are. See `FORMAT.md`, section 6."""
 
 from __future__ import annotations
 

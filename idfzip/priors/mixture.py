@@ -21,25 +21,16 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from idfzip.coding.ans import PRECISION, TOTAL
+from idfzip.coding.ans import TOTAL
 from idfzip.integer.jit import inlined
 
 WEIGHT_BITS = 14
 SIGMOID_BITS = 22
-_WHOLE = 2.0 ** -(WEIGHT_BITS + SIGMOID_BITS)
-_LEVEL = 2.0**-SIGMOID_BITS
-_WEIGHT = 2.0**-WEIGHT_BITS
-_UNITS = 2.0**-31
-_CELL = 2.0**-15
-_LN_2 = 0.693147
-_DELTA_LIMIT = 127.0
 
 END = 16 << 15
 """The ends of the sigmoid's table, in 2**-15."""
 
-Mixture = npt.NDArray[np.int64]
-"""The mixture of one value, int64 (7, K): weights of sum 2**14, means in 1/64, inverse scales, and
-room for the edges of a value in each logistic and the sigmoid there (see `slope`)."""
+Integers = npt.NDArray[np.int64]
 
 SPREADS = 208
 LOWEST = 88
@@ -54,10 +45,10 @@ class Tables(NamedTuple):
     1/1024 of a step.
     """
 
-    exp: npt.NDArray[np.int64]
-    sigmoid: npt.NDArray[np.int64]
-    inverse: npt.NDArray[np.int64]
-    span: npt.NDArray[np.int64]
+    exp: Integers
+    sigmoid: Integers
+    inverse: Integers
+    span: Integers
 
 
 def tables(scales: int) -> Tables:
@@ -78,85 +69,38 @@ def deepened(tables: Tables, deep: int) -> Tables:
     )
 
 
-def _octaves(
-    table: npt.NDArray[np.int64], octave: int, more: int, doubling: bool
-) -> npt.NDArray[np.int64]:
+def _octaves(table: Integers, octave: int, more: int, doubling: bool) -> Integers:
     """Return a table continued by doubling or halving what lies an octave before."""
     index = np.arange(len(table) + octave * more)
     past = np.maximum(0, (index - len(table) + octave) // octave)
-    found: npt.NDArray[np.int64] = table[index - octave * past]
+    found: Integers = table[index - octave * past]
     return found << past if doubling else found >> past
-
-
-def room(components: int) -> Mixture:
-    """Return room for a mixture of so many logistics."""
-    return np.zeros((7, components), np.int64)
-
-
-@inlined
-def mix(
-    sums: npt.NDArray[np.float32],
-    scale: int,
-    mean: int,
-    exp: npt.NDArray[np.int64],
-    inverse: npt.NDArray[np.int64],
-    span: int,
-    out: Mixture,
-) -> None:
-    """Turn a head's sums, float32 (3 K,) of whole numbers, into a mixture.
-
-    `scale` is the index of the pixel's scale, `span` the scale in 1/1024 of a step, `mean` the
-    expert's mean in 1/64 of a step; `exp` and `inverse` as in `Tables`.
-    """
-    k = out.shape[1]
-    best = 0
-    for i in range(1, k):
-        if sums[i] > sums[best]:
-            best = i
-    top = int(sums[best])
-    total = 0
-    for i in range(k):
-        cell = min((top - int(sums[i])) >> 7, 2047)
-        out[0, i] = exp[cell]
-        total += out[0, i]
-    rest = int(1 << WEIGHT_BITS)
-    for i in range(k):
-        out[0, i] = (out[0, i] << WEIGHT_BITS) // total
-        rest -= out[0, i]
-        shift = (int(sums[k + i]) * span + (1 << 17)) >> 18
-        out[1, i] = mean + shift
-        spread = 4 * scale - 64 + ((int(sums[2 * k + i]) + 512) >> 10) + LOWEST
-        out[2, i] = inverse[min(max(spread, 0), len(inverse) - 1)]
-    out[0, best] += rest
-
-
-@inlined
-def _place(value: int, mixture: Mixture, i: int) -> int:
-    """Return where the lower edge of `value` lies in logistic `i`, in 2**-15, within +-16."""
-    u = ((64 * value - 32 - mixture[1, i]) * mixture[2, i]) >> 12
-    return int(min(max(u, -END), END - 1))
-
-
-@inlined
-def _level(place: int, sigmoid: npt.NDArray[np.int64]) -> int:
-    """Return the sigmoid there, in 2**-22; 0 and 2**22 at the ends."""
-    u = place + END
-    cell = u >> 10
-    left = sigmoid[cell]
-    return int(left + (((sigmoid[cell + 1] - left) * (u & 1023)) >> 10))
 
 
 @inlined
 def cumulative(
-    value: int, low: int, values: int, mixture: Mixture, sigmoid: npt.NDArray[np.int64]
+    value: int,
+    low: int,
+    values: int,
+    weights: Integers,
+    means: Integers,
+    inverses: Integers,
+    lane: int,
+    sigmoid: Integers,
 ) -> int:
     """Return the frequency, of 2**24, of all values of the alphabet below `value`.
 
-    `low` <= `value` <= `low` + `values`; monotone in `value`, by at least 1 a step.
+    `low` <= `value` <= `low` + `values`; monotone in `value`, by at least 1 a step. The mixture is
+    that of a `lane` of a `mixtures.Mixtures`.
     """
     mass = 0
-    for i in range(mixture.shape[1]):
-        mass += mixture[0, i] * _level(_place(value, mixture, i), sigmoid)
+    for i in range(len(weights)):
+        u = ((64 * value - 32 - means[i, lane]) * inverses[i, lane]) >> 12
+        u = min(max(u, -END), END - 1) + END
+        cell = u >> 10
+        left = sigmoid[cell]
+        level = left + (((sigmoid[cell + 1] - left) * (u & 1023)) >> 10)
+        mass += weights[i, lane] * level
     inner = ((mass * (TOTAL - values)) >> (WEIGHT_BITS + SIGMOID_BITS)) + value - low
     if value <= low:
         inner = 0
@@ -167,24 +111,31 @@ def cumulative(
 
 @inlined
 def search(
-    quantile: int, low: int, values: int, mixture: Mixture, sigmoid: npt.NDArray[np.int64]
+    quantile: int,
+    low: int,
+    values: int,
+    weights: Integers,
+    means: Integers,
+    inverses: Integers,
+    lane: int,
+    sigmoid: Integers,
 ) -> tuple[int, int, int]:
     """Return the value whose interval holds `quantile`, and the interval's ends.
 
     Gallops from the heaviest mean until the quantile lies between two probes, then bisects.
     """
     heaviest = 0
-    for i in range(1, mixture.shape[1]):
-        if mixture[0, i] > mixture[0, heaviest]:
+    for i in range(1, len(weights)):
+        if weights[i, lane] > weights[heaviest, lane]:
             heaviest = i
     below, above = low, low + values
     lower, upper = 0, TOTAL
-    probe = min(max((mixture[1, heaviest] + 32) >> 6, below + 1), above - 1)
+    probe = min(max((means[heaviest, lane] + 32) >> 6, below + 1), above - 1)
     step = 1
     bounded_below = False
     bounded_above = False
     while above - below > 1:
-        found = cumulative(probe, low, values, mixture, sigmoid)
+        found = cumulative(probe, low, values, weights, means, inverses, lane, sigmoid)
         if found <= quantile:
             below, lower, bounded_below = probe, found, True
         else:
@@ -198,61 +149,3 @@ def search(
             probe = max(above - step, below + 1)
             step *= 2
     return below, lower, upper
-
-
-@inlined
-def _edge(value: int, low: int, values: int, mixture: Mixture, i: int) -> int:
-    """Return `_place`, with the tails at the ends of the alphabet."""
-    place = _place(value, mixture, i)
-    if value <= low:
-        place = -END
-    if value >= low + values:
-        place = END - 1
-    return place
-
-
-@inlined
-def _delta(slope: float) -> np.float32:
-    """Return a slope in 2**-6, rounded and clamped."""
-    whole = np.floor(slope * 64.0 + 0.5)
-    whole = whole if whole < _DELTA_LIMIT else _DELTA_LIMIT
-    return np.float32(whole if whole > -_DELTA_LIMIT else -_DELTA_LIMIT)
-
-
-@inlined
-def slope(
-    value: int,
-    low: int,
-    values: int,
-    mixture: Mixture,
-    span: int,
-    sigmoid: npt.NDArray[np.int64],
-    deltas: npt.NDArray[np.float32],
-) -> None:
-    """Write how the nats of a value depend on the head's sums: float32 (3 K,), whole numbers.
-
-    In 2**-6, clamped to +-127 (see `idfzip.integer.learning`); `mixture` is what `mix` made of
-    them. In IEEE doubles with + - * / in this order, from whole numbers.
-    """
-    k = mixture.shape[1]
-    total = np.float64(1 << (WEIGHT_BITS + SIGMOID_BITS - PRECISION))  # each value's least share
-    for i in range(k):
-        lower = _edge(value, low, values, mixture, i)
-        upper = _edge(value + 1, low, values, mixture, i)
-        below, above = _level(lower, sigmoid), _level(upper, sigmoid)
-        mixture[3, i], mixture[4, i] = lower, upper
-        mixture[5, i], mixture[6, i] = below, above
-        total += np.float64(mixture[0, i] * (above - below))
-    whole = total * _WHOLE
-    share = 1.0 / whole
-    for i in range(k):
-        top, bottom = np.float64(mixture[6, i]) * _LEVEL, np.float64(mixture[5, i]) * _LEVEL
-        steep_top = top * (1.0 - top)
-        steep_bottom = bottom * (1.0 - bottom)
-        weight = np.float64(mixture[0, i]) * _WEIGHT * share
-        deltas[i] = _delta(weight * (whole - (top - bottom)))
-        units = np.float64(span * mixture[2, i]) * _UNITS
-        deltas[k + i] = _delta(weight * (steep_top - steep_bottom) * units)
-        far_top, far_bottom = np.float64(mixture[4, i]) * _CELL, np.float64(mixture[3, i]) * _CELL
-        stretch = far_top * steep_top - far_bottom * steep_bottom
-        deltas[2 * k + i] = _delta(weight * stretch * _LN_2)

@@ -386,13 +386,13 @@ def decode(data: bytes, models: list[Model]) -> tuple[int, int, int, bytes]:
     return kind, height, width, bytes(pixels)
 
 
-def main() -> None:
-    """Decode the file named first with the models named after it, onto standard output."""
-    models = [Model(Path(name).read_bytes()) for name in sys.argv[2:]]
-    channels, height, width, pixels = decode(Path(sys.argv[1]).read_bytes(), models)
+def main(data: bytes, models: list[Model]) -> None:
+    """Decode a file with these models onto standard output."""
+    channels, height, width, pixels = decode(data, models)
     head = f"P{5 if channels == 1 else 6}\n{width} {height}\n255\n" if channels else ""
     sys.stdout.buffer.write(head.encode() + pixels)
 
 
 if __name__ == "__main__":
-    main()
+    file, *names = map(Path, sys.argv[1:])
+    main(file.read_bytes(), [Model(name.read_bytes()) for name in names])

@@ -7,6 +7,9 @@ Usage: `python scripts/reference_idf.py FILE.idfz MODEL.idfm... > pixels.ppm`
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+
 import reference_decoder
 from reference_decoder import Ans, Model, Plane, TileDecoder
 from reference_learning import Learner
@@ -141,4 +144,5 @@ class IdfTileDecoder(TileDecoder):
 
 if __name__ == "__main__":
     reference_decoder.TileDecoder = IdfTileDecoder  # type: ignore[misc]
-    reference_decoder.main()
+    file, *names = map(Path, sys.argv[1:])
+    reference_decoder.main(file.read_bytes(), [Model(name.read_bytes()) for name in names])

@@ -27,6 +27,7 @@ class _Job:
     """The options of one call."""
 
     model: Model | None
+    progressive: bool
     embed: bool
     effort: Effort
     force: bool
@@ -44,6 +45,7 @@ class _Job:
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Output, for one input.")
 @click.option("-c", "--stdout", is_flag=True, help="Write to standard output.")
 @work.model_option
+@click.option("--progressive", is_flag=True, help="Coarse to fine, for previews (a bit larger).")
 @click.option("--embed-model", is_flag=True, help="Put the model into the output.")
 @work.threads_option
 @work.force_option
@@ -56,6 +58,7 @@ def compress(
     output: Path | None,
     stdout: bool,
     model: str | None,
+    progressive: bool,
     embed_model: bool,
     threads: int,
     force: bool,
@@ -81,7 +84,9 @@ def compress(
             "(--embed-model puts it into the output)",
             quiet,
         )
-    job = _Job(given, embed_model, effort, force, remove, not no_verify, quiet, verbose, set())
+    job = _Job(
+        given, progressive, embed_model, effort, force, remove, not no_verify, quiet, verbose, set()
+    )
 
     def act(path: Path) -> None:
         target = output or path.with_name(path.name + SUFFIX)
@@ -111,7 +116,7 @@ def _one(path: Path, target: Path, job: _Job) -> None:
 def _coded(path: Path, source: bytes, picture: Picture, job: _Job) -> tuple[bytes, str]:
     """Return the `.idfz` file of a picture, and what to say of it."""
     pixels = picture.pixels
-    model = job.model or models.released(pixels.shape[2])
+    model = job.model or models.released(pixels.shape[2], job.progressive)
     if model.codec.channels != pixels.shape[2]:
         raise ModelError(
             f"{path}: model {model.name} codes {model.codec.channels} channels, the image has "
@@ -123,7 +128,7 @@ def _coded(path: Path, source: bytes, picture: Picture, job: _Job) -> tuple[byte
     count = pixels.shape[0] * pixels.shape[1]
     with work.progress_bar(path.name, count * (1 + job.verify), job.quiet) as progress:
         start = time.perf_counter()
-        data = idfz.compress(picture, model, job.effort, progress, job.embed)
+        data = idfz.compress(picture, model, job.effort, progress, job.embed, job.progressive)
         seconds = time.perf_counter() - start
         if job.verify:
             _check(idfz.decompress(idfz.parse(data), model, job.effort, progress)[0], picture)

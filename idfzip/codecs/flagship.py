@@ -19,8 +19,9 @@ import numpy as np
 from idfzip.codecs.decoding import View, decode_steps
 from idfzip.codecs.encoding import Intervals, encode_steps
 from idfzip.codecs.last_stage import STEPS, Tables
+from idfzip.codecs.seen import Seen
 from idfzip.coding import ans
-from idfzip.flows import autoregressive
+from idfzip.flows import autoregressive, wavefront
 from idfzip.flows.autoregressive import Design, Planes
 from idfzip.flows.wavefront import MARGIN
 from idfzip.integer import learner, learning, network
@@ -164,8 +165,33 @@ def _decode(
     sizes: Sequence[tuple[int, int]],
     progress: Progress | None,
 ) -> list[Planes | None]:
-    channels = model.channels
     coder = ans.decoder([ans.from_bytes(stream) for stream in streams])
+    planes, _ = _run(model, coder, sizes, STEPS, False, progress)
+    return [tile if ans.is_finished(coder, b) else None for b, tile in enumerate(planes)]
+
+
+def preview(model: Flagship, stream: bytes, size: tuple[int, int], cut: bool) -> Seen:
+    """Return what the first part of a stream shows: the steps before the cut, if there is one."""
+    coder = ans.decoder([ans.from_bytes(stream)])
+    (planes,), done = _run(model, coder, [size], 1, cut, None)
+    y, x = np.mgrid[: size[0], : size[1]]
+    known = x + wavefront.SLOPE * y < done
+    return Seen(planes, float(known.mean()), known)
+
+
+def _run(
+    model: Flagship,
+    coder: ans.Coder,
+    sizes: Sequence[tuple[int, int]],
+    stride: int,
+    cut: bool,
+    progress: Progress | None,
+) -> tuple[list[Planes], int]:
+    """Decode tiles, `stride` steps at a time; return their planes, and how many steps were taken.
+
+    If streams are `cut`, one of them ends the work before the step that lacks a word.
+    """
+    channels = model.channels
     room = learning.PERIOD if model.learning.rate else 0
     batch = autoregressive.begin(model.design, list(sizes), channels, room + ROWS)
     rows = len(batch.inputs)
@@ -185,15 +211,18 @@ def _decode(
     tables = _tables(model)
     stop = autoregressive.steps(list(sizes))
     pending = 0
-    for begin in range(0, stop, STEPS):
-        end = min(begin + STEPS, stop)
+    for begin in range(0, stop, stride):
+        end = min(begin + stride, stop)
         count, pending = decode_steps(
             model.design, state, tables, batch, view, buffers, coder, begin, end, pending
         )
+        if cut and any(ans.is_starved(coder.place, coder.state, b) for b in range(len(sizes))):
+            stop = begin
+            break
         if progress is not None:
             progress(count)
-    tiles: list[Planes | None] = []
+    tiles = []
     for b, (height, width) in enumerate(sizes):
         inner = batch.planes[b, :, MARGIN : MARGIN + height, MARGIN : MARGIN + width]
-        tiles.append(np.ascontiguousarray(inner) if ans.is_finished(coder, b) else None)
-    return tiles
+        tiles.append(np.ascontiguousarray(inner))
+    return tiles, stop

@@ -9,9 +9,10 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from idfzip.codecs import flagship, idf
-from idfzip.container import flagship_file, idf_file
-from idfzip.container.header import FLAGSHIP, IDF
+from idfzip.codecs import flagship, idf, lattice
+from idfzip.codecs.seen import Seen
+from idfzip.container import flagship_file, idf_file, lattice_file
+from idfzip.container.header import FLAGSHIP, IDF, LATTICE
 from idfzip.container.tensors import Facts, Tensors
 
 Planes = npt.NDArray[np.int32]
@@ -52,12 +53,29 @@ class Decode(Protocol):
     ) -> list[Planes | None]: ...
 
 
+class EncodeLevels(Protocol):
+    """Return the parts of each tile's stream, one for each level, the coarsest first."""
+
+    def __call__(  # noqa: D102
+        self, model: Any, tiles: Sequence[Planes], progress: Progress | None = None
+    ) -> list[list[bytes]]: ...
+
+
+class Preview(Protocol):
+    """Return what the first part of a stream shows; `cut` tells whether the stream goes on."""
+
+    def __call__(  # noqa: D102
+        self, model: Any, stream: bytes, size: tuple[int, int], cut: bool
+    ) -> Seen: ...
+
+
 @dataclass(frozen=True)
 class Architecture:
     """One codec: its name in models, its number in tiles, and its functions.
 
     `self_test` gives inputs and the sums that plain integers give for them, `measured_sums` those
-    of this machine for the inputs in tensors.
+    of this machine for the inputs in tensors. `preview` and `encode_levels` are there where a
+    part of a stream shows something, and where streams have levels.
     """
 
     name: str
@@ -70,6 +88,8 @@ class Architecture:
     from_tensors: Callable[[Tensors, Facts], Codec]
     self_test: Callable[[Any], tuple[npt.NDArray[np.int16], npt.NDArray[np.int32]]]
     measured_sums: Callable[[Any, Tensors], npt.NDArray[np.int32]]
+    preview: Preview | None = None
+    encode_levels: EncodeLevels | None = None
 
 
 ARCHITECTURES = (
@@ -84,6 +104,7 @@ ARCHITECTURES = (
         flagship_file.from_tensors,
         flagship_file.self_test,
         flagship_file.measured_sums,
+        flagship.preview,
     ),
     Architecture(
         "idf",
@@ -96,6 +117,22 @@ ARCHITECTURES = (
         idf_file.from_tensors,
         idf_file.self_test,
         idf_file.measured_sums,
+        idf.preview,
+        idf.encode_levels,
+    ),
+    Architecture(
+        "lattice",
+        LATTICE,
+        lattice.Lattice,
+        lattice.encode,
+        lattice.decode,
+        lattice_file.facts,
+        lattice_file.to_tensors,
+        lattice_file.from_tensors,
+        lattice_file.self_test,
+        lattice_file.measured_sums,
+        lattice.preview,
+        lattice.encode_levels,
     ),
 )
 

@@ -13,8 +13,8 @@ STORED = 0
 FORMATS = ("", "PNG", "WEBP", "TIFF", "BMP", "PPM", "JPEG")
 """Source formats; index 0 is any other."""
 
-RAW, FLAGSHIP, IDF = 0, 1, 2
-"""Codecs of a tile: the pixels as they are; the flagship; the bipartite one."""
+RAW, FLAGSHIP, IDF, LATTICE = 0, 1, 2, 4
+"""Codecs of a tile: the pixels as they are; the flagship; the bipartite and the progressive one."""
 
 MAX_SIDE = 1 << 30
 MAX_PIXELS = 500_000_000
@@ -108,10 +108,11 @@ def pack(header: StoredHeader | ImageHeader) -> bytes:
     return bytes(out)
 
 
-def unpack(data: bytes, streams: int) -> StoredHeader | ImageHeader:
+def unpack(data: bytes, streams: int | None) -> StoredHeader | ImageHeader:
     """Return the header in a section's bytes; `streams` is the number of bytes after it.
 
-    Every size is checked before anything is made from it; raises FormatError.
+    It is None where they may be cut. Every size is checked before anything is made from it; raises
+    FormatError.
     """
     reader = Reader(data)
     kind = reader.byte()
@@ -151,7 +152,9 @@ def unpack(data: bytes, streams: int) -> StoredHeader | ImageHeader:
     return ImageHeader(source, kind, height, width, tile, models, tiles, crc)
 
 
-def _check_end(length: int, streams: int) -> None:
+def _check_end(length: int, streams: int | None) -> None:
+    if streams is None:
+        return
     if length > streams:
         raise FormatError(f"file is cut: {length} bytes of streams expected, {streams} found")
     if length < streams:
@@ -161,7 +164,7 @@ def _check_end(length: int, streams: int) -> None:
 def _tile(reader: Reader, models: int, channels: int) -> Tile:
     first, colour = reader.byte(), reader.byte()
     codec, model = first & 15, first >> 4
-    if codec not in (RAW, FLAGSHIP, IDF):
+    if codec not in (RAW, FLAGSHIP, IDF, LATTICE):
         raise FormatError(f"codec {codec} is not known to this release")
     if (model >= models) if codec != RAW else (model != 0):
         raise FormatError(f"tile of model {model}, {models} are named")

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from idfzip.container import header, model_file, models, sections, tiling
+from idfzip.container import parts as levelled
 from idfzip.container.header import ImageHeader, ModelName, StoredHeader
 from idfzip.container.model_file import Model
 from idfzip.container.sections import Section
@@ -36,6 +37,19 @@ class File:
 
 
 @dataclass(frozen=True)
+class Start:
+    """The beginning of an `.idfz` file, whose streams may be cut and are as they lie in the file.
+
+    `size` is the number of bytes before the streams; `table` that of the parts of a progressive
+    file.
+    """
+
+    file: File
+    size: int
+    table: levelled.Table | None
+
+
+@dataclass(frozen=True)
 class Stored:
     """A source file's own bytes, and its format."""
 
@@ -55,13 +69,15 @@ def compress(
     effort: Effort,
     progress: Progress | None = None,
     embed: bool = False,
+    levels: bool = False,
 ) -> bytes:
     """Return an `.idfz` file of the picture, coded by the model, which must fit its channels.
 
-    If `embed` is set the model goes into the file.
+    If `embed` is set the model goes into the file. With `levels` the file begins with the coarse
+    levels of all tiles; raises ModelError where the model has none.
     """
     pixels = picture.pixels
-    size, tiles, streams = tiling.encode(pixels, model, effort, progress)
+    size, tiles, streams = tiling.encode(pixels, model, effort, progress, levels)
     used = any(tile.codec != header.RAW for tile in tiles)
     head = ImageHeader(
         picture.format,
@@ -77,18 +93,42 @@ def compress(
     if embed and used:
         whole = model_file.dump(model.codec, model.name)
         parts.append(Section(MODEL, zlib.compress(whole, 9)))
-    return sections.write([*parts, Section(sections.LAST, header.pack(head))], streams)
+    ordered = [b"".join(stream) for stream in streams]
+    if levels and used:
+        table, ordered = levelled.pack(streams)
+        parts.append(table)
+    return sections.write([*parts, Section(sections.LAST, header.pack(head))], ordered)
 
 
 def parse(data: bytes) -> File:
     """Return the parts of an `.idfz` file, checked as far as they go without decoding."""
     parts, streams = sections.read(data)
-    for section in parts[:-1]:
-        if section.tag.isupper() or not section.tag.isalpha():
-            raise FormatError(f"section {section.tag!r} is not known to this release")
     head = header.unpack(parts[-1].data, len(streams))
+    table = _known(parts, head)
+    if table is not None:
+        streams = b"".join(levelled.gathered(streams, table))
     model = next((section for section in parts if section.tag == MODEL), None)
     return File(head, _unpack_metadata(parts[:-1]), streams, model)
+
+
+def begin(data: bytes) -> Start:
+    """Return the parts of an `.idfz` file that may be cut after its sections."""
+    parts, streams = sections.read(data)
+    head = header.unpack(parts[-1].data, None)
+    model = next((section for section in parts if section.tag == MODEL), None)
+    file = File(head, _unpack_metadata(parts[:-1]), streams, model)
+    return Start(file, len(data) - len(streams), _known(parts, head))
+
+
+def _known(parts: list[Section], head: StoredHeader | ImageHeader) -> levelled.Table | None:
+    """Return the table of parts, if there is one; raises FormatError for unknown sections."""
+    table = None
+    for section in parts[:-1]:
+        if section.tag == levelled.TAG and isinstance(head, ImageHeader) and table is None:
+            table = levelled.unpack(section, [tile.length for tile in head.tiles])
+        elif section.tag.isupper() or not section.tag.isalpha():
+            raise FormatError(f"section {section.tag!r} is not known to this release")
+    return table
 
 
 def needed_models(file: File, given: Model | None) -> list[Model]:

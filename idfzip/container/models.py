@@ -18,6 +18,9 @@ SUFFIX = ".idfm"
 RELEASED = {3: "photo", 1: "grey"}
 """The released model for images of so many channels."""
 
+PROGRESSIVE = {3: "progressive", 1: "progressive-grey"}
+"""The same, for `compress --progressive`."""
+
 
 def folders() -> list[Path]:
     """Return the folders that are searched, in order."""
@@ -70,9 +73,9 @@ def by_name(name: str) -> Model:
     raise ModelNotFound(f"model {name}: no such file or name (installed: {known})")
 
 
-def released(channels: int) -> Model:
+def released(channels: int, progressive: bool = False) -> Model:
     """Return the model of the package for images of 1 or 3 channels."""
-    return by_name(RELEASED[channels])
+    return by_name((PROGRESSIVE if progressive else RELEASED)[channels])
 
 
 def is_released(model: Model) -> bool:

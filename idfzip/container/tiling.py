@@ -8,13 +8,16 @@ import zlib
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
 from idfzip.container import header
+from idfzip.container.architecture import EncodeLevels, Planes
 from idfzip.container.header import ImageHeader, Tile
 from idfzip.container.model_file import Model
+from idfzip.container.parts import Parts
+from idfzip.errors import ModelError
 from idfzip.flows import colour
 from idfzip.images.picture import Pixels
 
@@ -59,17 +62,25 @@ def checksum(pixels: Pixels, index: int) -> int:
 
 
 def encode(
-    pixels: Pixels, model: Model, effort: Effort, progress: Progress | None = None
-) -> tuple[tuple[int, int], list[Tile], list[bytes]]:
-    """Return the size of tiles, their rows for the header, and their streams."""
+    pixels: Pixels,
+    model: Model,
+    effort: Effort,
+    progress: Progress | None = None,
+    levels: bool = False,
+) -> tuple[tuple[int, int], list[Tile], list[Parts]]:
+    """Return the size of tiles, their rows for the header, and their streams.
+
+    With `levels` streams are in parts, one for each level of the model; else each is one part.
+    """
     height, width, _ = pixels.shape
     size = grid(height, width)
     places = header.boxes(height, width, size)
+    coder = _coder(model, levels)
 
-    def code(batch: Sequence[int]) -> list[tuple[Tile, bytes]]:
+    def code(batch: Sequence[int]) -> list[tuple[Tile, Parts]]:
         cut = [_cut(pixels, places[i]) for i in batch]
         planes = [colour.forward(tile) for tile in cut]
-        streams = model.architecture.encode(model.codec, planes, progress)
+        streams = coder(model.codec, planes, progress)
         number = model.architecture.number
         return [
             _smaller(number, i, tile, s) for i, tile, s in zip(batch, cut, streams, strict=True)
@@ -84,12 +95,28 @@ def _cut(pixels: Pixels, box: tuple[int, int, int, int]) -> Pixels:
     return np.ascontiguousarray(pixels[y : y + h, x : x + w])
 
 
-def _smaller(codec: int, index: int, pixels: Pixels, stream: bytes) -> tuple[Tile, bytes]:
+def _coder(model: Model, levels: bool) -> EncodeLevels:
+    if levels:
+        if model.architecture.encode_levels is None:
+            raise ModelError(f"model {model.name} has no levels: it cannot code progressively")
+        return model.architecture.encode_levels
+    kind = model.architecture
+
+    def whole(
+        model: Any, tiles: Sequence[Planes], progress: Progress | None = None
+    ) -> list[list[bytes]]:
+        return [[stream] for stream in kind.encode(model, tiles, progress)]
+
+    return whole
+
+
+def _smaller(codec: int, index: int, pixels: Pixels, parts: Parts) -> tuple[Tile, Parts]:
     crc = checksum(pixels, index)
-    if len(stream) < pixels.size:
+    length = sum(map(len, parts))
+    if length < pixels.size:
         transform = int(pixels.shape[2] == 3)
-        return Tile(codec, 0, transform, len(stream), crc), stream
-    return Tile(header.RAW, 0, 0, pixels.size, crc), pixels.tobytes()
+        return Tile(codec, 0, transform, length, crc), parts
+    return Tile(header.RAW, 0, 0, pixels.size, crc), [pixels.tobytes()]
 
 
 @dataclass(frozen=True)

@@ -182,6 +182,16 @@ def search(
 
 
 @inlined
+def middle(low: int, mixture: Mixture) -> int:
+    """Return the mean of a mixture, rounded, within the alphabet."""
+    total = 0
+    for i in range(mixture.shape[1]):
+        total += mixture[0, i] * mixture[1, i]
+    rounded = (total + (1 << (WEIGHT_BITS + 5))) >> (WEIGHT_BITS + 6)
+    return int(min(max(rounded, low), low + VALUES - 1))
+
+
+@inlined
 def _edge(value: int, low: int, mixture: Mixture, i: int) -> int:
     """Return `_place`, with the tails at the ends of the alphabet."""
     place = _place(value, mixture, i)

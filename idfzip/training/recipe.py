@@ -1,8 +1,9 @@
 """Recipes: what a model looks at, how large it is, how it is trained. Strict TOML.
 
-A recipe is a file with the keys of `FlagshipRecipe` or `IdfRecipe` below, `architecture` first, and
-a table `[grey]` of those that differ for grey images. A key that is not known, or a value that
-cannot be, is an error that names it. The package ships those in `idfzip/training/recipes`.
+A recipe is a file with the keys of `FlagshipRecipe`, `IdfRecipe` or `LatticeRecipe` below,
+`architecture` first, and a table `[grey]` of those that differ for grey images. A key that is not
+known, or a value that cannot be, is an error that names it. The package ships those in
+`idfzip/training/recipes`.
 """
 
 from __future__ import annotations
@@ -18,8 +19,9 @@ import numpy as np
 from idfzip.codecs.flagship import Learning
 from idfzip.container.flagship_file import MAX_EVERY, MAX_RATE
 from idfzip.errors import TrainingError
-from idfzip.flows import context, permutation
+from idfzip.flows import context, lattice, permutation
 from idfzip.flows.autoregressive import Design
+from idfzip.flows.lattice import CORNERS, REACH
 from idfzip.flows.wavefront import is_causal
 from idfzip.integer.log2 import log2_table
 from idfzip.training.idf import IdfShape
@@ -169,9 +171,48 @@ class IdfRecipe(Recipe):
         return IdfShape(**{f.name: getattr(self, f.name) for f in fields(IdfShape)})
 
 
-_ARCHITECTURES: dict[str, type[FlagshipRecipe | IdfRecipe]] = {
+@dataclass(frozen=True, kw_only=True)
+class LatticeRecipe(Recipe):
+    """A model of the progressive codec; keys as of `FlagshipRecipe`.
+
+    `neighbours` and `places`, of errors, are lists for each of the three phases, of one length.
+    """
+
+    neighbours: tuple[tuple[tuple[int, ...], ...], ...] = _key(
+        _list(_list(_list(_whole(-REACH, REACH), 2, 2), CORNERS, 40), 3, 3)
+    )
+    places: tuple[tuple[tuple[int, ...], ...], ...] = _key(
+        _list(_list(_list(_whole(-REACH, REACH), 2, 2), 1, 40), 3, 3)
+    )
+    hidden: tuple[int, ...] = _key(_list(_whole(1, 1024), 1, 8))
+    head: int = _key(_whole(1, 256), default=32)
+    mixture: int = _key(_whole(1, 16), default=4)
+    rows: int = _key(_whole(16, 1 << 20), default=6144)
+    learning_rate: int = _key(_whole(0, MAX_RATE), default=0)
+    learning_frozen: int = _key(_whole(0, 8), default=0)
+    learning_every: int = _key(_whole(1, MAX_EVERY), default=1)
+
+    @property
+    def design(self) -> lattice.Design:
+        """What the networks look at."""
+        tables = context.Tables(log2_table(), context.gain_table())
+        return lattice.Design(
+            np.array(self.neighbours, np.int64), np.array(self.places, np.int64), tables
+        )
+
+    @property
+    def learning(self) -> Learning:
+        """How the networks follow an image."""
+        frozen = min(self.learning_frozen, len(self.hidden))
+        return Learning(self.learning_rate, frozen, self.learning_every)
+
+
+AnyRecipe = FlagshipRecipe | IdfRecipe | LatticeRecipe
+
+_ARCHITECTURES: dict[str, type[AnyRecipe]] = {
     "flagship": FlagshipRecipe,
     "idf": IdfRecipe,
+    "lattice": LatticeRecipe,
 }
 
 
@@ -180,7 +221,7 @@ def shipped() -> list[str]:
     return sorted(file.stem for file in FOLDER.glob("*.toml"))
 
 
-def read(name: str, channels: int) -> FlagshipRecipe | IdfRecipe:
+def read(name: str, channels: int) -> AnyRecipe:
     """Return the recipe of a name or a file, for images of 1 or 3 channels.
 
     Raises TrainingError that names the key where something is wrong.
@@ -232,6 +273,6 @@ def _checked(kind: type[Any], table: dict[str, Any], source: str) -> dict[str, A
     return found
 
 
-def fine_tuning(recipe: FlagshipRecipe | IdfRecipe) -> FlagshipRecipe | IdfRecipe:
+def fine_tuning(recipe: AnyRecipe) -> AnyRecipe:
     """Return a recipe for going on from a trained model: slower, and on the grids throughout."""
     return replace(recipe, rate=recipe.rate / 4, float_share=0.0, average=0.998)

@@ -19,12 +19,12 @@ import numpy as np
 from idfzip.codecs.flagship import Learning
 from idfzip.container.flagship_file import MAX_EVERY, MAX_RATE
 from idfzip.errors import TrainingError
-from idfzip.flows import context, lattice, permutation
+from idfzip.flows import context, lattice
 from idfzip.flows.autoregressive import Design
 from idfzip.flows.lattice import CORNERS, REACH
 from idfzip.flows.wavefront import is_causal
 from idfzip.integer.log2 import log2_table
-from idfzip.training.idf import IdfShape
+from idfzip.training.idf import PERMUTATIONS, IdfShape
 
 FOLDER = Path(__file__).parent / "recipes"
 
@@ -159,7 +159,7 @@ class IdfRecipe(Recipe):
     depth: int = _key(_whole(1, 64))
     growth: int = _key(_whole(1, 512))
     mixture: int = _key(_whole(1, 16), default=5)
-    permutation: str = _key(_one_of(tuple(permutation.KINDS)), default="random")
+    permutation: str = _key(_one_of(PERMUTATIONS), default="random")
     rezero: bool = _key(_yes_or_no, default=False)
     split: float = _key(_number(0.1, 0.9), default=0.75)
     crop: int = _key(_whole(4, 1024), default=32)

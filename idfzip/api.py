@@ -31,10 +31,12 @@ def compress(
     *,
     model: str | Path | None = None,
     threads: int | None = None,
+    progressive: bool = False,
 ) -> bytes:
     """Return an `.idfz` file of a Pillow image or of a uint8 array, (H, W) or (H, W, 1 or 3).
 
-    `model` is a name, a hash or a path; without it the released one is taken. An image of a kind
+    `model` is a name, a hash or a path; without it the released one is taken. A `progressive` file
+    goes from coarse to fine, so that its beginning shows the whole image. An image of a kind
     that no model codes is kept as a PNG. Raises UnsupportedImage for other arrays.
     """
     if isinstance(image, np.ndarray):
@@ -45,12 +47,12 @@ def compress(
             return idfz.store(read, "PNG")
         picture = read
     channels = picture.pixels.shape[2]
-    chosen = _model(model) or models.released(channels)
+    chosen = _model(model) or models.released(channels, progressive)
     if chosen.codec.channels != channels:
         raise ModelError(
             f"model {chosen.name} codes {chosen.codec.channels} channels, the image has {channels}"
         )
-    return idfz.compress(picture, chosen, _effort(threads))
+    return idfz.compress(picture, chosen, _effort(threads), levels=progressive)
 
 
 def _picture(image: Image.Image) -> Picture | bytes:

@@ -106,7 +106,10 @@ def table(found: dict[str, dict[str, Any]]) -> str:
 
 
 def main() -> None:
-    """Run all variants, or those named, and write what was found after each."""
+    """Run all variants, or those named, and write what was found after each.
+
+    What is in OUTPUT.json already is kept.
+    """
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("train", type=Path)
     parser.add_argument("test", type=Path)
@@ -118,11 +121,12 @@ def main() -> None:
     cut = Options(tile=32)
     training = folder.read([options.train], options=cut).sources
     test = folder.read([options.test], options=cut).sources
-    found: dict[str, dict[str, Any]] = {}
+    kept = options.output.with_suffix(".json")
+    found: dict[str, dict[str, Any]] = json.loads(kept.read_text()) if kept.exists() else {}
     for name in options.only:
         found[name] = measure(VARIANTS[name], training, test, options.seconds)
         print(name, {k: v for k, v in found[name].items() if k != "curve"}, flush=True)
-        options.output.with_suffix(".json").write_text(json.dumps(found))
+        kept.write_text(json.dumps(found))
     options.output.with_suffix(".md").write_text(table(found))
     draw(found, options.output.with_suffix(".png"))
 

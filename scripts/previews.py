@@ -2,7 +2,7 @@
 
 Usage: python scripts/previews.py strip IMAGE... -o docs/previews.webp
        python scripts/previews.py samples -o docs/samples.webp
-       python scripts/previews.py measure FOLDER...
+       python scripts/previews.py measure [--alone] FOLDER...
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from idfzip.images import reader
 from idfzip.images.picture import Picture, Pixels
 
 SHARES = (0.15, 0.3, 0.6, 1.0)
-WIDTH = 300
-"""Columns of a preview in a strip."""
+CROP = (200, 300)
+"""Rows and columns, from the middle of an image, that a strip shows."""
 
 GAP = 4
 
@@ -57,9 +57,9 @@ def strip(paths: Sequence[Path], output: Path) -> None:
         data = packed(read(path), model)
         small = []
         for share in SHARES:
-            image = Image.fromarray(shown(data, share, model))
-            size = (WIDTH, round(image.height * WIDTH / image.width))
-            small.append(np.asarray(image.resize(size, Image.Resampling.BOX)))
+            pixels = shown(data, share, model)
+            y, x = ((n - m) // 2 for n, m in zip(pixels.shape, CROP, strict=False))
+            small.append(pixels[y : y + CROP[0], x : x + CROP[1]])
             print(f"{path.name}: {int(share * len(data))} of {len(data)} bytes")
         line = np.full((small[0].shape[0], GAP, 3), 255, np.uint8)
         rows.append(np.concatenate([part for tile in small for part in (tile, line)][:-1], 1))
@@ -70,16 +70,23 @@ def strip(paths: Sequence[Path], output: Path) -> None:
 
 
 def samples(output: Path) -> None:
-    """Write images drawn from the progressive model (left) and from the raster one (right)."""
-    found = [models.released(3, progressive=True), models.released(3)]
-    grids = [noise.grid(noise.images(model, 9, 0, (96, 96))) for model in found]
-    line = np.full((grids[0].shape[0], 12, 3), 255, np.uint8)
-    Image.fromarray(np.concatenate([grids[0], line, grids[1]], 1)).save(output, quality=85)
+    """Write images drawn from `progressive`, `photo`, and, enlarged, `cifar10`."""
+    sizes = {"progressive": 96, "photo": 96, "cifar10": 32}
+    grids = []
+    for name, side in sizes.items():
+        drawn = noise.images(models.by_name(name), 9, 0, (side, side))
+        grids.append(noise.grid([p.repeat(96 // side, 0).repeat(96 // side, 1) for p in drawn]))
+    line = np.full((grids[0].shape[0], 3 * GAP, 3), 255, np.uint8)
+    Image.fromarray(np.concatenate([part for grid in grids for part in (grid, line)][:-1], 1)).save(
+        output, quality=85
+    )
 
 
-def measure(folders: Sequence[Path]) -> None:
+def measure(folders: Sequence[Path], alone: bool) -> None:
     """Print bits per subpixel and speed of the progressive and the raster model, taking turns."""
-    found = {"progressive": models.released(3, progressive=True), "raster": models.released(3)}
+    found = {"progressive": models.released(3, progressive=True)}
+    if not alone:
+        found["raster"] = models.released(3)
     for folder in folders:
         bits = dict.fromkeys(found, 0)
         seconds = {name: [0.0, 0.0] for name in found}
@@ -112,14 +119,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("what", choices=("strip", "samples", "measure"))
     parser.add_argument("paths", nargs="*", type=Path)
+    parser.add_argument("--alone", action="store_true", help="measure without the raster model")
     parser.add_argument("-o", "--output", type=Path, default=Path("previews.webp"))
-    options = parser.parse_args()
+    options = parser.parse_intermixed_args()
     if options.what == "strip":
         strip(options.paths, options.output)
     elif options.what == "samples":
         samples(options.output)
     else:
-        measure(options.paths)
+        measure(options.paths, options.alone)
 
 
 if __name__ == "__main__":

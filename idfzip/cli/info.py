@@ -51,6 +51,7 @@ def _facts(file: idfz.File, size: int) -> dict[str, Any]:
         "width": head.width,
         "height": head.height,
         "tiles": len(head.tiles),
+        "levels": file.levels,
         "raw_tiles": sum(tile.codec == RAW for tile in head.tiles),
         "models": [{"name": m.name, "hash": m.hash.hex()} for m in head.models],
         "embedded_model": file.model is not None,
@@ -68,7 +69,8 @@ def _line(row: dict[str, Any]) -> str:
     return (
         f"{row['file']}: {row['kind']} {form}, {row['width']}x{row['height']} {row['mode']}, "
         f"{row['bytes']} bytes, {row['bpd']:.3f} bits per subpixel, "
-        f"{row['tiles']} tile{'s' if row['tiles'] > 1 else ''}, model {named}"
+        f"{row['tiles']} tile{'s' if row['tiles'] > 1 else ''}, "
+        f"{str(row['levels']) + ' levels, ' if row['levels'] else ''}model {named}"
     )
 
 

@@ -11,7 +11,7 @@ from idfzip.cli import files, work
 from idfzip.cli.compress import SUFFIX
 from idfzip.container import idfz, models
 from idfzip.container import preview as previews
-from idfzip.errors import FormatError
+from idfzip.errors import CutError, FormatError
 from idfzip.images import writer
 from idfzip.images.picture import Picture
 
@@ -72,12 +72,12 @@ def preview(
 def _begun(data: bytes, size: int) -> idfz.Start:
     try:
         return idfz.begin(data)
-    except FormatError as error:
-        if len(data) < size and "cut" in str(error):
-            raise FormatError(
-                f"the first {len(data)} bytes of {size} end within the header: read more"
-            ) from None
-        raise
+    except CutError:
+        if len(data) == size:
+            raise
+        raise FormatError(
+            f"the first {len(data)} bytes of {size} end within the header: read more"
+        ) from None
 
 
 def _read(path: Path, fraction: float | None, levels: int | None) -> tuple[bytes, int]:
@@ -94,7 +94,7 @@ def _read(path: Path, fraction: float | None, levels: int | None) -> tuple[bytes
             try:
                 wanted = _wanted(data, size, fraction, levels)
                 break
-            except FormatError:
+            except CutError:
                 if count >= size:
                     raise
                 count *= 4

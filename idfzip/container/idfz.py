@@ -28,12 +28,13 @@ MAX_METADATA = 256 << 20
 
 @dataclass(frozen=True)
 class File:
-    """The parts of an `.idfz` file."""
+    """The parts of an `.idfz` file; `levels` of a progressive one, else 0."""
 
     head: StoredHeader | ImageHeader
     metadata: Metadata
     streams: bytes
     model: Section | None = None
+    levels: int = 0
 
 
 @dataclass(frozen=True)
@@ -108,7 +109,8 @@ def parse(data: bytes) -> File:
     if table is not None:
         streams = b"".join(levelled.gathered(streams, table))
     model = next((section for section in parts if section.tag == MODEL), None)
-    return File(head, _unpack_metadata(parts[:-1]), streams, model)
+    levels = len(table[0]) if table else 0
+    return File(head, _unpack_metadata(parts[:-1]), streams, model, levels)
 
 
 def begin(data: bytes) -> Start:

@@ -13,12 +13,16 @@ from idfzip.errors import ModelError
 from idfzip.flows import colour
 from idfzip.images.picture import Pixels
 
+PADDING = 63
+"""Rows and columns that a codec may add to a tile: the bipartite one codes multiples of 64."""
 
-def stream(values: int, seed: tuple[int, ...]) -> bytes:
-    """Return random words, enough for so many values.
+
+def stream(size: tuple[int, int], channels: int, seed: tuple[int, ...]) -> bytes:
+    """Return random words, enough for a tile of that size (height, width).
 
     They are the raw output of NumPy's PCG64, which never changes: one seed, one stream everywhere.
     """
+    values = (size[0] + PADDING) * (size[1] + PADDING) * channels
     count = values + 2  # a value takes at most 24 bits, a word gives 32
     raw = np.random.PCG64(np.random.SeedSequence(seed)).random_raw(-(-count // 2))
     return np.asarray(raw).astype("<u8").tobytes()
@@ -32,10 +36,7 @@ def images(model: Model, count: int, seed: int, size: tuple[int, int]) -> list[P
     draw = model.architecture.preview
     if draw is None:
         raise ModelError(f"model {model.name}: images cannot be drawn from its architecture")
-    values = size[0] * size[1] * model.codec.channels
-    # The bipartite codec pads sides to powers of two, at most to 64.
-    padded = (size[0] + 63) * (size[1] + 63) * model.codec.channels
-    noise = [stream(max(values, padded), (seed, i)) for i in range(count)]
+    noise = [stream(size, model.codec.channels, (seed, i)) for i in range(count)]
     return [colour.inverse(draw(model.codec, words, size, False).planes) for words in noise]
 
 

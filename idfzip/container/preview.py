@@ -118,10 +118,8 @@ def _tile(
     words = stream[: len(stream) & ~3]
     seen = see(model.codec, words, (height, width), cut)
     if cut and sample:
-        values = (height + 63) * (width + 63) * head.channels
-        drawn = see(
-            model.codec, words + noise.stream(values, (_SEED, index)), (height, width), False
-        )
+        words += noise.stream((height, width), head.channels, (_SEED, index))
+        drawn = see(model.codec, words, (height, width), False)
         return _Tile(colour.inverse(drawn.planes), np.ones((height, width), bool), seen.share)
     known = np.ones((height, width), bool) if seen.known is None else seen.known
     return _Tile(colour.inverse(seen.planes), known, seen.share)

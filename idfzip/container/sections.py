@@ -5,7 +5,7 @@ from __future__ import annotations
 import zlib
 from dataclasses import dataclass
 
-from idfzip.errors import FormatError
+from idfzip.errors import CutError, FormatError
 
 MAGIC = b"\x8aIDZ"
 VERSION = 0
@@ -16,7 +16,7 @@ MAX_SECTION = 1 << 30
 
 
 class Reader:
-    """Reads numbers and bytes from a buffer; raises FormatError where it ends early."""
+    """Reads numbers and bytes from a buffer; raises CutError where it ends early."""
 
     def __init__(self, data: bytes, at: int = 0) -> None:
         self.data = data
@@ -25,7 +25,7 @@ class Reader:
     def bytes(self, count: int) -> bytes:
         """Return the next `count` bytes."""
         if count > len(self.data) - self.at:
-            raise FormatError(f"file is cut: {count} bytes expected at offset {self.at}")
+            raise CutError(f"file is cut: {count} bytes expected at offset {self.at}")
         self.at += count
         return self.data[self.at - count : self.at]
 

@@ -100,6 +100,11 @@ class TwinDenseNet(nn.Module):
         return sums
 
 
+def _around(reach: float, count: int) -> Tensor:
+    """Return means from -reach to reach; 0 if there is one."""
+    return torch.linspace(-reach, reach, count) if count > 1 else torch.zeros(1)
+
+
 def _wrap(values: Tensor) -> Tensor:
     wrapped = torch.remainder(values.detach() - coupling.LOW, 256) + coupling.LOW
     return straight_through(values, wrapped)
@@ -178,13 +183,13 @@ class IdfTwin(Twin):
                 for net in self.nets(level.couplings for level in self.all_levels):
                     net.last.weight.zero_()
                     net.last.get_parameter("bias").zero_()
-            self.constants[:, 1] = torch.linspace(-3, 3, k)
+            self.constants[:, 1] = _around(3, k)
             self.constants[:, 2] = 2
             for net in self.nets([self.conditions]):
                 net.last.weight.mul_(0.1)
                 bias = net.last.get_parameter("bias").view(-1, 3, k)
                 bias.zero_()
-                bias[:, 1] = torch.linspace(-2, 2, k)
+                bias[:, 1] = _around(2, k)
                 bias[:, 2] = torch.linspace(0, 2, k)
 
     def anneal(self, step: int, share: float) -> None:

@@ -89,6 +89,7 @@ def test_levels_read_the_coarse_part_alone(folder):
     assert read[0] < size / 3
     assert read[-1] == size
     assert off("a.png") == 0
+    assert "4 tiles, 5 levels, model progressive" in run("info", name).output
 
 
 def test_samples_of_the_rest_are_drawn_the_same_again(folder):

@@ -21,7 +21,7 @@ from idfzip.flows import coupling, permutation
 from idfzip.integer import densenet, grid
 from idfzip.integer.twin import Twin, activation, on_grid, straight_through
 from idfzip.training import likelihood
-from idfzip.training.permutation import HARD, SOFTEST, LearnedPermutation
+from idfzip.training.permutation import HARD, SEARCH, SOFTEST, LearnedPermutation
 
 _INPUT = densenet.INPUT_GAIN / (1 << grid.ACTIVATION_BITS)
 _UNIT = float(1 << coupling.UNIT_BITS)
@@ -193,9 +193,9 @@ class IdfTwin(Twin):
                 bias[:, 2] = torch.linspace(0, 2, k)
 
     def anneal(self, step: int, share: float) -> None:
-        """Bring learned permutations nearer to hard ones, which they are at a share of 1."""
+        """Bring learned permutations nearer to hard ones, which they are from `SEARCH` on."""
         for level in self.all_levels:
-            level.anneal(step, SOFTEST * max(1 - share, 0.0))
+            level.anneal(step, SOFTEST * max(1 - share / SEARCH, 0.0))
 
     @property
     def all_levels(self) -> list[TwinLevel]:

@@ -13,11 +13,15 @@ import torch
 from torch import Tensor, nn
 
 SPACING = 0.25
-"""Scores begin this far apart: at full noise, neighbours often change places, others rarely."""
+"""Scores begin this far apart."""
 
-SOFTEST = 1.0
-HARD = 0.05
-"""Temperatures; below the second the permutation is hard and stays as it is."""
+SOFTEST, HARD = 0.3, 0.03
+"""Temperatures; below the second the permutation is hard and stays as it is. At the first,
+neighbours often change places and others rarely: networks cannot follow more. (CIFAR-10, 180 steps:
+with 1 in place of 0.3, falling twice as long, 6.50 bits per subpixel, fixed permutations 4.84.)"""
+
+SEARCH = 0.5
+"""The share of the training without grids after which permutations are hard."""
 
 
 def neural_sort(scores: Tensor, temperature: float) -> Tensor:

@@ -59,6 +59,7 @@ def test_draws_follow_the_scores():
     learned = LearnedPermutation(torch.arange(3))
     with torch.no_grad():
         learned.scores.copy_(torch.tensor([1.0, 0.0, -0.5]))
+    learned.temperature = 1.0
     values = torch.arange(3.0).reshape(1, 3, 1, 1)
     firsts = []
     for seed in range(2000):

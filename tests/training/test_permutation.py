@@ -93,7 +93,7 @@ def test_permutations_are_learned_and_then_frozen(tmp_path):
     from idfzip.codecs import idf
     from idfzip.flows import colour, permutation
 
-    task, twin = trained(tmp_path, 150, permutation="learned", float_share=0.5, rate=5e-2)
+    task, twin = trained(tmp_path, 150, permutation="learned", float_share=0.8, rate=5e-2)
     fresh = task.network()
     moved = False
     for level, before in zip(twin.all_levels, fresh.all_levels, strict=True):

@@ -39,18 +39,22 @@ def compress(
     model: str | Path | None = None,
     threads: int | None = None,
     level: int = models.DEFAULT_LEVEL,
+    progressive: bool = False,
 ) -> bytes:
     """Return an `.idfz` file of a Pillow image, or of an array (H, W) or (H, W, 1 to 4).
 
     Arrays are uint8 or uint16: grey, grey with alpha, RGB, RGBA. `model` is a name, a hash or a
     path; without it released ones are taken, and other codecs where they are smaller. `level`, 1
-    to 9, says how much is tried. An image of a kind that is not coded is kept as a TIFF. Raises
-    UnsupportedImage for other arrays, and for images that no file holds as they are.
+    to 9, says how much is tried. A `progressive` file goes from coarse to fine, so that its
+    beginning shows the whole image; such models code channels of 256 values at most. An image of a
+    kind that is not coded is kept as a TIFF. Raises UnsupportedImage for other arrays, and for
+    images that no file holds as they are, or that cannot be progressive.
     """
     picture = _read(image)
     if isinstance(picture, bytes):
         return idfz.store(picture, "TIFF")
-    return choice.smallest(picture, None, _model(model), _effort(threads), level).data
+    given, effort = _model(model), _effort(threads)
+    return choice.smallest(picture, None, given, effort, level, progressive=progressive).data
 
 
 def _read(image: Image.Image | npt.NDArray[Any]) -> Picture | bytes:

@@ -17,6 +17,10 @@ class FormatError(IdfzipError):
     """An `.idfz` file is damaged, cut, hostile or of a version this release does not know."""
 
 
+class CutError(FormatError):
+    """An `.idfz` file ends before its header does."""
+
+
 class TileError(FormatError):
     """The pixels of one tile do not match their checksum."""
 

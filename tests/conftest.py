@@ -7,9 +7,10 @@ import pytest
 
 from idfzip.codecs.flagship import STATIC, Flagship, Learning
 from idfzip.codecs.idf import Idf
+from idfzip.codecs.lattice import Lattice
 from idfzip.container import model_file
 from idfzip.container.model_file import Model
-from idfzip.flows import context, permutation
+from idfzip.flows import context, lattice, permutation
 from idfzip.flows.autoregressive import Design
 from idfzip.flows.bipartite import Level
 from idfzip.integer.conv import Conv
@@ -52,6 +53,33 @@ def make_flagship(
         mixture.tables(context.SCALES),
         learning,
     )
+
+
+def make_lattice(channels: int, seed: int = 0, learning: Learning = STATIC) -> Lattice:
+    rng = np.random.default_rng(seed)
+    corners = [(-1, -1), (-1, 1), (1, -1), (1, 1)]
+    sides = [(0, -1), (0, 1), (-1, 0), (1, 0)]
+    phases = [[*corners, (-2, 2), (3, -4)], [*sides, (0, 3), (-2, 0)], [*sides, (1, 1), (4, 0)]]
+    design = lattice.Design(
+        np.array(phases, np.int64),
+        np.array([phase[:5] for phase in phases], np.int64),
+        context.Tables(log2_table(), context.gain_table()),
+    )
+    inputs = lattice.width(6, 5, channels)
+
+    def layer(i: int, o: int, bias: int = 4000) -> Layer:
+        weight = rng.integers(-40, 41, (i, o)).astype(np.int16)
+        return Layer(weight, rng.integers(-bias, bias + 1, o).astype(np.int32))
+
+    def network() -> Network:
+        return Network(
+            (layer(inputs, 20), layer(20, 12)),
+            tuple(layer(12 + 3 * c, 8) for c in range(channels)),
+            tuple(layer(8, 9, 20000) for _ in range(channels)),
+        )
+
+    nets = tuple(network() for _ in lattice.PHASES)
+    return Lattice(design, nets, mixture.tables(context.SCALES), learning)
 
 
 def make_conv(taps: int, inputs: int, outputs: int, rng: np.random.Generator, size=40) -> Conv:

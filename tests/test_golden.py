@@ -17,7 +17,7 @@ import pytest
 from PIL import Image
 
 from idfzip.codecs import flagship
-from idfzip.container import header, idfz, model_file, models
+from idfzip.container import header, idfz, model_file, models, tiling
 from idfzip.container.tiling import Effort
 from idfzip.images.picture import Layout
 
@@ -129,6 +129,30 @@ def test_a_deep_tile():
     np.testing.assert_array_equal([plane.rows for plane in plain], planes)
 
 
+@pytest.fixture(scope="module")
+def progressive():
+    """The file of `photo.png` by the progressive codec, in two tiles."""
+    return DATA / "lattice.idfz", DATA / "small-lattice.idfm"
+
+
+def test_package_decodes_the_progressive_one(progressive, monkeypatch):
+    data, path = progressive[0].read_bytes(), progressive[1]
+    model = model_file.load(path.read_bytes(), str(path))
+    file = idfz.parse(data)
+    assert [tile.codec for tile in file.head.tiles] == [header.LATTICE] * 2
+    found, _ = idfz.decompress(file, model, Effort())
+    np.testing.assert_array_equal(found.pixels, expected("photo"))
+    monkeypatch.setattr(tiling, "TILE_COLUMNS", 24)
+    assert idfz.compress(found, model, Effort(), progressive=True) == data
+
+
+def test_reference_decoder_decodes_the_progressive_one(progressive):
+    script = ROOT / "scripts" / "reference_lattice.py"
+    arguments = [sys.executable, "-S", script, *progressive]
+    output = subprocess.run(arguments, capture_output=True, check=True).stdout
+    assert output.endswith(expected("photo").tobytes())
+
+
 def test_a_stored_file():
     file = idfz.parse((DATA / "stored.idfz").read_bytes())
     assert idfz.decompress(file, None, Effort())[0] == idfz.Stored(b"a file of any kind", "")
@@ -143,6 +167,7 @@ def test_a_stored_file():
         ("reference_idf", 400),
         ("reference_archive", 200),
         ("reference_indexed", 400),
+        ("reference_lattice", 200),
     ],
 )
 def test_the_reference_decoders_stay_short_and_alone(name, lines):

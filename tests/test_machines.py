@@ -12,7 +12,7 @@ SCRIPT = """
 import hashlib, sys
 sys.path.insert(0, sys.argv[1])
 import numpy as np
-from conftest import make_flagship, make_idf, numbers, picture
+from conftest import make_flagship, make_idf, make_lattice, numbers, picture
 from idfzip.codecs import flagship
 from idfzip.codecs.flagship import Learning
 from idfzip.container import idfz, model_file, tiling
@@ -24,6 +24,7 @@ codecs = {
     "flagship": lambda: make_flagship(3),
     "learning": lambda: make_flagship(3, learning=Learning(8000, 0)),
     "idf": lambda: make_idf(3),
+    "lattice": lambda: make_lattice(3, learning=Learning(8000, 0)),
 }
 size, tile, threads, lockstep = map(int, sys.argv[3:])
 if sys.argv[2].startswith("deep"):
@@ -44,7 +45,8 @@ tiling.TILE_ROWS = tiling.TILE_COLUMNS = tile
 codec = codecs[sys.argv[2]]()
 model = model_file.load(model_file.dump(codec, "small"), "x")
 pixels = np.concatenate([picture("smooth", size, size, 3), picture("half", size, size, 3)], 1)
-data = idfz.compress(Picture(pixels), model, Effort(threads, lockstep))
+levels = sys.argv[2] == "lattice"
+data = idfz.compress(Picture(pixels), model, Effort(threads, lockstep), progressive=levels)
 back, _ = idfz.decompress(idfz.parse(data), model, Effort(threads, lockstep))
 assert np.array_equal(back.pixels, pixels)
 print(hashlib.sha256(data).hexdigest())
@@ -65,7 +67,9 @@ def digest(codec, size=72, tile=24, threads=1, lockstep=1, **environment):
     return result.stdout
 
 
-@pytest.fixture(scope="module", params=["flagship", "learning", "idf", "deep4096", "deep65536"])
+@pytest.fixture(
+    scope="module", params=["flagship", "learning", "idf", "lattice", "deep4096", "deep65536"]
+)
 def codec(request):
     return request.param
 

@@ -28,6 +28,7 @@ class Job:
     """The options of one call."""
 
     model: Model | None
+    progressive: bool
     embed: bool
     effort: Effort
     level: int
@@ -54,6 +55,7 @@ class Job:
 @tree.recursive_option
 @tree.output_dir_option
 @work.model_option
+@click.option("--progressive", is_flag=True, help="Coarse to fine, for previews (a bit larger).")
 @click.option("--embed-model", is_flag=True, help="Put the model into the output.")
 @work.effort_option
 @work.threads_option
@@ -70,6 +72,7 @@ def compress(
     recursive: bool,
     output_dir: Path | None,
     model: str | None,
+    progressive: bool,
     embed_model: bool,
     level: int,
     threads: int,
@@ -87,7 +90,8 @@ def compress(
 
     The pixels are decoded again and compared before anything is written. The smallest is taken
     of what models make, of other codecs' files where that is worth trying, and of the file as it
-    is, which is also kept where it cannot be decoded without loss.
+    is, which is also kept where it cannot be decoded without loss. With --progressive models
+    alone are tried, unless the file as it is is smaller.
     """
     if stdout and recursive:
         output = files.STANDARD
@@ -109,6 +113,7 @@ def compress(
         )
     job = Job(
         given,
+        progressive,
         embed_model,
         effort,
         level,
@@ -170,7 +175,7 @@ def encoded(path: Path, source: bytes, found: Picture | Unread, job: Job) -> tup
 
 def planned(picture: Picture, job: Job) -> list[Part]:
     """Return a picture's planes and the models to code them, whose kernels are ready."""
-    parts = idfz.plan(picture, job.model, job.level)
+    parts = idfz.plan(picture, job.model, job.level, job.progressive)
     for model in {model.identity: model for part in parts for model in part.models}.values():
         if model.identity not in job.warm:
             work.warm_up([model], job.quiet)
@@ -187,7 +192,14 @@ def _coded(path: Path, source: bytes, picture: Picture, job: Job) -> tuple[bytes
     with work.progress_bar(path.name, count * passes, job.quiet) as progress:
         start = time.perf_counter()
         found = choice.smallest(
-            picture, source, job.model, job.effort, job.level, progress, job.embed
+            picture,
+            source,
+            job.model,
+            job.effort,
+            job.level,
+            progress,
+            job.embed,
+            job.progressive,
         )
         seconds = time.perf_counter() - start
         if job.verify:

@@ -70,6 +70,7 @@ def facts(file: idfz.File, size: int) -> dict[str, Any]:
     if isinstance(head, ImageHeader):
         found |= {
             "tiles": len(head.tiles),
+            "levels": file.levels,
             "raw_tiles": sum(tile.codec == RAW for tile in head.tiles),
             "models": [{"name": m.name, "hash": m.hash.hex()} for m in head.models],
             "embedded_models": len(file.models),
@@ -95,7 +96,9 @@ def _line(row: dict[str, Any]) -> str:
     )
     if row["by"] != "models":
         return line
-    return f"{line}, {row['tiles']} tile{'s' if row['tiles'] > 1 else ''}, model {_named(row)}"
+    levels = f"{row['levels']} levels, " if row["levels"] else ""
+    tiles = f"{row['tiles']} tile{'s' if row['tiles'] > 1 else ''}"
+    return f"{line}, {tiles}, {levels}model {_named(row)}"
 
 
 def _named(row: dict[str, Any]) -> str:

@@ -14,6 +14,8 @@ _COMMANDS = {
     "compress": ("compress", "compress", "Write FILE.idfz beside each image FILE."),
     "decompress": ("decompress", "decompress", "Write the image in each FILE.idfz."),
     "test": ("decompress", "test", "Decode and check, without writing anything."),
+    "preview": ("preview", "preview", "Show an image from the first part of FILE.idfz."),
+    "sample": ("sample", "sample", "Draw images from a model."),
     "info": ("info", "info", "Print what each FILE.idfz holds."),
     "models": ("info", "models_command", "List the models that are installed."),
     "train": ("train", "train", "Train a model on folders of images (needs torch)."),

@@ -116,6 +116,7 @@ def _threads(asked: int) -> int:
 def _train(plan: Plan, joined: Any, stopped: Callable[[], bool], options: dict[str, Any]) -> None:
     from idfzip.training import session
     from idfzip.training.journal import Journal
+    from idfzip.training.lattice import Lattices
     from idfzip.training.pixels import Pixels
 
     output, quiet = options["output"], options["quiet"] or not joined.leads
@@ -125,9 +126,10 @@ def _train(plan: Plan, joined: Any, stopped: Callable[[], bool], options: dict[s
     journal = Journal(folder, options["resume"]) if joined.leads else None
     work.say("preparing samples ...", quiet)
     task = session.make_task(prepared, joined)
-    if isinstance(task, Pixels):
-        rounds = f", in {task.rounds} rounds" if task.rounds > 1 else ""
-        work.say(f"{100 * task.share:.0f}% of the pixels are used{rounds}", quiet)
+    if isinstance(task, Pixels | Lattices):
+        share, count = task.rounds.share, task.rounds.count
+        rounds = f", in {count} rounds" if count > 1 else ""
+        work.say(f"{100 * share:.0f}% of the pixels are used{rounds}", quiet)
     # What cannot become a model fails before the work.
     session.to_file(prepared, task, task.network())
     if prepared.start is not None and not quiet:

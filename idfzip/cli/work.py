@@ -116,9 +116,9 @@ def warm_up(models: Iterable[Model], quiet: bool) -> None:
     timer.start()
     try:
         for model in models:
-            dot = np.zeros((model.codec.channels, 1, 1), np.int32)
+            dot = np.zeros((model.codec.channels, 2, 2), np.int32)
             streams = model.architecture.encode(model.codec, [dot])
-            model.architecture.decode(model.codec, streams, [(1, 1)])
+            model.architecture.decode(model.codec, streams, [(2, 2)])
     finally:
         timer.cancel()
 

@@ -19,9 +19,10 @@ import numpy as np
 from idfzip.codecs.decoding import View, decode_steps
 from idfzip.codecs.encoding import Intervals, encode_steps, ends
 from idfzip.codecs.last_stage import STEPS, Tables
+from idfzip.codecs.seen import Seen
 from idfzip.coding import ans
 from idfzip.flows import alphabet as alphabets
-from idfzip.flows import autoregressive
+from idfzip.flows import autoregressive, wavefront
 from idfzip.flows.alphabet import BYTES, Alphabet
 from idfzip.flows.autoregressive import Design, Lockstep, Planes
 from idfzip.flows.wavefront import MARGIN
@@ -207,6 +208,40 @@ def planes(
 
     `coder` has a stream for each of them, or one for all.
     """
+    return _run(model, sizes, coder, state, STEPS, False, progress, alphabet)[0]
+
+
+def preview(
+    model: Flagship,
+    stream: bytes,
+    size: tuple[int, int],
+    cut: bool,
+    alphabet: int = BYTES.values,
+) -> Seen:
+    """Return what the first part of a stream shows: the steps before the cut, if there is one."""
+    coder = ans.decoder([ans.from_bytes(stream)])
+    state = learner.learner(model.network, *model.learning, rows(model, [size]))
+    one = alphabets.alphabet(alphabet)
+    (tile,), done = _run(model, [size], coder, state, 1, cut, None, one)
+    y, x = np.mgrid[: size[0], : size[1]]
+    known = x + wavefront.SLOPE * y < done
+    return Seen(tile, float(known.mean()), known)
+
+
+def _run(
+    model: Flagship,
+    sizes: list[tuple[int, int]],
+    coder: ans.Coder,
+    state: Learner,
+    stride: int,
+    cut: bool,
+    progress: Progress | None,
+    alphabet: Alphabet,
+) -> tuple[list[Planes], int]:
+    """Decode tiles, `stride` steps at a time; return their planes, and how many steps were taken.
+
+    If streams are `cut`, the first that ends stops the work before the step that lacks a word.
+    """
     channels = model.channels
     room = learning.PERIOD if model.learning.rate else 0
     batch = autoregressive.begin(model.design, sizes, channels, room + ROWS, alphabet)
@@ -228,15 +263,20 @@ def planes(
     tables = _tables(model, batch)
     stop = autoregressive.steps(sizes)
     pending = 0
-    for begin in range(0, stop, STEPS):
-        end = min(begin + STEPS, stop)
+    for begin in range(0, stop, stride):
+        end = min(begin + stride, stop)
         count, pending = decode_steps(
             model.design, state, tables, batch, view, buffers, coder, begin, end, pending
         )
+        starved = (ans.is_starved(coder.place, coder.state, b) for b in range(len(coder.state)))
+        if cut and any(starved):
+            stop = begin
+            break
         if progress is not None:
             progress(count)
     inner = slice(MARGIN, None)
-    return [
+    tiles = [
         np.ascontiguousarray(batch.planes[b, :, inner, inner][:, :height, :width], np.int32)
         for b, (height, width) in enumerate(sizes)
     ]
+    return tiles, stop

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from idfzip.codecs.seen import Seen
 from idfzip.coding import ans
 from idfzip.errors import ModelError
 from idfzip.flows import bipartite, coupling
@@ -165,25 +166,39 @@ def note_intervals(
 
 @kernel
 def decode_values(
-    sums: Sums, coder: ans.Coder, tables: mixture.Tables, room: Mixtures, values: Values
-) -> None:
-    """Decode all values, int32 (height, width, C), of the coder's one stream; see above."""
+    sums: Sums,
+    coder: ans.Coder,
+    tables: mixture.Tables,
+    room: Mixtures,
+    values: Values,
+    cut: bool,
+) -> int:
+    """Decode all values, int32 (height, width, C), of the coder's one stream; see above.
+
+    If the stream is `cut`, values after its end are their means. Returns how many were before.
+    """
     weights, means, inverses, sigmoid = room.weights, room.means, room.inverses, tables.sigmoid
     words, place, state = coder.words, coder.place, coder.state
     height, width, channels = values.shape
     low, many = coupling.LOW, coupling.VALUES
+    found = 0
     for c in range(channels):
         for y in range(height):
             for x in range(0, width, LANES):
                 count = min(LANES, width - x)
                 _mix(sums, c, y, x, count, tables, room)
                 for lane in range(count):
+                    if cut and ans.is_starved(place, state, 0):
+                        values[y, x + lane, c] = mixture.middle(low, many, weights, means, lane)
+                        continue
+                    found += 1
                     quantile = ans.peek(state, 0)
                     value, lower, upper = mixture.search(
                         quantile, low, many, weights, means, inverses, lane, sigmoid
                     )
                     ans.pop(words, place, state, 0, lower, upper - lower)
                     values[y, x + lane, c] = value
+    return found
 
 
 def _sums(model: Idf, level: int, given: Values) -> Sums:
@@ -199,15 +214,17 @@ def check_alphabet(alphabet: int) -> None:
         raise ModelError(f"{alphabet} values a channel: a bipartite model codes {coupling.VALUES}")
 
 
-def encode(
+def encode_levels(
     model: Idf,
     tiles: Sequence[Planes],
     progress: Progress | None = None,
     alphabet: int = coupling.VALUES,
-) -> list[bytes]:
-    """Return the stream of each tile: planes, int32 (C, height, width), one after the other.
+) -> list[list[bytes]]:
+    """Return the parts of each tile's stream, one for each level from the deepest on.
 
-    `progress` is called with numbers of pixels. Raises ModelError for an `alphabet` but 256.
+    Tiles are planes, int32 (C, height, width), coded one after the other. `progress` is called with
+    numbers of pixels. A decoder that has read a part has all latents of its level. Raises
+    ModelError for an `alphabet` but 256.
     """
     check_alphabet(alphabet)
     streams = []
@@ -222,10 +239,21 @@ def encode(
             note_intervals(sums, values, model.prior, room, intervals)
             noted.append(intervals)
         cumulative, frequency = np.ascontiguousarray(np.concatenate(noted).T)
-        streams.append(ans.to_bytes(ans.push_all(cumulative, frequency)))
+        ends = np.cumsum([len(intervals) for intervals in noted])
+        streams.append(ans.push_parts(cumulative, frequency, ends.tolist()))
         if progress is not None:
             progress(planes[0].size)
-    return streams
+    return [[ans.to_bytes(part) for part in parts] for parts in streams]
+
+
+def encode(
+    model: Idf,
+    tiles: Sequence[Planes],
+    progress: Progress | None = None,
+    alphabet: int = coupling.VALUES,
+) -> list[bytes]:
+    """Return the stream of each tile, as `encode_levels`."""
+    return [b"".join(parts) for parts in encode_levels(model, tiles, progress, alphabet)]
 
 
 def decode(
@@ -242,19 +270,43 @@ def decode(
     """
     check_alphabet(alphabet)
     tiles: list[Planes | None] = []
-    room = mixtures.mixtures(model.components)
     for stream, (height, width) in zip(streams, sizes, strict=True):
         coder = ans.decoder([ans.from_bytes(stream)])
-
-        def latents(i: int, given: Values, coder: ans.Coder = coder) -> Values:
-            channels = model.levels[i].channels - given.shape[2]
-            values = np.empty((*given.shape[:2], channels), np.int32)
-            decode_values(_sums(model, i, given), coder, model.prior, room, values)
-            return values
-
-        values = bipartite.inverse(model.levels, *extent(model, height, width), latents)
-        planes = to_planes(values, height, width)
+        planes, _ = _run(model, coder, height, width, False)
         tiles.append(planes if ans.is_finished(coder, 0) else None)
         if progress is not None:
             progress(height * width)
     return tiles
+
+
+def preview(
+    model: Idf,
+    stream: bytes,
+    size: tuple[int, int],
+    cut: bool,
+    alphabet: int = coupling.VALUES,
+) -> Seen:
+    """Return what the first part of a stream shows; latents after it, if `cut`, are means.
+
+    As in figure 8 of Hoogeboom et al. 2019. Raises ModelError for an `alphabet` but 256.
+    """
+    check_alphabet(alphabet)
+    planes, read = _run(model, ans.decoder([ans.from_bytes(stream)]), *size, cut)
+    tall, wide = extent(model, *size)
+    return Seen(planes, read / (tall * wide * model.channels))
+
+
+def _run(model: Idf, coder: ans.Coder, height: int, width: int, cut: bool) -> tuple[Planes, int]:
+    """Return the planes of a tile, and how many latents were in the stream."""
+    room = mixtures.mixtures(model.components)
+    counts = []
+
+    def latents(i: int, given: Values) -> Values:
+        channels = model.levels[i].channels - given.shape[2]
+        values = np.empty((*given.shape[:2], channels), np.int32)
+        sums = _sums(model, i, given)
+        counts.append(decode_values(sums, coder, model.prior, room, values, cut))
+        return values
+
+    values = bipartite.inverse(model.levels, *extent(model, height, width), latents)
+    return to_planes(values, height, width), sum(counts)

@@ -32,18 +32,45 @@ _FULL = np.uint64(64 - PRECISION)
 Words = npt.NDArray[np.uint32]
 
 
-@kernel
 def push_all(cumulative: npt.NDArray[np.int32], frequency: npt.NDArray[np.int32]) -> Words:
     """Code the symbols given by their intervals, in order of decoding, on a fresh state.
 
     `cumulative` and `frequency` are int32 of shape (n,), with 1 <= frequency and
     cumulative + frequency <= 2**24. Returns uint32 words in the order of decoding.
     """
+    return push_parts(cumulative, frequency, [len(frequency)])[0]
+
+
+def push_parts(
+    cumulative: npt.NDArray[np.int32], frequency: npt.NDArray[np.int32], ends: Sequence[int]
+) -> list[Words]:
+    """Code symbols as `push_all`, and cut the words where a decoder stands after symbols.
+
+    `ends`, rising, are numbers of symbols, the last one all. Part i holds what a decoder reads for
+    the symbols below ends[i] and not for those below ends[i - 1].
+    """
+    marks = np.asarray(ends, np.int64)
+    words, cuts = _push(cumulative, frequency, marks)
+    return np.split(words, cuts[:-1])
+
+
+@kernel
+def _push(
+    cumulative: npt.NDArray[np.int32],
+    frequency: npt.NDArray[np.int32],
+    marks: npt.NDArray[np.int64],
+) -> tuple[Words, npt.NDArray[np.int64]]:
+    """Return the words in the order of decoding, and how many precede each mark's next symbol."""
     n = len(frequency)
     words = np.empty(n + 2, np.uint32)
+    after = np.zeros(len(marks), np.int64)
     used = 0
+    mark = len(marks) - 1
     state = np.zeros(1, np.uint64)
     for i in range(n - 1, -1, -1):
+        while mark >= 0 and marks[mark] > i:
+            after[mark] = used
+            mark -= 1
         f = np.uint64(frequency[i])
         s = state[0]
         if (s >> _FULL) >= f:
@@ -56,7 +83,7 @@ def push_all(cumulative: npt.NDArray[np.int32], frequency: npt.NDArray[np.int32]
         words[used] = np.uint32(s & _LOW_WORD)
         used += 1
         s = s >> _WORD
-    return words[:used][::-1].copy()
+    return words[:used][::-1].copy(), used - after
 
 
 class Coder(NamedTuple):
@@ -94,6 +121,12 @@ def _start(coder: Coder) -> None:
 def is_finished(coder: Coder, i: int) -> bool:
     """Return whether stream `i` ended just where its symbols did."""
     return bool(coder.state[i] == 0 and coder.place[i, 0] == coder.place[i, 1])
+
+
+@inlined
+def is_starved(place: npt.NDArray[np.int64], state: npt.NDArray[np.uint64], i: int) -> bool:
+    """Return whether stream `i` lacks the word that its next symbol needs, if it was cut."""
+    return bool(state[i] < _LOW and place[i, 0] == place[i, 1])
 
 
 @inlined

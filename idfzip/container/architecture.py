@@ -9,9 +9,10 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from idfzip.codecs import flagship, idf, indexed
-from idfzip.container import flagship_file, idf_file, indexed_file
-from idfzip.container.header import FLAGSHIP, IDF, INDEXED
+from idfzip.codecs import flagship, idf, indexed, lattice
+from idfzip.codecs.seen import Seen
+from idfzip.container import flagship_file, idf_file, indexed_file, lattice_file
+from idfzip.container.header import FLAGSHIP, IDF, INDEXED, LATTICE
 from idfzip.container.tensors import Facts, Tensors
 from idfzip.flows import alphabet, coupling
 
@@ -65,13 +66,40 @@ class Decode(Protocol):
     ) -> list[Planes | None]: ...
 
 
+class EncodeLevels(Protocol):
+    """Return the parts of each tile's stream, one for each level, the coarsest first."""
+
+    def __call__(  # noqa: D102
+        self,
+        model: Any,
+        tiles: Sequence[Planes],
+        progress: Progress | None = None,
+        alphabet: int = 256,
+    ) -> list[list[bytes]]: ...
+
+
+class Preview(Protocol):
+    """Return what the first part of a stream shows; `cut` tells whether the stream goes on."""
+
+    def __call__(  # noqa: D102
+        self,
+        model: Any,
+        stream: bytes,
+        size: tuple[int, int],
+        cut: bool,
+        alphabet: int = 256,
+    ) -> Seen: ...
+
+
 @dataclass(frozen=True)
 class Architecture:
     """One codec: its name in models, its number in tiles, and its functions.
 
     `self_test` gives inputs and the sums that plain integers give for them, `measured_sums` those
     of this machine for the inputs in tensors. `alphabets` are the least and the most values of a
-    channel that it codes; `categories` tells whether these are categories.
+    channel that it codes; `categories` tells whether these are categories. `preview` and
+    `encode_levels` are there where a part of a stream shows something, and where streams have
+    levels.
     """
 
     name: str
@@ -86,6 +114,8 @@ class Architecture:
     measured_sums: Callable[[Any, Tensors], npt.NDArray[np.int32]]
     alphabets: tuple[int, int]
     categories: bool = False
+    preview: Preview | None = None
+    encode_levels: EncodeLevels | None = None
 
 
 ARCHITECTURES = (
@@ -101,6 +131,7 @@ ARCHITECTURES = (
         flagship_file.self_test,
         flagship_file.measured_sums,
         (alphabet.LEAST, alphabet.MOST),
+        preview=flagship.preview,
     ),
     Architecture(
         "idf",
@@ -114,6 +145,8 @@ ARCHITECTURES = (
         idf_file.self_test,
         idf_file.measured_sums,
         (coupling.VALUES, coupling.VALUES),
+        preview=idf.preview,
+        encode_levels=idf.encode_levels,
     ),
     Architecture(
         "indexed",
@@ -128,6 +161,21 @@ ARCHITECTURES = (
         indexed_file.measured_sums,
         (1, indexed.MOST),
         True,
+    ),
+    Architecture(
+        "lattice",
+        LATTICE,
+        lattice.Lattice,
+        lattice.encode,
+        lattice.decode,
+        lattice_file.facts,
+        lattice_file.to_tensors,
+        lattice_file.from_tensors,
+        lattice_file.self_test,
+        lattice_file.measured_sums,
+        (lattice.VALUES, lattice.VALUES),
+        preview=lattice.preview,
+        encode_levels=lattice.encode_levels,
     ),
 )
 

@@ -77,20 +77,21 @@ def smallest(
     level: int = models.DEFAULT_LEVEL,
     progress: Progress | None = None,
     embed: bool = False,
+    progressive: bool = False,
 ) -> Choice:
     """Return the smallest file that holds a picture; `source` is the file it was read from.
 
-    `model` and `embed` are as in `idfz.compress`; a model that is given is taken unless the
-    source is smaller. Raises ModelError where the given model fits no planes.
+    `model`, `embed` and `progressive` are as in `idfz.compress`; a model that is given, or a
+    progressive one, is taken unless the source is smaller. Raises errors as that does.
     """
-    parts = idfz.plan(picture, model, level)
-    coded = tiling.encode(picture.pixels, parts, effort, progress)
+    parts = idfz.plan(picture, model, level, progressive)
+    coded = tiling.encode(picture.pixels, parts, effort, progress, progressive)
     makers: dict[str, Callable[[Sizes | None], bytes]] = {
         "models": lambda sizes: idfz.assemble(picture, coded, parts, embed, sizes)
     }
     if source is not None:
         makers["source"] = lambda sizes: idfz.store(source, picture.format, sizes)
-    if model is None:
+    if model is None and not progressive:
         for name, data in _packed(picture, parts, LEVELS[level]).items():
             makers[name] = functools.partial(idfz.pack, picture, name, data)
     sizes = {name: len(make(None)) for name, make in makers.items()}

@@ -25,8 +25,8 @@ MAX_EVERY = 64
 
 def to_tensors(flagship: Flagship) -> Tensors:
     """Return the tensors of a model without its self-test."""
-    design, network = flagship.design, flagship.network
-    tensors: Tensors = {
+    design = flagship.design
+    return {
         "design.regressors": design.regressors,
         "design.neighbours": design.neighbours,
         "design.places": design.places,
@@ -34,11 +34,17 @@ def to_tensors(flagship: Flagship) -> Tensors:
         "tables.log": design.tables.log,
         "tables.gain": design.tables.gain,
         **prior_tensors(flagship.prior),
+        **network_tensors(flagship.network),
     }
+
+
+def network_tensors(network: Network, prefix: str = "") -> Tensors:
+    """Return the layers of a network, names beginning with `prefix`."""
+    tensors: Tensors = {}
     for group in ("trunk", "heads", "outs"):
         for i, layer in enumerate(getattr(network, group)):
-            tensors[f"{group}.{i}.weight"] = layer.weight
-            tensors[f"{group}.{i}.bias"] = layer.bias
+            tensors[f"{prefix}{group}.{i}.weight"] = layer.weight
+            tensors[f"{prefix}{group}.{i}.bias"] = layer.bias
     return tensors
 
 
@@ -62,6 +68,11 @@ def self_test(flagship: Flagship) -> tuple[npt.NDArray[np.int16], npt.NDArray[np
     rows += [signs[i % len(signs)] * (1 - 2 * (i & 1)) for i in range(29)]
     rows += list(rng.integers(-INPUT_LIMIT, INPUT_LIMIT + 1, (32, network.inputs)))
     inputs = np.stack(rows).astype(np.int16)
+    return inputs, plain_sums(network, inputs)
+
+
+def plain_sums(network: Network, inputs: npt.NDArray[np.int16]) -> npt.NDArray[np.int32]:
+    """Return what `fan_sums` must give, in plain int64: for self-tests."""
     values = inputs.astype(np.int64)
     for layer in network.trunk:
         sums = values @ layer.weight.astype(np.int64) + layer.bias
@@ -70,7 +81,8 @@ def self_test(flagship: Flagship) -> tuple[npt.NDArray[np.int16], npt.NDArray[np
         values = leaked.clip(-grid.ACTIVATION_LIMIT, grid.ACTIVATION_LIMIT)
     depth = values.shape[1]
     fan = np.concatenate([head.weight[:depth] for head in network.heads], axis=1)
-    return inputs, (values @ fan.astype(np.int64)).astype(np.int32)
+    found: npt.NDArray[np.int32] = (values @ fan.astype(np.int64)).astype(np.int32)
+    return found
 
 
 def measured_sums(flagship: Flagship, tensors: Tensors) -> npt.NDArray[np.int32]:
@@ -112,7 +124,7 @@ def _design(tensors: Tensors, channels: int) -> Design:
     )
 
 
-def _learning(known: Facts, layers: int) -> Learning:
+def learning(known: Facts, layers: int) -> Learning:
     """Return how the network learns; raises ModelError where the numbers are out of range."""
     found = known.get("learning", list(STATIC))
     limits = (MAX_RATE, layers, MAX_EVERY)
@@ -127,18 +139,14 @@ def _learning(known: Facts, layers: int) -> Learning:
     return Learning(*found)
 
 
-def from_tensors(tensors: Tensors, known: Facts) -> Flagship:
-    """Return the model in tensors; raises ModelError where anything is not as it should be."""
-    channels, layers = fact(known, "channels", 1, 3), fact(known, "layers", 1, 16)
-    if channels == 2:
-        raise ModelError("2 channels: 1 or 3 expected")
-    design, tables = _design(tensors, channels), prior(tensors)
+def network_from(tensors: Tensors, prefix: str, layers: int, channels: int) -> Network:
+    """Return the network whose tensors' names begin with `prefix`; raises ModelError."""
 
     def group(name: str, count: int) -> tuple[Layer, ...]:
         return tuple(
             Layer(
-                tensor(tensors, f"{name}.{i}.weight", np.int16, 2),
-                tensor(tensors, f"{name}.{i}.bias", np.int32, 1),
+                tensor(tensors, f"{prefix}{name}.{i}.weight", np.int16, 2),
+                tensor(tensors, f"{prefix}{name}.{i}.bias", np.int32, 1),
             )
             for i in range(count)
         )
@@ -149,12 +157,22 @@ def from_tensors(tensors: Tensors, known: Facts) -> Flagship:
     ):
         raise ModelError("a layer is empty or too wide")
     network = Network(*parts)
-    expected = context.width(len(design.neighbours), len(design.places), channels)
-    if network.inputs != expected:
-        raise ModelError(f"{network.inputs} inputs, the design gives {expected}")
     outs = {out.weight.shape for out in network.outs}
     if len(outs) != 1 or network.components * 3 != next(iter(outs))[1] or network.components > 32:
         raise ModelError("the heads' outputs are no mixtures of one size")
     if network.operations > MAX_OPERATIONS:
         raise ModelError(f"{network.operations} products a pixel, the limit is {MAX_OPERATIONS}")
-    return Flagship(design, network, tables, _learning(known, layers))
+    return network
+
+
+def from_tensors(tensors: Tensors, known: Facts) -> Flagship:
+    """Return the model in tensors; raises ModelError where anything is not as it should be."""
+    channels, layers = fact(known, "channels", 1, 3), fact(known, "layers", 1, 16)
+    if channels == 2:
+        raise ModelError("2 channels: 1 or 3 expected")
+    design, tables = _design(tensors, channels), prior(tensors)
+    network = network_from(tensors, "", layers, channels)
+    expected = context.width(len(design.neighbours), len(design.places), channels)
+    if network.inputs != expected:
+        raise ModelError(f"{network.inputs} inputs, the design gives {expected}")
+    return Flagship(design, network, tables, learning(known, layers))

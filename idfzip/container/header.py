@@ -21,8 +21,9 @@ FORMATS = ("", "PNG", "WEBP", "TIFF", "BMP", "PPM", "JPEG", "GIF")
 PACKINGS = ("", "webp", "png")
 """What holds the pixels: tiles, or the bytes of a file of another codec."""
 
-RAW, FLAGSHIP, IDF, INDEXED = 0, 1, 2, 3
-"""Codecs of a tile: the pixels as they are; the flagship; the bipartite one; that of categories."""
+RAW, FLAGSHIP, IDF, INDEXED, LATTICE = 0, 1, 2, 3, 4
+"""Codecs of a tile: the pixels as they are; the flagship; the bipartite one; that of categories;
+the progressive one."""
 
 MAX_SIDE = 1 << 30
 MAX_PIXELS = 500_000_000
@@ -160,10 +161,11 @@ def pack_names(models: Sequence[ModelName]) -> bytes:
     return ",".join(model.name for model in models).encode("ascii")
 
 
-def unpack(data: bytes, streams: int, max_pixels: int = MAX_PIXELS) -> Header:
+def unpack(data: bytes, streams: int | None, max_pixels: int = MAX_PIXELS) -> Header:
     """Return the header in a section's bytes; `streams` is the number of bytes after it.
 
-    Every size is checked before anything is made from it; raises FormatError.
+    It is None where they may be cut. Every size is checked before anything is made from it; raises
+    FormatError.
     """
     reader = Reader(data)
     first, second = reader.byte(), reader.byte()
@@ -198,7 +200,7 @@ def _kind(byte: int) -> Kind:
 
 
 def _image(
-    reader: Reader, source: str, kind: Kind, height: int, width: int, streams: int
+    reader: Reader, source: str, kind: Kind, height: int, width: int, streams: int | None
 ) -> ImageHeader:
     flags = reader.byte()
     tile = (height, width)
@@ -231,7 +233,9 @@ def _image(
     return ImageHeader(source, kind, height, width, tile, models, ladders, tiles, crc)
 
 
-def _check_end(length: int, streams: int) -> None:
+def _check_end(length: int, streams: int | None) -> None:
+    if streams is None:
+        return
     if length > streams:
         raise FormatError(f"file is cut: {length} bytes of streams expected, {streams} found")
     if length < streams:
@@ -241,7 +245,7 @@ def _check_end(length: int, streams: int) -> None:
 def _tile(reader: Reader, models: int, group: Group) -> Tile:
     first, colour = reader.byte(), reader.byte()
     codec, model = first & 15, first >> 4
-    if codec not in (RAW, FLAGSHIP, IDF, INDEXED):
+    if codec not in (RAW, FLAGSHIP, IDF, INDEXED, LATTICE):
         raise FormatError(f"codec {codec} is not known to this release")
     if (model >= models) if codec != RAW else (model != 0):
         raise FormatError(f"tile of model {model}, {models} are named")

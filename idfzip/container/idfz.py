@@ -5,11 +5,12 @@ from __future__ import annotations
 import struct
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
 from idfzip.codecs.indexed import Indexed
 from idfzip.container import groups, header, model_file, models, palette, sections, tiling
+from idfzip.container import parts as levelled
 from idfzip.container.header import (
     PACKINGS,
     Header,
@@ -22,7 +23,7 @@ from idfzip.container.model_file import Model
 from idfzip.container.palette import Taken
 from idfzip.container.sections import Reader, Section, number
 from idfzip.container.tiling import Coded, Effort, Part, Progress
-from idfzip.errors import FormatError, ModelError, TileError
+from idfzip.errors import FormatError, ModelError, TileError, UnsupportedImage
 from idfzip.images import packing
 from idfzip.images.picture import Layout, Metadata, Picture, Pixels
 
@@ -53,7 +54,11 @@ MAX_METADATA = 256 << 20
 
 @dataclass(frozen=True)
 class File:
-    """The parts of an `.idfz` file; `sizes` are those of the representations that were tried."""
+    """The parts of an `.idfz` file.
+
+    `sizes` are those of the representations that were tried; `levels` those of a progressive file,
+    else 0.
+    """
 
     head: Header
     metadata: Metadata
@@ -61,6 +66,20 @@ class File:
     models: tuple[Section, ...] = ()
     sizes: Sizes = field(default_factory=dict)
     palette: Section | None = None
+    levels: int = 0
+
+
+@dataclass(frozen=True)
+class Start:
+    """The beginning of an `.idfz` file, whose streams may be cut and are as they lie in the file.
+
+    `size` is the number of bytes before the streams; `table` that of the parts of a progressive
+    file.
+    """
+
+    file: File
+    size: int
+    table: levelled.Table | None
 
 
 @dataclass(frozen=True)
@@ -84,27 +103,46 @@ def compress(
     progress: Progress | None = None,
     embed: bool = False,
     level: int = models.DEFAULT_LEVEL,
+    progressive: bool = False,
 ) -> bytes:
     """Return an `.idfz` file of the picture, coded by models.
 
     `model` codes the planes it fits; released models, of an effort `level`, the others. If `embed`
-    is set the models go into the file. Raises ModelError where the given model fits no planes.
+    is set the models go into the file. A `progressive` file begins with the coarse levels of all
+    tiles. Raises ModelError where the given model fits no planes, or has no levels, and
+    UnsupportedImage where there are planes that cannot be progressive.
     """
-    parts = plan(picture, model, level)
-    return assemble(picture, tiling.encode(picture.pixels, parts, effort, progress), parts, embed)
+    parts = plan(picture, model, level, progressive)
+    coded = tiling.encode(picture.pixels, parts, effort, progress, progressive)
+    return assemble(picture, coded, parts, embed)
 
 
-def plan(picture: Picture, model: Model | None, level: int) -> list[Part]:
-    """Return the groups of planes of a picture, their values, and the models to code them."""
+def plan(
+    picture: Picture, model: Model | None, level: int, progressive: bool = False
+) -> list[Part]:
+    """Return the groups of planes of a picture, their values, and the models to code them.
+
+    Raises errors as `compress`.
+    """
+    if model and progressive and model.architecture.encode_levels is None:
+        raise ModelError(f"model {model.name} has no levels: it cannot code progressively")
     parts = []
     taken, _ = palette.take(picture.metadata)
     colours = taken.palette if taken and picture.kind.layout == Layout.PALETTE else None
     for group in groups.of(picture.kind):
         samples, depth = picture.pixels[:, :, group.place], picture.kind.depth
         found = groups.ladder(group, samples, depth)
-        given = [model] if model and tiling.codes(model, group, found) else []
-        known = given or models.released(group.content, level)
+        known = [model] if model and tiling.codes(model, group, found) else []
+        if not known and progressive:
+            known = models.progressive(group.content)
+        elif not known:
+            known = models.released(group.content, level)
         usable = tuple(m for m in known if tiling.codes(m, group, found))
+        if progressive and not usable:
+            raise UnsupportedImage(
+                f"{picture.kind}: only grey and colour, with or without alpha, of at most 256 "
+                "values a channel can be progressive"
+            )
         parts.append(Part(group, found, usable, colours))
     if model and not any(m is model for part in parts for m in part.models):
         raise ModelError(
@@ -142,7 +180,11 @@ def assemble(
     if embed:
         files = [model_file.dump(model.codec, model.name) for model in coded.models]
         extra += [Section(MODEL, zlib.compress(file, 9)) for file in files]
-    return _write(head, extra, coded.streams)
+    streams = [b"".join(stream) for stream in coded.streams]
+    if coded.levels:
+        table, streams = levelled.pack(coded.streams)
+        extra.append(table)
+    return _write(head, extra, streams)
 
 
 def pack(picture: Picture, packing: str, data: bytes, sizes: Sizes | None = None) -> bytes:
@@ -169,14 +211,40 @@ def parse(data: bytes, max_pixels: int = header.MAX_PIXELS) -> File:
     parts, streams = sections.read(data)
     if parts[-1].tag == sections.ARCHIVE:
         raise FormatError("an archive of many images: 'idfzip decompress' unpacks it")
+    file, table = _file(parts, streams, len(streams), max_pixels)
+    if table is None:
+        return file
+    whole = b"".join(levelled.gathered(streams, table))
+    return replace(file, streams=whole, levels=len(table[0]))
+
+
+def begin(data: bytes, max_pixels: int = header.MAX_PIXELS) -> Start:
+    """Return the parts of an `.idfz` file that may be cut after its sections."""
+    parts, streams = sections.read(data)
+    if parts[-1].tag == sections.ARCHIVE:
+        raise FormatError("an archive of many images has no preview: 'idfzip decompress' it")
+    file, table = _file(parts, streams, None, max_pixels)
+    return Start(file, len(data) - len(streams), table)
+
+
+def _file(
+    parts: Sequence[Section], streams: bytes, length: int | None, max_pixels: int
+) -> tuple[File, levelled.Table | None]:
+    """Return a file whose streams are as they lie in it, and the table of parts if there is one.
+
+    `length` is as in `header.unpack`; raises FormatError, too, for unknown sections.
+    """
+    head = header.unpack(parts[-1].data, length, max_pixels)
+    table = None
     for section in parts[:-1]:
-        if section.tag != palette.TAG and not (section.tag.isalpha() and section.tag.islower()):
+        if section.tag == levelled.TAG and isinstance(head, ImageHeader) and table is None:
+            table = levelled.unpack(section, [tile.length for tile in head.tiles])
+        elif section.tag != palette.TAG and not (section.tag.isalpha() and section.tag.islower()):
             raise FormatError(f"section {section.tag!r} is not known to this release")
-    head = header.unpack(parts[-1].data, len(streams), max_pixels)
     known = tuple(section for section in parts if section.tag == MODEL)
     sizes = next((_unpack_sizes(section) for section in parts if section.tag == SIZES), {})
     coded = next((section for section in parts if section.tag == palette.TAG), None)
-    return File(head, unpack_metadata(parts[:-1]), streams, known, sizes, coded)
+    return File(head, unpack_metadata(parts[:-1]), streams, known, sizes, coded), table
 
 
 def needed_models(file: File, given: Model | None) -> list[Model]:

@@ -28,6 +28,9 @@ _FAST, _THOROUGH, ALL = 3, 8, 9
 """Efforts: up to the first the fastest model is taken, from the second on the most thorough one,
 at the last all of them; between the usual one."""
 
+PROGRESSIVE = {Content.COLOUR: ("progressive",), Content.GREY: ("progressive-grey",)}
+"""The same, for `compress --progressive`."""
+
 
 def folders() -> list[Path]:
     """Return the folders that are searched, in order."""
@@ -87,6 +90,11 @@ def released(content: Content, level: int = DEFAULT_LEVEL) -> list[Model]:
         place = 0 if level <= _FAST else len(names) - 1 if level >= _THOROUGH else len(names) // 2
         names = names[place : place + 1]
     return [by_name(name) for name in names]
+
+
+def progressive(content: Content) -> list[Model]:
+    """Return the package's model that codes a group of planes from coarse to fine, if any does."""
+    return [by_name(name) for name in PROGRESSIVE.get(content, ())]
 
 
 def usual(channels: int) -> Model:

@@ -8,13 +8,19 @@ from idfzip.flows.alphabet import Integers
 from idfzip.images.picture import Pixels
 
 
-def _bits(alphabet: int) -> int:
+def width(alphabet: int) -> int:
+    """Return the bits of a number."""
     return (alphabet - 1).bit_length()
+
+
+def length(alphabet: int, count: int) -> int:
+    """Return the bytes of so many numbers."""
+    return -(-count * width(alphabet) // 8)
 
 
 def pack(numbers: Pixels, alphabet: int) -> bytes:
     """Return numbers below the alphabet, 1 to 65536, one after the other, high bits first."""
-    bits = _bits(alphabet)
+    bits = width(alphabet)
     if bits in (0, 8):
         return numbers.astype(np.uint8).tobytes() if bits else b""
     flat = numbers.astype(">u2").reshape(-1, 1).view(np.uint8)
@@ -23,8 +29,8 @@ def pack(numbers: Pixels, alphabet: int) -> bytes:
 
 def unpack(data: bytes, alphabet: int, shape: tuple[int, int, int]) -> Integers | None:
     """Return the numbers, int32 (height, width, C), None for data that cannot be of `pack`."""
-    bits, count = _bits(alphabet), shape[0] * shape[1] * shape[2]
-    if len(data) != -(-count * bits // 8):
+    bits, count = width(alphabet), shape[0] * shape[1] * shape[2]
+    if len(data) != length(alphabet, count):
         return None
     if bits in (0, 8):
         numbers = np.frombuffer(data, np.uint8) if bits else np.zeros(count, np.uint8)

@@ -7,7 +7,7 @@ import zlib
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from idfzip.errors import FormatError
+from idfzip.errors import CutError, FormatError
 
 MAGIC = b"\x8aIDZ"
 VERSION = 0
@@ -21,7 +21,7 @@ MAX_SECTION = 1 << 30
 
 
 class Reader:
-    """Reads numbers and bytes from a buffer; raises FormatError where it ends early."""
+    """Reads numbers and bytes from a buffer; raises CutError where it ends early."""
 
     def __init__(self, data: bytes, at: int = 0) -> None:
         self.data = data
@@ -30,7 +30,7 @@ class Reader:
     def bytes(self, count: int) -> bytes:
         """Return the next `count` bytes."""
         if count > len(self.data) - self.at:
-            raise FormatError(f"file is cut: {count} bytes expected at offset {self.at}")
+            raise CutError(f"file is cut: {count} bytes expected at offset {self.at}")
         self.at += count
         return self.data[self.at - count : self.at]
 
@@ -104,14 +104,15 @@ def read(data: bytes) -> tuple[list[Section], bytes]:
 def read_head(file: BinaryIO) -> list[Section]:
     """Return the sections at the beginning of a file, the last of tag `I` or `A`.
 
-    The file, which must be seekable, is left at the streams. Raises FormatError.
+    The file, which must be seekable, is left at the streams. Raises FormatError, CutError where it
+    ends before.
     """
     size = file.seek(0, io.SEEK_END)
     file.seek(0)
 
     def take(count: int) -> bytes:
         if count > size - file.tell():
-            raise FormatError(f"file is cut: {count} bytes expected at offset {file.tell()}")
+            raise CutError(f"file is cut: {count} bytes expected at offset {file.tell()}")
         return file.read(count)
 
     if not is_idfz(file.read(len(MAGIC))):

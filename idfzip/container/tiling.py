@@ -8,21 +8,22 @@ import zlib
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
 from idfzip.codecs.indexed import Indexed, Palette
 from idfzip.container import header, raw
-from idfzip.container.architecture import Codec
+from idfzip.container.architecture import Codec, EncodeLevels, Planes
 from idfzip.container.groups import Content, Group
 from idfzip.container.header import ImageHeader, Tile
 from idfzip.container.model_file import Model
-from idfzip.errors import FormatError
+from idfzip.container.parts import Parts
+from idfzip.errors import FormatError, ModelError
 from idfzip.flows import colour
 from idfzip.flows.alphabet import Integers
 from idfzip.flows.depth import Ladder
-from idfzip.images.picture import Pixels
+from idfzip.images.picture import Kind, Pixels
 
 TILE_ROWS, TILE_COLUMNS = 256, 1024
 """Largest tile. Four Kodak images, bits per subpixel for 64, 128, 192, 256 and 512 rows: 2.637,
@@ -94,7 +95,8 @@ def codes(model: Model, group: Group, ladder: Ladder) -> bool:
     return model.codec.channels == group.channels and len(ladder) <= architecture.alphabets[1]
 
 
-def _alphabet(model: Model, ladder: Ladder) -> int:
+def alphabet(model: Model, ladder: Ladder) -> int:
+    """Return of how many values a model takes the numbers of a ladder to be."""
     return max(len(ladder), model.architecture.alphabets[0])
 
 
@@ -117,33 +119,47 @@ class Part:
 
 @dataclass(frozen=True)
 class Coded:
-    """What encoding gives: the tiles' size, the models used, rows for the header, streams."""
+    """What encoding gives: the tiles' size, the models used, rows for the header, streams.
+
+    Streams are in parts: of `levels`, or each one part.
+    """
 
     size: tuple[int, int]
     models: tuple[Model, ...]
     tiles: tuple[Tile, ...]
-    streams: list[bytes]
+    streams: list[Parts]
+    levels: bool
+
+
+_Row = tuple[Model | None, Tile, Parts]
+"""A tile coded: the model if there is one, the row for the header, the stream."""
 
 
 def encode(
-    pixels: Pixels, parts: Sequence[Part], effort: Effort, progress: Progress | None = None
+    pixels: Pixels,
+    parts: Sequence[Part],
+    effort: Effort,
+    progress: Progress | None = None,
+    levels: bool = False,
 ) -> Coded:
     """Return the tiles of a picture, group by group, each by the model that codes it shortest.
 
-    A tile that no model makes smaller is raw. `progress` is called with pixels of groups.
+    A tile that no model makes smaller is raw. With `levels` streams are in parts, one for each
+    level of the model, which must have some; else each is one part. `progress` is called with
+    pixels of groups.
     """
     height, width, _ = pixels.shape
     size = grid(height, width, _tile(parts))
     places = header.boxes(height, width, size)
     count = len(places)
 
-    def code(batch: Sequence[int]) -> list[tuple[Model | None, Tile, bytes]]:
-        rows: list[tuple[Model | None, Tile, bytes]] = []
+    def code(batch: Sequence[int]) -> list[_Row]:
+        rows: list[_Row] = []
         for g, part in enumerate(parts):
             mine = [i for i in batch if i // count == g]
             if mine:
                 cut = [_cut(pixels, part.group, places[i % count]) for i in mine]
-                rows += _code(part, cut, mine, progress)
+                rows += _code(part, cut, mine, levels, progress)
         return rows
 
     results = _spread(code, count * len(parts), effort)
@@ -153,7 +169,8 @@ def encode(
         tile if model is None else replace(tile, model=order.index(model.identity))
         for model, tile, _ in results
     )
-    return Coded(size, tuple(used.values()), tiles, [stream for _, _, stream in results])
+    streams = [stream for _, _, stream in results]
+    return Coded(size, tuple(used.values()), tiles, streams, levels and bool(used))
 
 
 def _cut(pixels: Pixels, group: Group, box: tuple[int, int, int, int]) -> Pixels:
@@ -162,27 +179,51 @@ def _cut(pixels: Pixels, group: Group, box: tuple[int, int, int, int]) -> Pixels
 
 
 def _code(
-    part: Part, cut: Sequence[Pixels], indices: Sequence[int], progress: Progress | None
-) -> list[tuple[Model | None, Tile, bytes]]:
-    """Return for each tile the model, if any, its row and its stream."""
+    part: Part,
+    cut: Sequence[Pixels],
+    indices: Sequence[int],
+    levels: bool,
+    progress: Progress | None,
+) -> list[_Row]:
+    """Return for each tile the model, if any, its row and its stream in parts."""
     ladder = part.ladder
     numbers = [ladder.forward(tile) for tile in cut]
-    best: list[tuple[Model | None, bytes]] = [(None, raw.pack(n, len(ladder))) for n in numbers]
+    best: list[tuple[Model | None, Parts]] = [(None, [raw.pack(n, len(ladder))]) for n in numbers]
     if len(ladder) > 1:
         planes = [colour.forward(n) for n in numbers]
         for model in part.models:
-            coder = model.architecture.encode
+            coder = _coder(model, levels)
             with_palette = primed(model.codec, part.palette, ladder)
-            streams = coder(with_palette, planes, progress, _alphabet(model, ladder))
+            streams = coder(with_palette, planes, progress, alphabet(model, ladder))
             found = zip(best, streams, strict=True)
-            best = [(model, new) if len(new) < len(old[1]) else old for old, new in found]
-    rows: list[tuple[Model | None, Tile, bytes]] = []
+            best = [(model, new) if _size(new) < _size(old[1]) else old for old, new in found]
+    rows: list[_Row] = []
     for (which, stream), tile, index in zip(best, cut, indices, strict=True):
         codec = header.RAW if which is None else which.architecture.number
         transform = int(which is not None and part.group.content == Content.COLOUR)
-        row = Tile(codec, 0, transform, len(stream), checksum(tile, index))
+        row = Tile(codec, 0, transform, _size(stream), checksum(tile, index))
         rows.append((which, row, stream))
     return rows
+
+
+def _coder(model: Model, levels: bool) -> EncodeLevels:
+    """Return the function that gives streams in parts: the model's own, or one of whole streams."""
+    architecture = model.architecture
+    if levels:
+        if architecture.encode_levels is None:
+            raise ModelError(f"model {model.name} has no levels: it cannot code progressively")
+        return architecture.encode_levels
+
+    def whole(
+        model: Any, tiles: Sequence[Planes], progress: Progress | None = None, alphabet: int = 256
+    ) -> list[list[bytes]]:
+        return [[stream] for stream in architecture.encode(model, tiles, progress, alphabet)]
+
+    return whole
+
+
+def _size(parts: Parts) -> int:
+    return sum(map(len, parts))
 
 
 @dataclass(frozen=True)
@@ -208,7 +249,7 @@ def decode(
     places, groups = head.boxes, head.groups
     count = len(places)
     starts = np.cumsum([0] + [tile.length for tile in head.tiles])
-    dtype = np.uint16 if head.kind.depth == 16 else np.uint8
+    dtype = sample_type(head.kind)
     pixels = np.empty((head.height, head.width, head.kind.layout.channels), dtype)
     failed: list[int] = []
     for g, (group, ladder) in enumerate(zip(groups, head.ladders, strict=True)):
@@ -217,7 +258,7 @@ def decode(
     def put(index: int, numbers: Integers | None) -> None:
         g, (y, x, h, w) = index // count, places[index % count]
         here = pixels[y : y + h, x : x + w, groups[g].place]
-        tile = None if numbers is None else _samples(head.ladders[g], numbers, dtype)
+        tile = None if numbers is None else samples(head.ladders[g], numbers, dtype)
         if tile is None or checksum(tile, index) != head.tiles[index].crc:
             failed.append(index)
             here[:] = 1 << (head.kind.depth - 1)
@@ -238,10 +279,10 @@ def decode(
                 coded.setdefault((g, tile.model), []).append(i)
         for (g, m), mine in coded.items():
             model, sizes = models[m], [places[i % count][2:] for i in mine]
-            decoder, alphabet = model.architecture.decode, _alphabet(model, head.ladders[g])
+            decoder, values = model.architecture.decode, alphabet(model, head.ladders[g])
             given = [parts[i] for i in mine]
             codec = primed(model.codec, palette, head.ladders[g])
-            found = decoder(codec, given, sizes, progress, alphabet)
+            found = decoder(codec, given, sizes, progress, values)
             for i, planes in zip(mine, found, strict=True):
                 put(i, None if planes is None else colour.inverse(planes))
         return list(batch)
@@ -252,7 +293,12 @@ def decode(
     return Decoded(pixels, sorted(failed))
 
 
-def _samples(ladder: Ladder, numbers: Integers, dtype: type[np.uint8 | np.uint16]) -> Pixels:
+def sample_type(kind: Kind) -> type[np.uint8 | np.uint16]:
+    """Return the type of the samples of a kind."""
+    return np.uint16 if kind.depth == 16 else np.uint8
+
+
+def samples(ladder: Ladder, numbers: Integers, dtype: type[np.uint8 | np.uint16]) -> Pixels:
     """Return the samples of numbers; those out of range, of damaged streams, are clamped."""
     inside = np.clip(numbers, 0, len(ladder) - 1).astype(np.uint16)
     return ladder.inverse(inside).astype(dtype)

@@ -82,6 +82,9 @@ class Twin(nn.Module):
 
     exact = True
 
+    def anneal(self, step: int, share: float) -> None:
+        """Note the step and the share, 0 to 1, of the training without grids that is done."""
+
     def set_exact(self, exact: bool) -> None:
         """Switch the grids on or off (off: the float network, for comparison and warm-up)."""
         for module in self.modules():

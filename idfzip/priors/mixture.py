@@ -149,3 +149,13 @@ def search(
             probe = max(above - step, below + 1)
             step *= 2
     return below, lower, upper
+
+
+@inlined
+def middle(low: int, values: int, weights: Integers, means: Integers, lane: int) -> int:
+    """Return the mean of a mixture, rounded, within the alphabet; arguments are as of `search`."""
+    total = 0
+    for i in range(len(weights)):
+        total += weights[i, lane] * means[i, lane]
+    rounded = (total + (1 << (WEIGHT_BITS + 5))) >> (WEIGHT_BITS + 6)
+    return int(min(max(rounded, low), low + values - 1))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -10,9 +11,11 @@ from torch import Tensor
 from idfzip.flows.context import gain_table
 from idfzip.integer import grid
 from idfzip.integer.log2 import log2_table
-from idfzip.integer.twin import TwinNetwork
 from idfzip.training import likelihood
 from idfzip.training.samples import Samples
+
+Sums = Callable[[Tensor, list[Tensor]], list[Tensor]]
+"""A network: each channel's sums of inputs and of earlier channels' errors, as `TwinNetwork`."""
 
 
 class Store(NamedTuple):
@@ -74,7 +77,7 @@ def take(samples: Store, rows: Tensor) -> Batch:
     return Batch(inputs, extras, scales.float() / 4 - 3, means.float() / 64, values.float())
 
 
-def bits(network: TwinNetwork, batch: Batch) -> Tensor:
+def bits(network: Sums, batch: Batch) -> Tensor:
     """Return the bits of every channel of every pixel, shape (rows, C)."""
     sums = network(batch.inputs, batch.extras)
     columns = []

@@ -21,10 +21,16 @@ from idfzip.flows import coupling, permutation
 from idfzip.integer import densenet, grid
 from idfzip.integer.twin import Twin, activation, on_grid, straight_through
 from idfzip.training import likelihood
+from idfzip.training.permutation import HARD, SEARCH, SOFTEST, LearnedPermutation
 
 _INPUT = densenet.INPUT_GAIN / (1 << grid.ACTIVATION_BITS)
 _UNIT = float(1 << coupling.UNIT_BITS)
 _LOG_SCALE = SCALE / 4 - 3
+
+
+LEARNED = "learned"
+PERMUTATIONS = (*permutation.KINDS, LEARNED)
+"""Kinds of permutations: `idfzip.flows.permutation.KINDS`, and those that training finds."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +39,7 @@ class IdfShape:
 
     `levels`, `couplings` of each level, `depth` (dense layers) and `growth` (channels of each) of
     every network, `mixture` (logistics of the prior); `permutation`, one of
-    `idfzip.flows.permutation.KINDS`; `rezero`, whether each coupling is scaled by a learned number
+    `PERMUTATIONS`; `rezero`, whether each coupling is scaled by a learned number
     that starts at 0, else its last layer starts at 0; `split`, the share of channels it sees.
     """
 
@@ -94,6 +100,11 @@ class TwinDenseNet(nn.Module):
         return sums
 
 
+def _around(reach: float, count: int) -> Tensor:
+    """Return means from -reach to reach; 0 if there is one."""
+    return torch.linspace(-reach, reach, count) if count > 1 else torch.zeros(1)
+
+
 def _wrap(values: Tensor) -> Tensor:
     wrapped = torch.remainder(values.detach() - coupling.LOW, 256) + coupling.LOW
     return straight_through(values, wrapped)
@@ -112,8 +123,13 @@ class TwinLevel(nn.Module):
 
     def __init__(self, channels: int, shape: IdfShape, rng: np.random.Generator) -> None:
         super().__init__()
-        rows = permutation.chain(shape.permutation, shape.couplings, channels, rng)
+        kind = "random" if shape.permutation == LEARNED else shape.permutation
+        rows = permutation.chain(kind, shape.couplings, channels, rng)
         self.register_buffer("permutations", torch.from_numpy(rows.astype(np.int64)))
+        self.learned = nn.ModuleList(
+            LearnedPermutation(row)
+            for row in (self.permutations[:-1] if shape.permutation == LEARNED else [])
+        )
         self.seen = min(max(round(shape.split * channels), 1), channels - 1)
         self.couplings = nn.ModuleList(
             TwinDenseNet(self.seen, channels - self.seen, shape.depth, shape.growth, shape.rezero)
@@ -122,13 +138,24 @@ class TwinLevel(nn.Module):
 
     def forward(self, values: Tensor) -> Tensor:
         """Return the values, (N, channels, H, W), after the couplings."""
-        for before, net in zip(self.permutations, self.couplings, strict=False):
-            values = values[:, before]
+        for i, net in enumerate(self.couplings):
+            if len(self.learned) > 0 and torch.is_grad_enabled():
+                values = self.learned[i](values, self.permutations[i])
+            else:
+                values = values[:, self.permutations[i]]
             seen, rest = values[:, : self.seen], values[:, self.seen :]
             soft = net(seen) * _UNIT
             moved = _wrap(rest - straight_through(soft, torch.floor(soft + 0.5)))
             values = torch.cat([seen, moved], 1)
         return values[:, self.permutations[-1]]
+
+    def anneal(self, step: int, temperature: float) -> None:
+        """Set the noise of learned permutations, and keep what they are without it."""
+        for i, module in enumerate(self.learned):
+            if isinstance(module, LearnedPermutation):
+                module.temperature, module.seed = temperature, step * len(self.learned) + i
+                if temperature >= HARD:
+                    self.permutations[i] = module.mode
 
 
 class IdfTwin(Twin):
@@ -156,14 +183,19 @@ class IdfTwin(Twin):
                 for net in self.nets(level.couplings for level in self.all_levels):
                     net.last.weight.zero_()
                     net.last.get_parameter("bias").zero_()
-            self.constants[:, 1] = torch.linspace(-3, 3, k)
+            self.constants[:, 1] = _around(3, k)
             self.constants[:, 2] = 2
             for net in self.nets([self.conditions]):
                 net.last.weight.mul_(0.1)
                 bias = net.last.get_parameter("bias").view(-1, 3, k)
                 bias.zero_()
-                bias[:, 1] = torch.linspace(-2, 2, k)
+                bias[:, 1] = _around(2, k)
                 bias[:, 2] = torch.linspace(0, 2, k)
+
+    def anneal(self, step: int, share: float) -> None:
+        """Bring learned permutations nearer to hard ones, which they are from `SEARCH` on."""
+        for level in self.all_levels:
+            level.anneal(step, SOFTEST * max(1 - share / SEARCH, 0.0))
 
     @property
     def all_levels(self) -> list[TwinLevel]:

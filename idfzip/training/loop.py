@@ -134,6 +134,7 @@ def _step(task: Task[N, B], state: State[N], loss: nn.Module, share: float, grou
     recipe = task.recipe
     for net in (state.network, state.average):
         net.set_exact(share >= recipe.float_share)
+    state.network.anneal(state.step, _done(share, recipe.float_share))
     for part in state.optimizer.param_groups:
         part["lr"] = recipe.rate * schedule(state.step, share)
     bits = loss(task.batch(state.step, group.rank, group.size))
@@ -149,6 +150,11 @@ def _step(task: Task[N, B], state: State[N], loss: nn.Module, share: float, grou
     state.running = value if state.step == 1 else 0.99 * state.running + 0.01 * value
 
 
+def _done(share: float, of: float) -> float:
+    """Return how much of the first part of the training, `of` it, is done, 0 to 1."""
+    return 1.0 if share >= of else share / of
+
+
 def schedule(step: int, share: float) -> float:
     """Return the rate as a share of the highest: warm-up, then half a cosine."""
     fall = LAST_RATE + (1 - LAST_RATE) * 0.5 * (1 + math.cos(math.pi * share))
@@ -156,7 +162,10 @@ def schedule(step: int, share: float) -> float:
 
 
 def _follow(state: State[Any], keep: float) -> None:
-    """Keep weights within the grid's reach, and move the average towards them."""
+    """Keep weights within the grid's reach, and move the average towards them.
+
+    What is no weight, as a permutation, the average takes over as it is.
+    """
     limit = grid.WEIGHT_LIMIT / (1 << grid.WEIGHT_BITS)
     slow, fast = list(state.average.parameters()), list(state.network.parameters())
     with torch.no_grad():
@@ -165,6 +174,8 @@ def _follow(state: State[Any], keep: float) -> None:
                 parameter.clamp_(-limit, limit)
         for old, new in zip(slow, fast, strict=True):
             old.lerp_(new, 1 - keep)
+        for old, new in zip(state.average.buffers(), state.network.buffers(), strict=True):
+            old.copy_(new)
 
 
 def _loss(task: Task[N, B], network: N, group: Group) -> nn.Module:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -13,34 +11,27 @@ from torch import Tensor
 from idfzip.codecs.flagship import Flagship, Learning
 from idfzip.flows import context
 from idfzip.flows.autoregressive import Design
+from idfzip.images import picture
 from idfzip.integer.twin import TwinNetwork
 from idfzip.training import batch, samples
 from idfzip.training.batch import Batch, Store
 from idfzip.training.folder import Source
 from idfzip.training.freeze import freeze
 from idfzip.training.recipe import FlagshipRecipe
-
-MAX_SAMPLES = 12_000_000
-"""Pixels of a round, about 2.5 GB; where there are several rounds the next is held as well."""
-
-MIN_SHARE = 0.2
-"""Where more than 1 of 5 pixels cannot be held, some images wait for a later round."""
-
-ROUND = 2000
-"""Steps that are drawn from one round's images, where there are several rounds."""
+from idfzip.training.rounds import Rounds
 
 CHECKED = 200_000
 """Pixels of the held-out images that an evaluation looks at."""
 
-_ROWS = 8192
+_ROWS = 6144
+"""Rows that an evaluation takes at once; a multiple of 3 (see `idfzip.training.lattice`)."""
 
 
 class Pixels:
     """Batches of pixels, drawn at random; a `Task`.
 
-    The samples of a round of images are held on the device. Where there are more images than fit,
-    the next round is prepared while this one is used. What a step sees depends on the seed and its
-    number only. Coding with the model, the network learns as the recipe says, or as `learning`.
+    What a step sees depends on the seed and its number only (`Rounds`). Coding with the model, the
+    network learns as the recipe says, or as `learning`.
     """
 
     def __init__(
@@ -59,19 +50,9 @@ class Pixels:
         self._design, self._seed, self._device, self._start = design, seed, device, start
         self._channels = held_out[0].shape[2]
         many = sum(s.shape[0] * s.shape[1] for s in held_out)
-        self._checked = batch.store(
-            samples.gather(design, [s.read for s in held_out], min(1.0, CHECKED / many), seed),
-            device,
-        )
-        size = sum(s.shape[0] * s.shape[1] for s in training) * (1 + recipe.mirrored)
-        self.share = min(1.0, max(MAX_SAMPLES / size, MIN_SHARE))
-        self.rounds = min(math.ceil(size * self.share / MAX_SAMPLES), len(training))
-        order = np.random.default_rng(seed).permutation(len(training))
-        self._images = [[training[i] for i in order[r :: self.rounds]] for r in range(self.rounds)]
-        self._pool = ThreadPoolExecutor(1)
-        self._round = -1
-        self._held: Store | None = None
-        self._next: tuple[int, Future[Store]] | None = None
+        share = min(1.0, CHECKED / many)
+        self._checked = self._look([s.read for s in held_out], share, seed, False)
+        self.rounds = Rounds(self._look, training, recipe.mirrored, seed)
 
     @property
     def recipe(self) -> FlagshipRecipe:
@@ -89,7 +70,7 @@ class Pixels:
 
     def batch(self, step: int, part: int, parts: int) -> Batch:
         """Return part `part` of `parts` of the pixels of a step."""
-        held = self._samples(step // ROUND if self.rounds > 1 else 0)
+        held = self.rounds.at(step)
         rng = np.random.default_rng((self._seed, step))
         rows = rng.integers(0, len(held.inputs), self._recipe.rows * parts)
         mine = rows[part * self._recipe.rows : (part + 1) * self._recipe.rows]
@@ -107,27 +88,19 @@ class Pixels:
         """Return the model of a network."""
         return freeze(self._design, network, self._learning)
 
-    def _samples(self, number: int) -> Store:
-        """Return the samples of a round, and begin to prepare those of the next."""
-        if number != self._round or self._held is None:
-            ready = self._next
-            if ready is not None and ready[0] == number:
-                self._held = ready[1].result()
-            else:
-                self._held = self._gather(number)
-            self._round, self._next = number, None
-            if self.rounds > 1:
-                self._next = (number + 1, self._pool.submit(self._gather, number + 1))
-        return self._held
-
-    def _gather(self, number: int) -> Store:
-        images = [source.read for source in self._images[number % self.rounds]]
-        seed = self._seed + number // self.rounds
-        found = samples.gather(self._design, images, self.share, seed, self._recipe.mirrored)
+    def _look(
+        self,
+        images: Sequence[Callable[[], picture.Pixels]],
+        share: float,
+        seed: int,
+        mirrored: bool,
+    ) -> Store:
+        """Return samples of images, on the device."""
+        found = samples.gather(self._design, images, share, seed, mirrored)
         return batch.store(found, self._device)
 
 
-def evaluate(network: TwinNetwork, held: Store) -> float:
+def evaluate(network: batch.Sums, held: Store) -> float:
     """Return the mean bits per subpixel of samples."""
     total = 0.0
     with torch.no_grad():

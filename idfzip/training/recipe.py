@@ -1,6 +1,7 @@
 """Recipes: what a model looks at, how large it is, how it is trained. Strict TOML.
 
-A recipe is a file with the keys of `FlagshipRecipe`, `IdfRecipe` or `IndexedRecipe` below,
+A recipe is a file with the keys of `FlagshipRecipe`, `IdfRecipe`, `IndexedRecipe` or
+`LatticeRecipe` below,
 `architecture` first, and a table `[grey]` of those that differ for grey images. A key that is not
 known, or a value that cannot be, is an error that names it. The package ships those in
 `idfzip/training/recipes`.
@@ -19,11 +20,12 @@ import numpy as np
 from idfzip.codecs.flagship import Learning
 from idfzip.container.flagship_file import MAX_EVERY, MAX_RATE
 from idfzip.errors import TrainingError
-from idfzip.flows import context, permutation
+from idfzip.flows import context, lattice
 from idfzip.flows.autoregressive import Design
+from idfzip.flows.lattice import CORNERS, REACH
 from idfzip.flows.wavefront import is_causal
 from idfzip.integer.log2 import log2_table
-from idfzip.training.idf import IdfShape
+from idfzip.training.idf import PERMUTATIONS, IdfShape
 
 FOLDER = Path(__file__).parent / "recipes"
 
@@ -158,7 +160,7 @@ class IdfRecipe(Recipe):
     depth: int = _key(_whole(1, 64))
     growth: int = _key(_whole(1, 512))
     mixture: int = _key(_whole(1, 16), default=5)
-    permutation: str = _key(_one_of(tuple(permutation.KINDS)), default="random")
+    permutation: str = _key(_one_of(PERMUTATIONS), default="random")
     rezero: bool = _key(_yes_or_no, default=False)
     split: float = _key(_number(0.1, 0.9), default=0.75)
     crop: int = _key(_whole(4, 1024), default=32)
@@ -183,10 +185,50 @@ class IndexedRecipe:
     trust: int = _key(_whole(1, 255), default=30)
 
 
-_ARCHITECTURES: dict[str, type[FlagshipRecipe | IdfRecipe | IndexedRecipe]] = {
+@dataclass(frozen=True, kw_only=True)
+class LatticeRecipe(Recipe):
+    """A model of the progressive codec; keys as of `FlagshipRecipe`.
+
+    `neighbours` and `places`, of errors, are lists for each of the three phases, of one length.
+    """
+
+    neighbours: tuple[tuple[tuple[int, ...], ...], ...] = _key(
+        _list(_list(_list(_whole(-REACH, REACH), 2, 2), CORNERS, 40), 3, 3)
+    )
+    places: tuple[tuple[tuple[int, ...], ...], ...] = _key(
+        _list(_list(_list(_whole(-REACH, REACH), 2, 2), 1, 40), 3, 3)
+    )
+    hidden: tuple[int, ...] = _key(_list(_whole(1, 1024), 1, 8))
+    head: int = _key(_whole(1, 256), default=32)
+    mixture: int = _key(_whole(1, 16), default=4)
+    rows: int = _key(_whole(16, 1 << 20), default=6144)
+    learning_rate: int = _key(_whole(0, MAX_RATE), default=0)
+    learning_frozen: int = _key(_whole(0, 8), default=0)
+    learning_every: int = _key(_whole(1, MAX_EVERY), default=1)
+
+    @property
+    def design(self) -> lattice.Design:
+        """What the networks look at."""
+        tables = context.Tables(log2_table(), context.gain_table())
+        return lattice.Design(
+            np.array(self.neighbours, np.int64), np.array(self.places, np.int64), tables
+        )
+
+    @property
+    def learning(self) -> Learning:
+        """How the networks follow an image."""
+        frozen = min(self.learning_frozen, len(self.hidden))
+        return Learning(self.learning_rate, frozen, self.learning_every)
+
+
+AnyRecipe = FlagshipRecipe | IdfRecipe | LatticeRecipe
+"""A recipe of networks."""
+
+_ARCHITECTURES: dict[str, type[AnyRecipe | IndexedRecipe]] = {
     "flagship": FlagshipRecipe,
     "idf": IdfRecipe,
     "indexed": IndexedRecipe,
+    "lattice": LatticeRecipe,
 }
 
 
@@ -195,7 +237,7 @@ def shipped() -> list[str]:
     return sorted(file.stem for file in FOLDER.glob("*.toml"))
 
 
-def read(name: str, channels: int) -> FlagshipRecipe | IdfRecipe:
+def read(name: str, channels: int) -> AnyRecipe:
     """Return the recipe of a name or a file, for images of 1 or 3 channels.
 
     Raises TrainingError that names the key where something is wrong.
@@ -212,7 +254,7 @@ def read_indexed(name: str) -> IndexedRecipe | None:
     return recipe if isinstance(recipe, IndexedRecipe) else None
 
 
-def _read(name: str, channels: int) -> FlagshipRecipe | IdfRecipe | IndexedRecipe:
+def _read(name: str, channels: int) -> AnyRecipe | IndexedRecipe:
     path = Path(name) if name.endswith(".toml") else FOLDER / f"{name}.toml"
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -260,6 +302,6 @@ def _checked(kind: type[Any], table: dict[str, Any], source: str) -> dict[str, A
     return found
 
 
-def fine_tuning(recipe: FlagshipRecipe | IdfRecipe) -> FlagshipRecipe | IdfRecipe:
+def fine_tuning(recipe: AnyRecipe) -> AnyRecipe:
     """Return a recipe for going on from a trained model: slower, and on the grids throughout."""
     return replace(recipe, rate=recipe.rate / 4, float_share=0.0, average=0.998)

@@ -10,6 +10,7 @@ from typing import Any
 
 from idfzip.codecs.flagship import Flagship
 from idfzip.codecs.idf import Idf
+from idfzip.codecs.lattice import Lattice
 from idfzip.container import model_file, models
 from idfzip.container.model_file import Model
 from idfzip.errors import TrainingError
@@ -20,13 +21,18 @@ from idfzip.training.crops import Crops
 from idfzip.training.folder import Found, Options, Source
 from idfzip.training.group import Group
 from idfzip.training.journal import CHECKPOINT, Journal
+from idfzip.training.lattice import Lattices, thaw_lattice
 from idfzip.training.loop import Keeping, Limit, Report
 from idfzip.training.pixels import Pixels
-from idfzip.training.recipe import FlagshipRecipe, IdfRecipe
+from idfzip.training.recipe import AnyRecipe, FlagshipRecipe, IdfRecipe, LatticeRecipe
 from idfzip.training.task import Task
 from idfzip.training.widen import widen
 
 SCRATCH = "scratch"
+
+_KINDS: dict[type, type] = {FlagshipRecipe: Flagship, IdfRecipe: Idf, LatticeRecipe: Lattice}
+_RECIPES: dict[type, str] = {Flagship: "default", Idf: "idf", Lattice: "progressive"}
+"""The recipe by which a model of each codec goes on."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +59,7 @@ class Prepared:
 
     plan: Plan
     found: Found
-    recipe: FlagshipRecipe | IdfRecipe
+    recipe: AnyRecipe
     start: Model | None
     training: Sequence[Source]
     held_out: Sequence[Source]
@@ -89,8 +95,8 @@ def prepare(plan: Plan) -> Prepared:
     start = _start(plan, channels)
     recipe = recipes.read(plan.recipe or "default", channels)
     if start is not None:
-        if plan.recipe is None and isinstance(start.codec, Idf):
-            recipe = recipes.read("idf", channels)
+        if plan.recipe is None:
+            recipe = recipes.read(_RECIPES[type(start.codec)], channels)
         recipe = recipes.fine_tuning(recipe)
         _check_kind(start, recipe)
     if plan.validation:
@@ -103,6 +109,8 @@ def _start(plan: Plan, channels: int) -> Model | None:
     if plan.origin == SCRATCH or (plan.recipe and plan.origin is None):
         return None
     model = models.by_name(plan.origin) if plan.origin else models.usual(channels)
+    if type(model.codec) not in _RECIPES:
+        raise TrainingError(f"model {model.name} is of categories, which is not gone on from")
     if model.codec.channels != channels:
         raise TrainingError(
             f"model {model.name} codes {model.codec.channels} channels, the images have {channels}"
@@ -110,8 +118,8 @@ def _start(plan: Plan, channels: int) -> Model | None:
     return model
 
 
-def _check_kind(start: Model, recipe: FlagshipRecipe | IdfRecipe) -> None:
-    if isinstance(start.codec, Idf) != isinstance(recipe, IdfRecipe):
+def _check_kind(start: Model, recipe: AnyRecipe) -> None:
+    if _KINDS[type(recipe)] is not type(start.codec):
         raise TrainingError(f"model {start.name} is of another architecture than the recipe")
 
 
@@ -122,6 +130,12 @@ def make_task(prepared: Prepared, group: Group) -> Task[Any, Any]:
     if isinstance(recipe, IdfRecipe):
         twin = freeze_idf.thaw_idf(codec) if isinstance(codec, Idf) else None
         return Crops(recipe, *rest, twin)
+    if isinstance(recipe, LatticeRecipe):
+        if not isinstance(codec, Lattice):
+            return Lattices(recipe, recipe.design, *rest)
+        if prepared.plan.recipe is not None:
+            raise TrainingError("a progressive model goes on by its own recipe: leave out --recipe")
+        return Lattices(recipe, codec.design, *rest, thaw_lattice(codec), codec.learning)
     if not isinstance(codec, Flagship):
         return Pixels(recipe, recipe.design, *rest)
     narrow = freeze.thaw(codec.network)

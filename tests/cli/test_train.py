@@ -68,6 +68,16 @@ def test_fine_tuning_makes_a_better_model_for_the_folder(folder):
     run("test", "a.idfz", "-m", "mine.idfm")
 
 
+def test_a_progressive_model_goes_on_by_its_own_recipe(folder):
+    run("train", folder, "-o", "one.idfm", "--recipe", "progressive", "--steps", 2, "-T", 1)
+    result = run("train", folder, "-o", "two.idfm", "--from", "one.idfm", "--steps", 2, "-T", 1)
+    assert "before: " in result.stderr
+    run("compress", "--progressive", "-m", "two.idfm", folder / "deep" / "0.png", "-o", "a.idfz")
+    again = ("train", folder, "-o", "three.idfm", "--steps", 2, "--from", "one.idfm", "--recipe")
+    assert "leave out --recipe" in run(*again, "progressive", code=1).stderr
+    assert "of another architecture" in run(*again, "fast", code=1).stderr
+
+
 def test_a_model_from_scratch_for_grey_images(folder):
     grey = folder.parent / "grey"
     grey.mkdir()

@@ -72,6 +72,26 @@ def test_several_streams_are_read_apart():
     assert [ans.is_finished(coder, i) for i in range(4)] == [False, False, True, False]
 
 
+@given(st.lists(st.integers(1, 1 << 22), min_size=1, max_size=60), st.integers(0, 60))
+@settings(deadline=None, max_examples=60)
+def test_a_part_holds_what_its_symbols_need(sizes, end):
+    frequency = np.array(sizes, np.int32)
+    cumulative = np.full(len(sizes), 77, np.int32)
+    end = min(max(end, 1), len(sizes))
+    first, second = ans.push_parts(cumulative, frequency, [end, len(sizes)])
+    np.testing.assert_array_equal(
+        np.concatenate([first, second]), ans.push_all(cumulative, frequency)
+    )
+    whole = ans.decoder([np.concatenate([first, second])])
+    coder = ans.decoder([first])
+    for i in range(end):
+        assert len(second) == 0 or not ans.is_starved(coder.place, coder.state, 0)
+        for one in (whole, coder):
+            assert read_back(*one, cumulative[i : i + 1], frequency[i : i + 1]) == -1
+    assert whole.place[0, 0] == len(first)
+    assert coder.state[0] == whole.state[0]
+
+
 def test_odd_length_is_refused():
     with pytest.raises(FormatError, match="5 bytes"):
         ans.from_bytes(b"12345")

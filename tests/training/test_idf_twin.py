@@ -118,6 +118,16 @@ def test_couplings_add_nothing_before_training():
         torch.testing.assert_close(values, expected.reshape(1, 12, 4, 4))
 
 
+def test_a_mixture_of_one_begins_in_the_middle():
+    from idfzip.training.idf import IdfShape, IdfTwin
+
+    twin = IdfTwin(1, IdfShape(2, 1, 1, 4, 1))
+    assert (twin.constants[:, 1] == 0).all()
+    with torch.no_grad():
+        sums = twin.latents(batch(picture("constant", 8, 8, 1)))[0][1]
+    assert sums.reshape(1, -1, 3, 4, 4)[:, :, 1].abs().max() < 1
+
+
 def test_trained_twin_tells_the_length_of_the_file():
     from idfzip.training.freeze_idf import freeze_idf
     from idfzip.training.idf import IdfShape, IdfTwin

@@ -1,0 +1,109 @@
+"""`idfzip preview`."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import click
+
+from idfzip.cli import files, work
+from idfzip.cli.compress import SUFFIX
+from idfzip.container import idfz, models
+from idfzip.container import preview as previews
+from idfzip.errors import CutError, FormatError
+from idfzip.images import writer
+
+_FIRST = 1 << 16
+"""Bytes that are read before it is known how many are needed."""
+
+
+@click.command()
+@click.argument("path", metavar="FILE.idfz", type=click.Path(path_type=Path))
+@click.option(
+    "--fraction",
+    type=click.FloatRange(0, 1, min_open=True),
+    help="Read this part of the file's bytes (1).",
+)
+@click.option("--levels", type=click.IntRange(1), help="Read so many levels, the coarsest first.")
+@click.option("--sample", is_flag=True, help="Draw what was not read from the model.")
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="PNG.")
+@work.model_option
+@work.threads_option
+@work.force_option
+@work.quiet_option
+def preview(
+    path: Path,
+    fraction: float | None,
+    levels: int | None,
+    sample: bool,
+    output: Path | None,
+    model: str | None,
+    threads: int,
+    force: bool,
+    quiet: bool,
+) -> None:
+    """Write a PNG of what the first part of FILE.idfz shows; the file may be cut.
+
+    A file of 'compress --progressive' shows the whole image, ever finer; others show their first
+    tiles and rows, palettes, bilevel images and CMYK nothing. Nothing is verified: the pixels are
+    exact only as far as the file is sound.
+    """
+    if fraction is not None and levels is not None:
+        raise click.UsageError("give --fraction or --levels, not both")
+    target = output or path.with_name(path.name.removesuffix(SUFFIX) + ".preview.png")
+    files.check_free(target, force)
+    data, size = _read(path, fraction, levels)
+    start = _begun(data, size)
+    head = previews.image_header(start)
+    given = None if model is None else models.by_name(model)
+    found = idfz.needed_models(start.file, given)
+    work.warm_up(found, quiet)
+    shown = previews.preview(start, found, sample, work.effort(threads).threads)
+    files.write(target, writer.write(shown.picture), force)
+    rest = "all values" if shown.share == 1 else f"{100 * shown.share:.1f}% of the values"
+    work.say(
+        f"{path}: {len(data)} of {size} bytes read, {rest}; {head.width}x{head.height} in "
+        f"{target}, not verified",
+        quiet,
+    )
+
+
+def _begun(data: bytes, size: int) -> idfz.Start:
+    try:
+        return idfz.begin(data)
+    except CutError:
+        if len(data) == size:
+            raise
+        raise FormatError(
+            f"the first {len(data)} bytes of {size} end within the header: read more"
+        ) from None
+
+
+def _read(path: Path, fraction: float | None, levels: int | None) -> tuple[bytes, int]:
+    """Return the part of a file that is asked for, and the file's size."""
+    if path == files.STANDARD or path.is_dir():
+        data = files.read(path)
+        return data[: _wanted(data, len(data), fraction, levels)], len(data)
+    with path.open("rb") as file:
+        size = os.fstat(file.fileno()).st_size
+        count = _FIRST
+        while True:  # until the header is whole
+            file.seek(0)
+            data = file.read(min(count, size))
+            try:
+                wanted = _wanted(data, size, fraction, levels)
+                break
+            except CutError:
+                if count >= size:
+                    raise
+                count *= 4
+        file.seek(0)
+        return file.read(min(wanted, size)), size
+
+
+def _wanted(data: bytes, size: int, fraction: float | None, levels: int | None) -> int:
+    """Return how many bytes of a file that begins with `data` are asked for."""
+    if levels is not None:
+        return previews.through(idfz.begin(data), levels)
+    return size if fraction is None else int(fraction * size)

@@ -1,0 +1,352 @@
+"""The progressive codec: a lattice that becomes finer, three integer networks, mixtures, ANS.
+
+Level by level, phase by phase, row by row, in pieces of up to 128 pixels (`flows.lattice`), in each
+piece channel by channel. Each phase has its network, which learns while coding as the flagship's
+does. Encoder and decoder are one kernel, `code_phase`, which notes intervals or searches them.
+A stream that is cut gives the values before the cut; the rest are their means, given those.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from idfzip.codecs.encoding import Intervals
+from idfzip.codecs.flagship import STATIC, Learning, Progress
+from idfzip.codecs.last_stage import Tables, see_error
+from idfzip.codecs.seen import Seen
+from idfzip.coding import ans
+from idfzip.errors import ModelError
+from idfzip.flows import lattice
+from idfzip.flows.alphabet import BYTES
+from idfzip.flows.lattice import PHASES, PIECE, Design, Group, Level, Planes
+from idfzip.integer import learner as learners
+from idfzip.integer import learning, network
+from idfzip.integer.jit import kernel
+from idfzip.integer.learner import Learner
+from idfzip.integer.network import Buffers, Network
+from idfzip.integer.panel import ROWS, Floats, padded
+from idfzip.priors import mixture, mixtures
+from idfzip.priors.mixtures import LANES, Mixtures
+
+_ROOM = learning.PERIOD + PIECE
+"""Rows of a group: pixels that wait to be learned from, and a piece."""
+
+VALUES = BYTES.values
+"""The values of a channel."""
+
+_UNIFORM = ans.TOTAL // VALUES
+"""The frequency of each value of the first pixel."""
+
+
+@dataclass(frozen=True)
+class Lattice:
+    """All that coding needs of a model: a network for each phase; raises ModelError."""
+
+    design: Design
+    networks: tuple[Network, ...]
+    prior: mixture.Tables
+    learning: Learning = STATIC
+
+    def __post_init__(self) -> None:
+        """Check that the networks are alike, and where learning could lead."""
+        first = self.networks[0]
+        sizes = (self.design.neighbours.shape[1], self.design.places.shape[1], first.channels)
+        if len(self.networks) != len(PHASES) or first.channels not in (1, 3):
+            raise ModelError(f"{len(self.networks)} networks of {first.channels} channels")
+        for i, net in enumerate(self.networks):
+            if (net.inputs, net.channels) != (lattice.width(*sizes), first.channels):
+                raise ModelError(f"network {i}: {net.inputs} inputs, the design gives others")
+            if net.components != first.components:
+                raise ModelError(f"network {i}: mixtures of {net.components}")
+            if self.learning.rate:
+                learners.check(net, self.learning.frozen)
+
+    @property
+    def channels(self) -> int:
+        """Channels of the images it codes: 1 or 3."""
+        return self.networks[0].channels
+
+    @property
+    def operations(self) -> int:
+        """Products and sums for a pixel, rounded up."""
+        return -(-sum(net.operations for net in self.networks) // len(PHASES))
+
+
+class Phase(NamedTuple):
+    """What the coding of a phase goes on with from level to level.
+
+    `pending` int64 (1,): rows of the group from which nothing was learned yet; `seen` float32
+    (rows, 3 C): errors as later channels see them.
+    """
+
+    learner: Learner
+    buffers: Buffers
+    group: Group
+    seen: Floats
+    pending: npt.NDArray[np.int64]
+
+
+class Source(NamedTuple):
+    """Where values come from: known ones (C, height, width), or the stream of a coder.
+
+    `cut`: whether words are missing at the stream's end.
+    """
+
+    truth: Planes
+    coder: ans.Coder
+    cut: bool
+
+
+def _phase(model: Lattice, net: Network) -> Phase:
+    rows, channels = _ROOM + ROWS, model.channels
+    inputs = np.zeros((padded(rows, ROWS), padded(net.inputs, ROWS)), np.float32)
+    return Phase(
+        learners.learner(net, *model.learning, rows),
+        net.buffers(rows),
+        Group(inputs, *(np.zeros((rows, channels), np.int32) for _ in range(3))),
+        np.zeros((rows, network.ERROR_INPUTS * channels), np.float32),
+        np.zeros(1, np.int64),
+    )
+
+
+@kernel
+def code_piece(
+    tables: Tables,
+    phase: Phase,
+    source: Source,
+    intervals: Intervals,
+    room: Mixtures,
+    level_bits: int,
+    y: int,
+    x: int,
+    count: int,
+    c: int,
+) -> None:
+    """Code channel `c` of the piece at (y, x), whose head has been run."""
+    exp, sigmoid, inverse, spans = tables.exp, tables.sigmoid, tables.inverse, tables.span
+    words, place, state = source.coder.words, source.coder.place, source.coder.state
+    cumulative, frequency, used = intervals.cumulative, intervals.frequency, intervals.used
+    group, seen, gains, log_table = phase.group, phase.seen, tables.gain, tables.log
+    sums, deltas = phase.buffers.sums[c], phase.learner.outs_deltas[c]
+    chosen, centres, found, lows = room.scales, room.centres, room.values, room.lows
+    weights, means, inverses = room.weights, room.means, room.inverses
+    listens = learning.listens(phase.learner)
+    known = source.truth.shape[1] > 0
+    for begin in range(0, count, LANES):
+        size = min(LANES, count - begin)
+        above = phase.pending[0] + begin
+        for lane in range(size):
+            row = above + lane
+            low = 0 if c == 0 else -int(group.values[row, 0])
+            chosen[lane], lows[lane] = group.scales[row, c], low
+            centres[lane] = 64 * min(max(int(group.bases[row, c]), low), low + VALUES - 1)
+        mixtures.mix(sums, above, size, exp, inverse, spans, room)
+        for lane in range(size):
+            if known:
+                column = (x + 2 * (begin + lane)) << level_bits
+                found[lane] = source.truth[c, y << level_bits, column]
+            elif source.cut and ans.is_starved(place, state, 0):
+                found[lane] = mixture.middle(lows[lane], VALUES, weights, means, lane)
+            else:
+                quantile = ans.peek(state, 0)
+                value, lower, upper = mixture.search(
+                    quantile, lows[lane], VALUES, weights, means, inverses, lane, sigmoid
+                )
+                ans.pop(words, place, state, 0, lower, upper - lower)
+                found[lane] = value
+                used[0] += 1
+        if known or listens:
+            mixtures.edges(size, VALUES, sigmoid, room)
+        if known:
+            mixtures.intervals(size, VALUES, room)
+            for lane in range(size):
+                cumulative[0, used[0]] = room.ends[0, lane]
+                frequency[0, used[0]] = room.ends[1, lane] - room.ends[0, lane]
+                used[0] += 1
+        if listens:
+            mixtures.slope(above, size, room, deltas)
+        for lane in range(size):
+            row = above + lane
+            group.values[row, c] = found[lane]
+            error = 64 * found[lane] - centres[lane]
+            see_error(error, gains[chosen[lane]], 0, log_table, seen, row, 3 * c)
+
+
+@kernel
+def code_phase(
+    design: Design,
+    tables: Tables,
+    level: Level,
+    number: int,
+    top: int,
+    left: int,
+    phase: Phase,
+    source: Source,
+    intervals: Intervals,
+    room: Mixtures,
+) -> None:
+    """Code all pixels of phase `number` of a level, of which the first is at (top, left)."""
+    channels, height, width = level.planes.shape
+    learner, buffers, group, pending = phase.learner, phase.buffers, phase.group, phase.pending
+    weights = learner.network
+    for y in range(top, height, 2):
+        for x in range(left, width, 2 * PIECE):
+            count = min(PIECE, (width - x + 1) >> 1)
+            start = pending[0]
+            lattice.gather(design, level, number, y, x, count, group, start)
+            network.run_trunk(group.inputs, start, count, weights, buffers)
+            for c in range(channels):
+                network.run_head(c, start, count, phase.seen, weights, buffers)
+                code_piece(tables, phase, source, intervals, room, level.bits, y, x, count, c)
+            lattice.settle(level, y, x, count, group, start)
+            starved = source.cut and ans.is_starved(source.coder.place, source.coder.state, 0)
+            if learner.rate > 0.0 and not starved:
+                pending[0] += count
+            if pending[0] >= learning.PERIOD:
+                learning.close(learner, group.inputs, phase.seen, pending[0], buffers)
+                pending[0] = 0
+
+
+def _run(
+    model: Lattice,
+    height: int,
+    width: int,
+    source: Source,
+    intervals: Intervals,
+    progress: Progress | None,
+) -> tuple[Planes, list[int]]:
+    """Code a tile; return its planes, and the numbers of values coded at the end of each level."""
+    tables = Tables(**model.design.tables._asdict(), **model.prior._asdict())
+    phases = [_phase(model, net) for net in model.networks]
+    room = mixtures.mixtures(model.networks[0].components)
+    level = lattice.start(model.channels)
+    _code_first(level, source, intervals)
+    ends = []
+    for bits in reversed(range(lattice.levels(height, width))):
+        level = lattice.finer(level, bits, height, width)
+        for i, (top, left) in enumerate(PHASES):
+            code_phase(
+                model.design, tables, level, i, top, left, phases[i], source, intervals, room
+            )
+            if progress is not None:
+                _, tall, wide = level.planes.shape
+                progress(len(range(top, tall, 2)) * len(range(left, wide, 2)))
+        ends.append(int(intervals.used[0]))
+    return level.planes, ends or [int(intervals.used[0])]
+
+
+def _code_first(level: Level, source: Source, intervals: Intervals) -> None:
+    """Code the pixel of the coarsest plane, each value as likely as the others."""
+    coder, low = source.coder, 0
+    for c in range(len(level.planes)):
+        if source.truth.size:
+            value = int(source.truth[c, 0, 0])
+            intervals.cumulative[0, intervals.used[0]] = (value - low) * _UNIFORM
+            intervals.frequency[0, intervals.used[0]] = _UNIFORM
+        elif source.cut and ans.is_starved(coder.place, coder.state, 0):
+            value = 128 if c == 0 else 0
+            intervals.used[0] -= 1
+        else:
+            value = int(coder.state[0] & np.uint64(ans.TOTAL - 1)) // _UNIFORM + low
+            lower = (value - low) * _UNIFORM
+            ans.pop(coder.words, coder.place, coder.state, 0, lower, _UNIFORM)
+        intervals.used[0] += 1
+        level.planes[c] = value
+        low = -int(level.planes[0, 0, 0])
+
+
+def check_alphabet(alphabet: int) -> None:
+    """Raise ModelError unless a channel has 256 values."""
+    if alphabet != VALUES:
+        raise ModelError(f"{alphabet} values a channel: a progressive model codes {VALUES}")
+
+
+def encode_levels(
+    model: Lattice,
+    tiles: Sequence[Planes],
+    progress: Progress | None = None,
+    alphabet: int = VALUES,
+) -> list[list[bytes]]:
+    """Return the parts of each tile's stream, one for each level from the coarsest on.
+
+    Tiles are planes, int32 (C, height, width), coded one after the other. `progress` is called with
+    numbers of pixels. A decoder that has read a part has all values of its level. Raises ModelError
+    for an `alphabet` but 256.
+    """
+    check_alphabet(alphabet)
+    streams = []
+    nothing = ans.decoder([np.zeros(0, np.uint32)])
+    for tile in tiles:
+        shape = (1, tile.size)
+        intervals = Intervals(
+            np.empty(shape, np.int32), np.empty(shape, np.int32), np.zeros(1, np.int64)
+        )
+        truth = np.ascontiguousarray(tile, np.int32)
+        source = Source(truth, nothing, False)
+        _, height, width = tile.shape
+        _, ends = _run(model, height, width, source, intervals, progress)
+        streams.append(ans.push_parts(intervals.cumulative[0], intervals.frequency[0], ends))
+    return [[ans.to_bytes(part) for part in parts] for parts in streams]
+
+
+def encode(
+    model: Lattice,
+    tiles: Sequence[Planes],
+    progress: Progress | None = None,
+    alphabet: int = VALUES,
+) -> list[bytes]:
+    """Return the stream of each tile, as `encode_levels`."""
+    return [b"".join(parts) for parts in encode_levels(model, tiles, progress, alphabet)]
+
+
+def decode(
+    model: Lattice,
+    streams: Sequence[bytes],
+    sizes: Sequence[tuple[int, int]],
+    progress: Progress | None = None,
+    alphabet: int = VALUES,
+) -> list[Planes | None]:
+    """Return the planes of each stream, None for a stream that is visibly damaged.
+
+    Damage that no rule of the coder shows gives wrong planes: checksums are the container's work.
+    Raises ModelError for an `alphabet` but 256.
+    """
+    check_alphabet(alphabet)
+    tiles: list[Planes | None] = []
+    for stream, size in zip(streams, sizes, strict=True):
+        coder = ans.decoder([ans.from_bytes(stream)])
+        planes, _ = _decoded(model, coder, size, False, progress)
+        tiles.append(planes if ans.is_finished(coder, 0) else None)
+    return tiles
+
+
+def preview(
+    model: Lattice, stream: bytes, size: tuple[int, int], cut: bool, alphabet: int = VALUES
+) -> Seen:
+    """Return what the first part of a stream shows; values after it, if `cut`, are means.
+
+    Raises ModelError for an `alphabet` but 256.
+    """
+    check_alphabet(alphabet)
+    planes, used = _decoded(model, ans.decoder([ans.from_bytes(stream)]), size, cut, None)
+    return Seen(planes, used / planes.size)
+
+
+def _decoded(
+    model: Lattice,
+    coder: ans.Coder,
+    size: tuple[int, int],
+    cut: bool,
+    progress: Progress | None,
+) -> tuple[Planes, int]:
+    """Return the planes of a tile, and how many values were in the stream."""
+    nothing = np.zeros((1, 0), np.int32)
+    intervals = Intervals(nothing, nothing, np.zeros(1, np.int64))
+    source = Source(np.zeros((model.channels, 0, 0), np.int32), coder, cut)
+    planes, ends = _run(model, *size, source, intervals, progress)
+    return planes, ends[-1]

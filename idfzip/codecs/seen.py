@@ -1,0 +1,20 @@
+"""What the first part of a stream shows."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+
+class Seen(NamedTuple):
+    """A tile's planes, int32 (C, height, width), and the share of its values that was read, 0 to 1.
+
+    `known` bool (height, width), where values are the stream's and the others mean nothing; None
+    where all mean something: those that were not read are the model's guesses.
+    """
+
+    planes: npt.NDArray[np.int32]
+    share: float
+    known: npt.NDArray[np.bool_] | None = None

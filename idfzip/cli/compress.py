@@ -45,7 +45,7 @@ class _Job:
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Output, for one input.")
 @click.option("-c", "--stdout", is_flag=True, help="Write to standard output.")
 @work.model_option
-@click.option("--progressive", is_flag=True, help="Coarse to fine, for previews (a bit larger).")
+@click.option("--progressive", is_flag=True, help="Code from coarse to fine, for previews.")
 @click.option("--embed-model", is_flag=True, help="Put the model into the output.")
 @work.threads_option
 @work.force_option

@@ -55,7 +55,7 @@ class Job:
 @tree.recursive_option
 @tree.output_dir_option
 @work.model_option
-@click.option("--progressive", is_flag=True, help="Coarse to fine, for previews (a bit larger).")
+@click.option("--progressive", is_flag=True, help="Code from coarse to fine, for previews.")
 @click.option("--embed-model", is_flag=True, help="Put the model into the output.")
 @work.effort_option
 @work.threads_option

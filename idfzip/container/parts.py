@@ -1,4 +1,4 @@
-"""The section `P` of a progressive file: streams in parts, the coarse parts of all tiles first.
+"""The section `L` of a progressive file: streams in parts, the coarse parts of all tiles first.
 
 A tile's stream is cut into as many parts as there are levels; the file holds the first part of
 every tile, then the second part of every tile, and so on. So the beginning of the file shows the

@@ -30,7 +30,7 @@ class LatticeTileDecoder(TileDecoder):
     """One tile of the progressive codec; planes and errors are those of the present level."""
 
     def __init__(self, model: Model, height: int, width: int, stream: bytes, n: int = 256) -> None:
-        self.alphabet, self.deep = 256, 0  # whatever `n`, as codec 4 says
+        self.alphabet, self.deep, self.limit = 256, 0, 255  # whatever `n`, as codec 4 says
         self.model, self.height, self.width = model, height, width
         self.channels, self.m, self.n = model.channels, 0, model.channels
         self.ans = Ans(stream)

@@ -4,7 +4,7 @@ Eight Gaussians on a circle, discretised to 91 x 91 states. The probabilities of
 known, so entropy and negative log-likelihoods are exact sums over them, in nats as in the paper.
 Writes docs/discrete-gaussians.png and .json.
 
-Usage: `python scripts/discrete_gaussians.py [--steps 3000]`
+Usage: `python scripts/discrete_gaussians.py [--steps 1200]`
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ import numpy.typing as npt
 import torch
 from matplotlib import pyplot as plt
 
-from idfzip.codecs import modular as codec
+from idfzip.codecs import discrete as codec
 from idfzip.flows import modular
 from idfzip.training import discrete
 from idfzip.training.discrete import Shape, TwinFlow
 
 STATES = 91
 DOCS = Path(__file__).parent.parent / "docs"
-FLOWS = (0, 1, 2, 4)
+FLOWS = (0, 1, 2, 3)
 SAMPLES = 200_000
-CODED = 20_000
+CODED = 2000
 """Samples that are coded with the frozen flow and decoded again."""
 
 Grid = npt.NDArray[np.float64]
@@ -66,7 +66,7 @@ def trained(count: int, samples: npt.NDArray[np.int64], steps: int, seed: int) -
     shape = Shape(STATES, 2, layers(count), hidden=128, scales=False)
     flow = TwinFlow(shape)
     if count:
-        discrete.fit(flow, torch.as_tensor(samples), steps, 1024, 1e-3, seed)
+        discrete.fit(flow, torch.as_tensor(samples), steps, 512, 1e-2 / count, seed)
     frozen = flow.freeze()
     base = discrete.counted_base(modular.forward(frozen, samples), shape)
     return codec.Discrete(frozen, base)
@@ -83,7 +83,7 @@ def density(model: codec.Discrete, states: npt.NDArray[np.int64]) -> Grid:
 def main() -> None:
     """Train, measure, draw."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--steps", type=int, default=3000)
+    parser.add_argument("--steps", type=int, default=1200)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     torch.set_num_threads(1)

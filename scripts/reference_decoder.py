@@ -66,7 +66,8 @@ class Model:
         digest.update(metadata["decoding"].encode())
         self.hash = digest.digest()[:8]
         facts = json.loads(metadata["decoding"])
-        self.channels, self.layers = facts["channels"], facts["layers"]
+        self.channels, self.layers = facts["channels"], facts.get("layers", 0)
+        self.side: tuple[bytes, list[int]] = (b"", [])
         self.learning = facts.get("learning", (0, 0, 1))
 
     def __getitem__(self, name: str) -> Any:
@@ -113,26 +114,28 @@ def tile(stream: bytes, model: Model | None, size: tuple[int, int], channels: in
     return [[[b + a, a, c + a] for a, b, c in row] for row in together]
 
 
-def sections(reader: Reader) -> Reader:
-    """Return the section `I`, all before it checked."""
+def sections(reader: Reader) -> tuple[Reader, bytes]:
+    """Return the sections `I` and `P` (empty, if there is none), all of them checked."""
     if reader.take(5) != b"\x8aIDZ\0":
         raise ValueError("not an .idfz file of version 0")
-    tag = b""
+    tag = palette = b""
     while tag != b"I":
         start = reader.at
         tag = reader.take(1)
         section = Reader(reader.take(reader.number()))
         if zlib.crc32(reader.data[start : reader.at]) != reader.little(4):
             raise ValueError(f"section {tag!r} is damaged")
-        if tag.isupper() and tag != b"I":
+        if tag == b"P":
+            palette = section.data
+        elif tag.isupper() and tag != b"I":
             raise ValueError(f"section {tag!r} is not known")
-    return section
+    return section, palette
 
 
 def decode(data: bytes, models: list[Model]) -> Image | bytes:
     """Return an image, or the bytes of a file: of a stored one, or of WebP or PNG."""
     reader = Reader(data)
-    section = sections(reader)
+    section, palette = sections(reader)
     kind, form = section.little(1), section.little(1)
     if kind == 0:
         stored = reader.take(section.number())
@@ -157,6 +160,8 @@ def decode(data: bytes, models: list[Model]) -> Image | bytes:
         length, crc = section.number(), section.little(4)
         size = (min(rows, height - top), min(columns, width - left))
         model = next(m for m in models if m.hash == hashes[first >> 4]) if first & 15 else None
+        if model:
+            model.side = (palette, values)
         numbers = tile(reader.take(length), model, size, len(group), len(values))
         samples = [[[values[n] for n in pixel] for pixel in row] for row in numbers]
         if zlib.crc32(packed(samples, depth), zlib.crc32(struct.pack("<I", index))) != crc:

@@ -82,6 +82,21 @@ def test_reference_decoder_decodes_the_bipartite_one(bipartite):
     assert output.endswith(expected("photo").tobytes())
 
 
+@pytest.mark.parametrize("name", ["sprite", "page"])
+def test_those_of_categories(name):
+    """`sprite` is a tile of Dungeon Crawl Stone Soup (CC0); `page` is of scripts/render_pages.py."""
+    data = (DATA / f"{name}.idfz").read_bytes()
+    file = idfz.parse(data)
+    assert [tile.codec for tile in file.head.tiles] == [header.INDEXED]
+    found, _ = idfz.decompress(file, None, Effort())
+    np.testing.assert_array_equal(found.pixels, expected(name))
+    assert idfz.compress(found, None, Effort()) == data
+    script, model = ROOT / "scripts" / "reference_indexed.py", ROOT / "models" / "indexed.idfm"
+    arguments = [sys.executable, "-S", script, DATA / f"{name}.idfz", model]
+    output = subprocess.run(arguments, capture_output=True, check=True).stdout
+    assert output.endswith(expected(name).astype(np.uint8).tobytes())
+
+
 def test_a_packed_one():
     data = (DATA / "packed.idfz").read_bytes()
     found, _ = idfz.decompress(idfz.parse(data), None, Effort())
@@ -126,6 +141,7 @@ def test_a_stored_file():
         ("reference_tile", 400),
         ("reference_learning", 200),
         ("reference_idf", 400),
+        ("reference_indexed", 400),
     ],
 )
 def test_the_reference_decoders_stay_short_and_alone(name, lines):

@@ -93,11 +93,14 @@ class Conditioner:
 
     def __call__(self, seen: Values) -> tuple[Values, Values]:
         """Return mu and sigma, (...), for categories (..., inputs) in [0, K]."""
-        sums = self._rows[np.arange(self.inputs), seen].sum(-2) + self.hidden.bias
+        sums = np.zeros((*seen.shape[:-1], len(self.hidden.bias)), np.int64) + self.hidden.bias
+        for i in range(self.inputs):
+            sums += self._rows[i, seen[..., i]]
         whole = (sums + grid.HALF) >> grid.WEIGHT_BITS
         leaked = np.maximum(whole, whole >> grid.LEAK_SHIFT)
         values = np.clip(leaked, -grid.ACTIVATION_LIMIT, grid.ACTIVATION_LIMIT)
-        out = values @ self.last.weight.astype(np.int64) + self.last.bias
+        # Whole numbers far below 2**53: doubles add them exactly in any order, and quickly.
+        out = values.astype(np.float64) @ self.last.weight.astype(np.float64) + self.last.bias
         mu = out[..., : self.alphabet].argmax(-1)
         return mu, units(self.alphabet)[out[..., self.alphabet :].argmax(-1)]
 

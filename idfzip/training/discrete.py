@@ -2,7 +2,7 @@
 
 Tran et al. 2019, arXiv:1905.10347, section 4: forward the arg max, backward the softmax at a
 temperature (their equation 8). A flow's forward values are computed in integers, so that the
-frozen one gives the same; gradients go through the circular convolution of the one-hot vectors.
+frozen one gives the same; gradients are those of the circular convolution of one-hot vectors.
 """
 
 from __future__ import annotations
@@ -50,9 +50,7 @@ class TwinConditioner(Twin):
         self.hidden = GridLinear(inputs * (alphabet + 1), hidden)
         self.hidden.weight.data.normal_(0, 0.5)
         self.last = GridLinear(hidden, alphabet + len(modular.units(alphabet)))
-        self.last.weight.data.mul_(0.3)
         self.last.bias.data.zero_()
-        self.last.bias.data[0] = self.last.bias.data[alphabet] = 0.3
         if not scales:
             self.last.weight.data[alphabet:] = 0
 
@@ -83,7 +81,8 @@ def convolve(mu: Tensor, sigma: Tensor | None, x: Tensor) -> Tensor:
     """Return the one-hot vectors of (mu + sigma x) mod K, all one-hot, (..., K).
 
     `sigma` has a place for each of `units(K)`; None stands for 1. The values are exact; the
-    gradient is that of the sum over all mu, sigma and x that give each value.
+    gradient is that of the circular convolution, the sum over all mu, sigma and x that give a
+    value: as all are one-hot, of each factor in turn moved by the others.
     """
     size = x.shape[-1]
     place = torch.arange(size)
@@ -94,10 +93,12 @@ def convolve(mu: Tensor, sigma: Tensor | None, x: Tensor) -> Tensor:
         for i, s in enumerate(scales.tolist()):
             sources = place * modular.reciprocal(s, size) % size
             turned = turned + sigma[..., i : i + 1] * x[..., sources]
-        value = scales[sigma.argmax(-1)] * value
-    soft = torch.fft.irfft(torch.fft.rfft(mu) * torch.fft.rfft(turned), size)
-    hard = nn.functional.one_hot((mu.argmax(-1) + value) % size, size)
-    return straight_through(soft, hard.to(soft.dtype))
+        value = scales[sigma.argmax(-1)] * value % size
+    shift = mu.argmax(-1)
+    by_mu = mu.gather(-1, (place - value[..., None]) % size)
+    by_x = turned.gather(-1, (place - shift[..., None]) % size)
+    hard = nn.functional.one_hot((shift + value) % size, size)
+    return straight_through(by_mu + by_x, hard.to(x.dtype))
 
 
 class TwinFlow(nn.Module):

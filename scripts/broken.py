@@ -2,7 +2,8 @@
 
 Usage: `python scripts/broken.py FOLDER...`. A file must end in an error of one line, or come back
 byte for byte, or come back with the pixels and metadata that are read from it; within 10 seconds
-of the processor and 1 GB of memory, without a traceback. Prints what became of how many, and exits 1 if any did not.
+of the processor and 1 GB of memory, without a traceback. Prints what became of how many, and exits
+1 if any did not. Where kernels are compiled for the first time, this counts, too: run it again.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ Eight Gaussians on a circle, discretised to 91 x 91 states. The probabilities of
 known, so entropy and negative log-likelihoods are exact sums over them, in nats as in the paper.
 Writes docs/discrete-gaussians.png and .json.
 
-Usage: `python scripts/discrete_gaussians.py [--steps 1200]`
+Usage: `python scripts/discrete_gaussians.py [--steps 600]`
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def trained(count: int, samples: npt.NDArray[np.int64], steps: int, seed: int) -
     shape = Shape(STATES, 2, layers(count), hidden=128, scales=False)
     flow = TwinFlow(shape)
     if count:
-        discrete.fit(flow, torch.as_tensor(samples), steps, 512, 1e-2 / count, seed)
+        discrete.fit(flow, torch.as_tensor(samples), steps, 512, 1e-2, seed)
     frozen = flow.freeze()
     base = discrete.counted_base(modular.forward(frozen, samples), shape)
     return codec.Discrete(frozen, base)
@@ -83,7 +83,7 @@ def density(model: codec.Discrete, states: npt.NDArray[np.int64]) -> Grid:
 def main() -> None:
     """Train, measure, draw."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--steps", type=int, default=1200)
+    parser.add_argument("--steps", type=int, default=600)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     torch.set_num_threads(1)

@@ -27,7 +27,9 @@ def test_all_shipped_recipes_can_be_read(channels):
 
     names = recipe.shipped()
     assert set(names) >= {"fast", "default", "max", "idf", "idf++", "tiny"}
-    for name in names:
+    assert recipe.read_indexed("indexed") == recipe.IndexedRecipe()
+    assert recipe.read_indexed("fast") is None
+    for name in set(names) - {"indexed"}:
         recipe.read(name, channels)
 
 

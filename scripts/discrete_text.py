@@ -72,6 +72,7 @@ def main() -> None:
     results: dict[str, float] = {}
     for name, (layers, base) in FLOWS.items():
         shape = Shape(alphabet, ROW, layers, hidden=128, scales=False, base=base)
+        torch.manual_seed(options.seed)
         flow = TwinFlow(shape)
         if layers:
             discrete.fit(flow, torch.as_tensor(training), options.steps, 32, 1e-2, options.seed)

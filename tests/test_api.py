@@ -24,13 +24,42 @@ def test_a_smooth_picture_gets_small():
     assert len(idfzip.compress(pixels)) < 0.55 * pixels.size
 
 
-@pytest.mark.parametrize("mode", ["1", "L", "P", "LA", "RGB", "RGBA", "I;16"])
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
+def test_arrays_of_all_layouts_and_depths_come_back(channels, dtype):
+    pixels = picture("smooth", 20, 31, channels).astype(dtype)
+    if dtype == np.uint16:
+        pixels = pixels * 200 + picture("noise", 20, 31, 1)
+    back = idfzip.decompress(idfzip.compress(pixels), as_array=True)
+    assert back.dtype == dtype
+    np.testing.assert_array_equal(back.reshape(pixels.shape), pixels)
+
+
+MODES = ["1", "L", "P", "LA", "RGB", "RGBA", "CMYK", "YCbCr", "LAB", "PA", "F", "I", "I;16"]
+
+
+@pytest.mark.parametrize("mode", MODES)
 def test_pillow_images_come_back(mode):
     source = Image.fromarray(picture("smooth", 20, 30, 3))
-    image = Image.new("I;16", (30, 20), 700) if mode == "I;16" else source.convert(mode)
+    image = source.convert(mode) if mode not in ("LAB", "I;16") else Image.new(mode, (30, 20), 7)
     back = idfzip.decompress(idfzip.compress(image))
     assert back.mode == mode
     np.testing.assert_array_equal(np.asarray(back), np.asarray(image))
+    if mode == "P":
+        assert back.getpalette() == image.getpalette()
+
+
+@pytest.mark.parametrize("mode", ["HSV", "La", "RGBa", "RGBX"])
+def test_modes_that_no_file_holds_are_refused_by_name(mode):
+    with pytest.raises(UnsupportedImage, match=f"mode {mode}: "):
+        idfzip.compress(Image.new(mode, (3, 2)))
+
+
+def test_a_transparent_colour_comes_back():
+    image = Image.fromarray(picture("smooth", 20, 30, 3)).quantize(9)
+    image.info["transparency"] = 3
+    back = idfzip.decompress(idfzip.compress(image))
+    assert back.convert("RGBA").tobytes() == image.convert("RGBA").tobytes()
 
 
 def test_a_profile_and_resolution_come_back():

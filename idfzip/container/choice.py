@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from idfzip.container import idfz, models, tiling
+from idfzip.container.groups import Content
 from idfzip.container.idfz import Sizes
 from idfzip.container.model_file import Model
 from idfzip.container.tiling import Effort, Part, Progress
@@ -23,7 +24,8 @@ class Level:
     """What is tried beside models: other codecs, where so large a share of the image is flat.
 
     `webp` and `png` are their settings. Small images, and those without a model, are tried at
-    once, others by PNG only where WebP cannot hold them, or `all_png` is set.
+    once, others by PNG only where WebP cannot hold them, or `all_png` is set. For categories, whose
+    model is nearly always smaller, WebP is thorough only where everything is tried.
     """
 
     share: float
@@ -105,7 +107,9 @@ def _packed(picture: Picture, parts: Sequence[Part], level: Level) -> dict[str, 
     flat = flat_share(pixels) >= level.share
     if not (flat or small or no_model):
         return {}
-    webp = packing.webp(pixels, kind, level.webp if flat else _FAST)
+    categories = any(part.group.content == Content.INDEX for part in parts)
+    thorough = flat and (not categories or level.share == _ALWAYS)
+    webp = packing.webp(pixels, kind, level.webp if thorough else _FAST)
     found = {"webp": webp}
     if webp is None or small or level.all_png:
         found["png"] = packing.as_png(pixels, kind, level.png)

@@ -22,14 +22,17 @@ def pack(numbers: Pixels, alphabet: int) -> bytes:
 
 
 def unpack(data: bytes, alphabet: int, shape: tuple[int, int, int]) -> Integers | None:
-    """Return the numbers, int32 (height, width, C), None for data of another length."""
+    """Return the numbers, int32 (height, width, C), None for data that cannot be of `pack`."""
     bits, count = _bits(alphabet), shape[0] * shape[1] * shape[2]
     if len(data) != -(-count * bits // 8):
         return None
     if bits in (0, 8):
-        whole = np.frombuffer(data, np.uint8) if bits else np.zeros(count, np.uint8)
-        return whole.astype(np.int32).reshape(shape)
-    flat = np.unpackbits(np.frombuffer(data, np.uint8), count=count * bits).reshape(count, bits)
-    wide = np.zeros((count, 16), np.uint8)
-    wide[:, 16 - bits :] = flat
-    return np.packbits(wide, axis=1).view(">u2").astype(np.int32).reshape(shape)
+        numbers = np.frombuffer(data, np.uint8) if bits else np.zeros(count, np.uint8)
+    else:
+        flat = np.unpackbits(np.frombuffer(data, np.uint8))
+        wide = np.zeros((count, 16), np.uint8)
+        wide[:, 16 - bits :] = flat[: count * bits].reshape(count, bits)
+        numbers = np.packbits(wide, axis=1).view(">u2")
+        if flat[count * bits :].any():
+            return None
+    return None if numbers.max() >= alphabet else numbers.astype(np.int32).reshape(shape)

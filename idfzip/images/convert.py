@@ -36,7 +36,7 @@ def converted(picture: Picture, form: str) -> Picture:
         return picture
     kind = picture.kind
     if not _holds(form, kind):
-        raise UnsupportedImage(f"{form} does not hold {kind}; --format png or tiff does")
+        raise UnsupportedImage(f"{form} does not hold {kind}; TIFF does")
     if (
         picture.format == "PPM"
         and pnm.maximum(picture.metadata.head, kind) != (1 << kind.depth) - 1

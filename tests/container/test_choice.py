@@ -10,6 +10,7 @@ from idfzip.container import choice, groups, idfz, model_file, raw, tiling
 from idfzip.container import models as registry
 from idfzip.container.groups import Content
 from idfzip.container.tiling import Effort
+from idfzip.errors import FormatError, IdfzipError
 from idfzip.images.picture import Kind, Layout, Metadata, Picture
 
 KINDS = [Kind(layout, d) for layout in Layout for d in (1, 2, 4, 8, 16) if Kind(layout, d).known]
@@ -78,6 +79,8 @@ def packings(found):
 def test_tiles_threads_and_damage(monkeypatch, kind):
     monkeypatch.setattr(tiling, "TILE_ROWS", 10)
     monkeypatch.setattr(tiling, "TILE_COLUMNS", 16)
+    monkeypatch.setattr(tiling, "INDEXED", (10, 16))
+    monkeypatch.setattr(tiling, "BILEVEL", (10, 16))
     found = make(kind, "smooth", 23, 35)
     data = idfz.compress(found, None, Effort(1, 1))
     assert idfz.compress(found, None, Effort(3, 2)) == data
@@ -140,3 +143,39 @@ def test_raw_numbers_come_back(alphabet):
     assert len(data) == -(-numbers.size * (alphabet - 1).bit_length() // 8)
     np.testing.assert_array_equal(raw.unpack(data, alphabet, (5, 7, 3)), numbers)
     assert raw.unpack(data + b"x", alphabet, (5, 7, 3)) is None
+
+
+@pytest.mark.parametrize("shape", [(1, 100_000), (100_000, 1)])
+def test_extreme_shapes(shape):
+    pixels = picture("smooth", 400, 250, 1).reshape(*shape, 1)
+    data = idfz.compress(Picture(pixels), None, Effort(2))
+    assert len(data) < pixels.size
+    comes_back(Picture(pixels), data)
+
+
+@pytest.mark.parametrize("layout", [Layout.RGBA, Layout.PALETTE])
+@pytest.mark.parametrize("packing", ["", "webp", "png"])
+def test_every_flipped_byte_of_other_kinds_is_noticed(layout, packing):
+    found = make(Kind(layout, 8), "smooth", 7, 6)
+    data = idfz.compress(found, None, Effort())
+    if packing:
+        data = idfz.pack(found, packing, packings(found)[packing], {"models": len(data)})
+    for at in range(len(data)):
+        broken = bytearray(data)
+        broken[at] ^= 0x11
+        try:
+            back, _ = idfz.decompress(idfz.parse(bytes(broken)), None, Effort())
+        except IdfzipError:
+            continue
+        np.testing.assert_array_equal(back.pixels, found.pixels)  # bytes that no decoder looks at
+        assert packing, f"byte {at} was flipped unnoticed"
+
+
+def test_a_packed_file_of_another_size_or_kind_is_refused():
+    found = make(Kind(Layout.GREY, 8), "smooth", 7, 6)
+    other = make(Kind(Layout.GREY, 8), "smooth", 7, 5)
+    deep = make(Kind(Layout.GREY, 16), "smooth", 7, 6)
+    for wrong, message in ((other, "image of 5x7"), (deep, "another kind")):
+        data = idfz.pack(found, "png", packings(wrong)["png"])
+        with pytest.raises(FormatError, match=message):
+            idfz.decompress(idfz.parse(data), None, Effort())

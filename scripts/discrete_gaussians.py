@@ -4,7 +4,7 @@ Eight Gaussians on a circle, discretised to 91 x 91 states. The probabilities of
 known, so entropy and negative log-likelihoods are exact sums over them, in nats as in the paper.
 Writes docs/discrete-gaussians.png and .json.
 
-Usage: `python scripts/discrete_gaussians.py [--steps 1200]`
+Usage: `python scripts/discrete_gaussians.py [--steps 400]`
 """
 
 from __future__ import annotations
@@ -26,7 +26,10 @@ from idfzip.training.discrete import Shape, TwinFlow
 
 STATES = 91
 DOCS = Path(__file__).parent.parent / "docs"
-FLOWS = (0, 1, 2, 3)
+FLOWS = (0, 1, 2)
+STARTS = 3
+"""Trainings from different weights, of which the likeliest is taken: some find nothing."""
+
 SAMPLES = 200_000
 CODED = 2000
 """Samples that are coded with the frozen flow and decoded again."""
@@ -64,12 +67,16 @@ def nats(model: codec.Discrete, states: npt.NDArray[np.int64], probability: Grid
 def trained(count: int, samples: npt.NDArray[np.int64], steps: int, seed: int) -> codec.Discrete:
     """Return a flow of so many layers, frozen, with the base that fits its latents."""
     shape = Shape(STATES, 2, layers(count), hidden=128, scales=False)
-    flow = TwinFlow(shape)
-    if count:
-        discrete.fit(flow, torch.as_tensor(samples), steps, 512, 1e-2 / count, seed)
-    frozen = flow.freeze()
-    base = discrete.counted_base(modular.forward(frozen, samples), shape)
-    return codec.Discrete(frozen, base)
+    found = []
+    for start in range(STARTS if count else 1):
+        torch.manual_seed(seed + start)
+        flow = TwinFlow(shape)
+        if count:
+            discrete.fit(flow, torch.as_tensor(samples), steps, 512, 1e-2, seed)
+        frozen = flow.freeze()
+        base = discrete.counted_base(modular.forward(frozen, samples), shape)
+        found.append(codec.Discrete(frozen, base))
+    return min(found, key=lambda model: model.bits(samples))
 
 
 def density(model: codec.Discrete, states: npt.NDArray[np.int64]) -> Grid:
@@ -83,7 +90,7 @@ def density(model: codec.Discrete, states: npt.NDArray[np.int64]) -> Grid:
 def main() -> None:
     """Train, measure, draw."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--steps", type=int, default=1200)
+    parser.add_argument("--steps", type=int, default=400)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     torch.set_num_threads(1)

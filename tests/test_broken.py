@@ -36,6 +36,11 @@ MADE = {
 }
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _kernels(tmp_path_factory):
+    broken.warm(tmp_path_factory.mktemp("warm"))
+
+
 @pytest.mark.parametrize("name", list(MADE))
 def test_damage(tmp_path, name):
     (tmp_path / name).write_bytes(MADE[name]())

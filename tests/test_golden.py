@@ -84,7 +84,7 @@ def test_reference_decoder_decodes_the_bipartite_one(bipartite):
 
 @pytest.mark.parametrize("name", ["sprite", "page"])
 def test_those_of_categories(name):
-    """`sprite` is a tile of Dungeon Crawl (CC0); `page` is of scripts/render_pages.py."""
+    """`sprite` is of Dungeon Crawl Stone Soup (CC0), `page` of `scripts/render_pages.py`."""
     data = (DATA / f"{name}.idfz").read_bytes()
     file = idfz.parse(data)
     assert [tile.codec for tile in file.head.tiles] == [header.INDEXED]

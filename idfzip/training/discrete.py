@@ -42,7 +42,7 @@ class Shape:
 
 
 class TwinConditioner(Twin):
-    """The torch twin of `modular.Conditioner`; it begins with mu = 0 and sigma = 1."""
+    """The torch twin of `modular.Conditioner`; with sigma = 1 throughout unless `scales`."""
 
     def __init__(self, alphabet: int, inputs: int, hidden: int, scales: bool) -> None:
         super().__init__()
@@ -104,7 +104,7 @@ def convolve(mu: Tensor, sigma: Tensor | None, x: Tensor) -> Tensor:
 class TwinFlow(nn.Module):
     """Layers and a categorical base, with gradients."""
 
-    def __init__(self, shape: Shape, temperature: float = 0.1) -> None:
+    def __init__(self, shape: Shape, temperature: float = 1.0) -> None:
         super().__init__()
         self.shape, self.temperature = shape, temperature
         self.conditioners = nn.ModuleList(

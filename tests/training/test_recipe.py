@@ -26,8 +26,10 @@ def test_all_shipped_recipes_can_be_read(channels):
     from idfzip.training import recipe
 
     names = recipe.shipped()
-    assert set(names) >= {"fast", "default", "max", "idf", "idf++", "tiny"}
-    for name in names:
+    assert set(names) >= {"fast", "default", "max", "idf", "idf++", "progressive", "tiny"}
+    assert recipe.read_indexed("indexed") == recipe.IndexedRecipe()
+    assert recipe.read_indexed("fast") is None
+    for name in set(names) - {"indexed"}:
         recipe.read(name, channels)
 
 
@@ -58,7 +60,10 @@ def test_what_differs_for_grey(tmp_path):
         (GOOD + "mirrored = 1", "mirrored = 1: true or false expected"),
         (GOOD + "[grey]\nlevels = 3", "grey: levels is not a key"),
         (GOOD.replace("[0, -1]]\n", "[0, 1]]\n"), "a pixel that is coded earlier expected"),
-        (GOOD.replace("flagship", "other"), "architecture: one of flagship, idf, lattice expected"),
+        (
+            GOOD.replace("flagship", "other"),
+            "architecture: one of flagship, idf, indexed, lattice expected",
+        ),
         (GOOD.replace("hidden = [8]", ""), "hidden is missing"),
         (GOOD.replace("hidden = [8]", "hidden = []"), "a list of 1 to 8 entries expected"),
         (GOOD.replace("[0, 0, -1]", "[1, 0, -1]"), "images of 1 channels have no such"),

@@ -8,7 +8,8 @@
 7
 
 Opening reads the header only; pixels are decoded when they are asked for. `save` takes `model` (a
-name, a hash or a path) and `threads`, and `icc_profile`, `exif` and `dpi` in place of the image's.
+name, a hash or a path), `threads` and `progressive`, and `icc_profile`, `exif` and `dpi` in place
+of the image's.
 """
 
 from __future__ import annotations
@@ -95,7 +96,13 @@ def _save(image: Image.Image, file: IO[bytes], name: str | bytes) -> None:
         if isinstance(given.get("exif"), Image.Exif):
             given["exif"] = given["exif"].tobytes()
         image.info.update(given)
-    file.write(api.compress(image, model=options.get("model"), threads=options.get("threads")))
+    data = api.compress(
+        image,
+        model=options.get("model"),
+        threads=options.get("threads"),
+        progressive=bool(options.get("progressive")),
+    )
+    file.write(data)
 
 
 Image.register_open(FORMAT, IdfzImageFile, _accept)

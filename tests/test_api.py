@@ -92,6 +92,24 @@ def test_a_model_of_other_channels_is_refused():
         idfzip.compress(np.zeros((4, 4, 3), np.uint8), model="grey")
 
 
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
+def test_progressive_files_have_levels(channels):
+    pixels = picture("smooth", 40, 50, channels)
+    data = idfzip.compress(pixels, progressive=True)
+    assert idfz.parse(data).levels == 6
+    back = idfzip.decompress(data, as_array=True)
+    np.testing.assert_array_equal(back.reshape(pixels.shape), pixels)
+
+
+def test_what_cannot_be_progressive_is_refused():
+    deep = picture("smooth", 40, 50, 1).astype(np.uint16) * 200 + picture("noise", 40, 50, 1)
+    for image in (deep, Image.new("P", (9, 9)), Image.new("1", (9, 9))):
+        with pytest.raises(UnsupportedImage, match="can be progressive"):
+            idfzip.compress(image, progressive=True)
+    with pytest.raises(ModelError, match="model photo has no levels"):
+        idfzip.compress(picture("smooth", 9, 9, 3), model="photo", progressive=True)
+
+
 def test_threads_do_not_change_a_byte():
     pixels = picture("smooth", 300, 40, 3)
     one = idfzip.compress(pixels, threads=1)

@@ -11,7 +11,7 @@ from PIL.PngImagePlugin import PngInfo
 
 import idfzip
 import idfzip.pillow
-from idfzip.container import model_file
+from idfzip.container import idfz, model_file
 from idfzip.container import models as registry
 
 MODELS = Path(__file__).parent.parent / "models"
@@ -96,6 +96,14 @@ def test_the_model_is_an_option(tmp_path):
     assert file.getvalue() == idfzip.compress(make_image(), model="other")
     with pytest.raises(idfzip.IdfzipError, match="1 channels"):
         make_image().save(io.BytesIO(), "IDFZ", model="grey")
+
+
+def test_progressive_is_an_option(tmp_path):
+    image = make_image()
+    image.save(tmp_path / "a.idfz", progressive=True)
+    assert idfz.parse((tmp_path / "a.idfz").read_bytes()).levels == 6
+    with Image.open(tmp_path / "a.idfz") as back:
+        assert back.tobytes() == image.tobytes()
 
 
 def test_large_images_are_bombs_as_elsewhere(monkeypatch):

@@ -78,6 +78,11 @@ def test_a_progressive_model_goes_on_by_its_own_recipe(folder):
     assert "of another architecture" in run(*again, "fast", code=1).stderr
 
 
+def test_a_model_of_categories_is_not_gone_on_from(folder):
+    told = run("train", folder, "-o", "one.idfm", "--from", "indexed", "--steps", 2, code=1).stderr
+    assert "model indexed is of categories" in told
+
+
 def test_a_model_from_scratch_for_grey_images(folder):
     grey = folder.parent / "grey"
     grey.mkdir()

@@ -32,7 +32,7 @@ with open(sys.argv[1], "w") as said:
     _, status, usage = os.wait4(process.pid, 0)
 print(os.waitstatus_to_exitcode(status), usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)
 """
-"""The peak of a process counts what its parent held when it was made, so its parent is a small one."""
+"""The peak of a process counts what its parent held at its birth, so its parent is a small one."""
 
 
 def run(place: Path, *arguments: str | Path) -> tuple[int, str, float, float]:

@@ -52,6 +52,11 @@ def test_damage(tmp_path, name):
     assert (result == "the same pixels") == (name == "whole.png")
 
 
+def test_what_this_process_holds_does_not_count(tmp_path):
+    ballast = b"1" * (700 << 20)
+    assert 10 < broken.run(tmp_path, "models")[3] < 600 < len(ballast) >> 20
+
+
 def test_a_difference_is_told():
     one, other = bytes(saved("PNG")), b"no image"
     assert broken.difference(one, one) == ""

@@ -93,9 +93,15 @@ def test_threads_and_tiles(codec, expected, how):
     assert digest(codec, **how) == expected
 
 
+@pytest.fixture(scope="module")
+def caches(tmp_path_factory):
+    """A place for the kernels of each processor, which the codecs share."""
+    return {name: str(tmp_path_factory.mktemp(name)) for name in ("generic", "haswell")}
+
+
 @pytest.mark.parametrize("processor", ["generic", "haswell"])
-def test_other_processors(codec, expected, processor, tmp_path):
-    environment = {"NUMBA_CPU_NAME": processor, "NUMBA_CACHE_DIR": str(tmp_path)}
+def test_other_processors(codec, expected, processor, caches):
+    environment = {"NUMBA_CPU_NAME": processor, "NUMBA_CACHE_DIR": caches[processor]}
     if processor == "haswell":  # AVX2 and fused products, no AVX-512
         environment["NUMBA_CPU_FEATURES"] = "+avx,+avx2,+fma,+bmi,+bmi2,+sse4.2,+popcnt"
     assert digest(codec, **environment) == expected
@@ -106,6 +112,6 @@ def test_without_compilation(codec):
     assert digest(codec, NUMBA_DISABLE_JIT="1", **small) == digest(codec, **small)
 
 
-def test_where_no_cache_can_be_written(codec, expected, tmp_path):
+def test_where_no_cache_can_be_written():
     """A package in a read-only place, and a home that cannot be written either."""
-    assert digest(codec, NUMBA_CACHE_DIR="/proc/nowhere") == expected
+    assert digest("idf", NUMBA_CACHE_DIR="/proc/nowhere") == digest("idf")

@@ -15,6 +15,7 @@ from PIL import Image
 from idfzip.container import archive, block, choice, idfz, models, names
 from idfzip.container.index import Entry
 from idfzip.container.model_file import Model
+from idfzip.container.region import Region
 from idfzip.container.threads import in_order
 from idfzip.container.tiling import Effort, all_cores
 from idfzip.errors import FormatError, IdfzipError, UnsupportedImage
@@ -87,6 +88,7 @@ def decompress(
     model: str | Path | None = ...,
     threads: int | None = ...,
     as_array: Literal[False] = ...,
+    region: tuple[int, int, int, int] | None = ...,
 ) -> Image.Image: ...
 
 
@@ -97,6 +99,7 @@ def decompress(
     model: str | Path | None = ...,
     threads: int | None = ...,
     as_array: Literal[True],
+    region: tuple[int, int, int, int] | None = ...,
 ) -> npt.NDArray[np.unsignedinteger[Any]]: ...
 
 
@@ -106,14 +109,19 @@ def decompress(
     model: str | Path | None = None,
     threads: int | None = None,
     as_array: bool = False,
+    region: tuple[int, int, int, int] | None = None,
 ) -> Image.Image | npt.NDArray[np.unsignedinteger[Any]]:
     """Return the image in an `.idfz` file, as Pillow's or as an array (H, W) or (H, W, C).
 
+    Of a `region`, (left, top, width, height), only the tiles that hold some of it are decoded.
+
     Arrays hold the samples as they are, uint8 or uint16: of a palette the indices, of few bits
     whole numbers from 0. Raises FormatError where the file is damaged, ModelNotFound where its
-    model is missing, and UnsupportedImage where Pillow, or an array, does not hold such an image.
+    model is missing, RegionError for a region that is not inside, and UnsupportedImage where
+    Pillow, or an array, does not hold such an image.
     """
-    found, _ = idfz.decompress(idfz.parse(data), _model(model), _effort(threads))
+    part = Region(*region) if region else None
+    found, _ = idfz.decompress(idfz.parse(data), _model(model), _effort(threads), part=part)
     return _image(found, as_array)
 
 

@@ -25,6 +25,10 @@ class TileError(FormatError):
     """The pixels of one tile do not match their checksum."""
 
 
+class RegionError(IdfzipError):
+    """A region that is asked for is not inside the image."""
+
+
 class ModelError(IdfzipError):
     """A model file is damaged, hostile or does not fit its use."""
 

@@ -17,6 +17,7 @@ from idfzip.container import archive, idfz, models
 from idfzip.container.header import ImageHeader, StoredHeader
 from idfzip.container.index import Entry
 from idfzip.container.model_file import Model
+from idfzip.container.region import Region
 from idfzip.errors import FormatError, IdfzipError, UnsupportedImage
 from idfzip.images import convert, reader, writer
 from idfzip.images.picture import Picture
@@ -35,9 +36,12 @@ def _pixels(file: idfz.File) -> int:
     return 0 if isinstance(file.head, StoredHeader) else file.head.height * file.head.width
 
 
-def _work(file: idfz.File) -> int:
+def _work(file: idfz.File, part: Region | None = None) -> int:
     """Return the pixels that models go through."""
-    return _pixels(file) * len(file.head.groups) if isinstance(file.head, ImageHeader) else 0
+    if not isinstance(file.head, ImageHeader):
+        return 0
+    boxes = [box for box in file.head.boxes if part is None or part.meets(box)]
+    return sum(box[2] * box[3] for box in boxes) * len(file.head.groups)
 
 
 @click.command()
@@ -55,6 +59,7 @@ def _work(file: idfz.File) -> int:
     type=click.Choice([name.lower() for name in convert.SUFFIXES]),
     help="Format to write instead of the source's.",
 )
+@work.region_option
 @work.model_option
 @work.threads_option
 @work.pixels_option
@@ -71,6 +76,7 @@ def decompress(
     output_dir: Path | None,
     members: tuple[str, ...],
     form: str | None,
+    part: Region | None,
     model: str | None,
     threads: int,
     max_pixels: int,
@@ -84,13 +90,15 @@ def decompress(
 
     The images of an archive go into a folder of that name, or into that of --output-dir. With -r,
     every .idfz below a folder is meant. With --format names end as that format's files do.
+
+    With --region only the tiles that hold some of these pixels are decoded.
     """
     reader.limit(max_pixels)
     files.one_output(paths, output)
     if output_dir is not None and (output is not None or stdout):
         raise click.UsageError("--output-dir does not go with -o or -c")
-    if remove and (stdout or salvage or members or files.STANDARD in paths):
-        raise click.UsageError("--rm needs files in and out, and no --salvage or --member")
+    if remove and (stdout or salvage or members or part or files.STANDARD in paths):
+        raise click.UsageError("--rm needs files in and out; no --salvage, --member, --region")
     given = None if model is None else models.by_name(model)
     effort = work.effort(threads)
     failures = work.Failures()
@@ -105,6 +113,7 @@ def decompress(
         lambda found: _written(found, form),
         quiet,
         set(),
+        part,
     )
 
     def act(source: Source) -> None:
@@ -125,8 +134,8 @@ def decompress(
         file = idfz.parse(files.whole(opened), max_pixels)
         _warm(file, given, quiet, job.warm)
         start = time.perf_counter()
-        with work.progress_bar(path.name, _work(file), quiet) as progress:
-            found, failed = idfz.decompress(file, given, effort, progress, salvage)
+        with work.progress_bar(path.name, _work(file, part), quiet) as progress:
+            found, failed = idfz.decompress(file, given, effort, progress, salvage, part)
         seconds = time.perf_counter() - start
         data = _written(found, form)
         outputs.claim(target, source)
@@ -135,7 +144,8 @@ def decompress(
             raise FormatError(f"{path}: grey in {target}: damaged tiles {_numbers(failed)}")
         if remove:
             os.unlink(path)
-        note = f"{_pixels(file) / 1e6 / seconds:.2f} MP/s" if _pixels(file) else "stored"
+        pixels = part.width * part.height if part else _pixels(file)
+        note = f"{pixels / 1e6 / seconds:.2f} MP/s" if _pixels(file) else "stored"
         if verbose and isinstance(file.head, ImageHeader):
             note += f", model {', '.join(map(str, file.head.models)) or 'none'}"
         work.say(f"{path}: {len(data)} bytes in {target}, {note}", quiet)

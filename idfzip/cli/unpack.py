@@ -13,6 +13,7 @@ from idfzip.container.archive import Archive, Member
 from idfzip.container.idfz import Stored
 from idfzip.container.index import Entry
 from idfzip.container.model_file import Model
+from idfzip.container.region import Region
 from idfzip.container.tiling import Effort
 from idfzip.errors import FormatError, IdfzipError, ModelNotFound
 from idfzip.images.picture import Picture
@@ -30,6 +31,7 @@ class Job:
     write: Callable[[Picture | Stored], bytes]
     quiet: bool
     warm: set[str]
+    region: Region | None = None
 
 
 def inside(folder: Path, ending: Callable[[Path], Path]) -> Callable[[Entry], Path]:
@@ -134,7 +136,7 @@ def _decoded(box: Archive, job: Job, wanted: Collection[str] | None) -> Iterator
 
     total = len(box.index.entries) if wanted is None else len(wanted)
     with work.count_bar(total, job.quiet) as advance:
-        how = (chosen, job.salvage, job.max_pixels)
+        how = (chosen, job.salvage, job.max_pixels, job.region)
         for member in archive.decoded(box, job.model, job.effort, *how):
             advance(1)
             yield member

@@ -7,11 +7,13 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import click
 
 from idfzip.container.model_file import Model
 from idfzip.container.models import DEFAULT_LEVEL
+from idfzip.container.region import Region
 from idfzip.container.tiling import Effort, Progress, all_cores
 from idfzip.errors import IdfzipError
 from idfzip.images import reader
@@ -36,6 +38,31 @@ pixels_option = click.option(
     default=reader.MAX_PIXELS,
     show_default=True,
     help="Larger images are not decoded.",
+)
+
+
+class RegionType(click.ParamType[Region]):
+    """Four whole numbers X,Y,W,H."""
+
+    name = "X,Y,W,H"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, context: click.Context | None
+    ) -> Region:
+        """Return the region; a usage error for anything else."""
+        if isinstance(value, Region):
+            return value
+        fields = str(value).split(",")
+        if len(fields) != 4 or not all(f.isascii() and f.isdigit() for f in fields):
+            self.fail(f"{value!r}: four whole numbers X,Y,W,H expected", param, context)
+        found = Region(*map(int, fields))
+        if not (found.width and found.height):
+            self.fail(f"{value!r}: W and H must be at least 1", param, context)
+        return found
+
+
+region_option = click.option(
+    "--region", "part", type=RegionType(), help="Only these pixels: left, top, width, height."
 )
 force_option = click.option("-f", "--force", is_flag=True, help="Overwrite the output.")
 quiet_option = click.option("-q", "--quiet", is_flag=True, help="Print errors only.")

@@ -18,10 +18,11 @@ from idfzip.container.header import ImageHeader, ModelName, StoredHeader
 from idfzip.container.idfz import Stored
 from idfzip.container.index import Block, Entry, Index, Whole
 from idfzip.container.model_file import Model
+from idfzip.container.region import Region, cropped
 from idfzip.container.sections import Section
 from idfzip.container.threads import in_order
 from idfzip.container.tiling import Effort
-from idfzip.errors import FormatError, IdfzipError
+from idfzip.errors import FormatError, IdfzipError, RegionError
 from idfzip.images.picture import Picture
 
 LARGE = 1 << 22
@@ -151,10 +152,11 @@ def decoded(
     chosen: Callable[[Entry], bool] = lambda entry: True,
     salvage: bool = False,
     max_pixels: int = header.MAX_PIXELS,
+    part: Region | None = None,
 ) -> Iterator[Member]:
-    """Yield the chosen members, in the order of the file; `salvage` as in `idfz.decompress`.
+    """Yield the chosen members, in the order of the file.
 
-    None has more than `max_pixels` pixels.
+    `salvage` and `part` are as in `idfz.decompress`. None has more than `max_pixels` pixels.
 
     Blocks and files are decoded by threads; blocks without a chosen member are passed over. The
     failure of one harms its own members only.
@@ -168,7 +170,7 @@ def decoded(
         pictures = block.decode(row, archive.block(i), model)
         lost = FormatError("it is damaged (checksum)")
         return [
-            Member(member.entry, picture or lost)
+            Member(member.entry, _cut(picture, part) if picture else lost)
             for member, picture in zip(row.members, pictures, strict=True)
             if chosen(member.entry)
         ]
@@ -183,7 +185,7 @@ def decoded(
         one_by_one = large if pixels > LARGE else nullcontext()
         with one_by_one:
             how = effort if pixels > LARGE else Effort()
-            found, failed = idfz.decompress(file, given, how, None, salvage)
+            found, failed = idfz.decompress(file, given, how, None, salvage, part)
         return [Member(archive.index.files[i].entry, found, failed)]
 
     def tried(work: Callable[[int], list[Member]], i: int, entries: list[Entry]) -> list[Member]:
@@ -201,5 +203,12 @@ def decoded(
             if chosen(member.entry):
                 yield partial(tried, whole, i, [member.entry])
 
-    for part in in_order(jobs(), effort.threads):
-        yield from part
+    for found in in_order(jobs(), effort.threads):
+        yield from found
+
+
+def _cut(picture: Picture, part: Region | None) -> Picture | IdfzipError:
+    try:
+        return cropped(picture, part) if part else picture
+    except RegionError as error:
+        return error

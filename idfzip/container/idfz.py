@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
 from idfzip.codecs.indexed import Indexed
-from idfzip.container import groups, header, model_file, models, palette, sections, tiling
+from idfzip.container import groups, header, model_file, models, palette, region, sections, tiling
 from idfzip.container import parts as levelled
 from idfzip.container.header import (
     PACKINGS,
@@ -21,6 +21,7 @@ from idfzip.container.header import (
 )
 from idfzip.container.model_file import Model
 from idfzip.container.palette import Taken
+from idfzip.container.region import Region
 from idfzip.container.sections import Reader, Section, number
 from idfzip.container.tiling import Coded, Effort, Part, Progress
 from idfzip.errors import FormatError, ModelError, TileError, UnsupportedImage
@@ -274,32 +275,40 @@ def decompress(
     effort: Effort,
     progress: Progress | None = None,
     salvage: bool = False,
+    part: Region | None = None,
 ) -> tuple[Picture | Stored, list[int]]:
     """Return what the file holds, and which tiles failed (none, unless `salvage` is set).
 
+    Of a `part` only the tiles that have pixels in it are decoded, what is stored or packed all.
     Raises FormatError or ModelNotFound; never returns pixels whose checksum is wrong as good.
+    Raises RegionError for a part that is not inside, UnsupportedImage for one of a stored file
+    whose pixels cannot be read exactly.
     """
     head = file.head
     if isinstance(head, StoredHeader):
         if zlib.crc32(file.streams) != head.crc:
             raise FormatError("the stored file is damaged (checksum)")
+        if part is not None:
+            return region.of_stored(file.streams, head.format, part), []
         return Stored(file.streams, head.format), []
+    if part is not None:
+        part.check(head.height, head.width)
     if isinstance(head, PackedHeader):
         pixels = packing.unpack(file.streams, head.packing, head.kind, head.height, head.width)
         if tiling.crc32(pixels) != head.crc:
             raise FormatError("the packed image is damaged (checksum)")
-        return _picture(pixels, head, file.metadata), []
+        return _picture(part.of(pixels) if part else pixels, head, file.metadata, part), []
     found = needed_models(file, given)
     taken = _palette(file, found)
     colours = taken.palette if taken else None
-    decoded = tiling.decode(head, file.streams, found, effort, progress, colours)
+    decoded = tiling.decode(head, file.streams, found, effort, progress, colours, part)
     if decoded.failed and not salvage:
         raise TileError(
             f"{len(decoded.failed)} of {len(head.tiles)} tiles are damaged (checksum), first tile "
             f"{decoded.failed[0]}; --salvage writes the others"
         )
     metadata = palette.put_back(taken, file.metadata) if taken else file.metadata
-    return _picture(decoded.pixels, head, metadata), decoded.failed
+    return _picture(decoded.pixels, head, metadata, part), decoded.failed
 
 
 def _palette(file: File, found: Sequence[Model]) -> Taken | None:
@@ -312,7 +321,10 @@ def _palette(file: File, found: Sequence[Model]) -> Taken | None:
     return palette.unpack(file.palette, coder)
 
 
-def _picture(pixels: Pixels, head: PackedHeader | ImageHeader, metadata: Metadata) -> Picture:
+def _picture(
+    pixels: Pixels, head: PackedHeader | ImageHeader, metadata: Metadata, part: Region | None
+) -> Picture:
+    metadata = part.metadata(metadata) if part else metadata
     return Picture(pixels, head.format, metadata, head.kind.layout, head.kind.depth)
 
 

@@ -19,6 +19,7 @@ from idfzip.container.groups import Content, Group
 from idfzip.container.header import ImageHeader, Tile
 from idfzip.container.model_file import Model
 from idfzip.container.parts import Parts
+from idfzip.container.region import Region, whole
 from idfzip.errors import FormatError, ModelError
 from idfzip.flows import colour
 from idfzip.flows.alphabet import Integers
@@ -162,7 +163,7 @@ def encode(
                 rows += _code(part, cut, mine, levels, progress)
         return rows
 
-    results = _spread(code, count * len(parts), effort)
+    results = _spread(code, range(count * len(parts)), effort)
     used = {model.identity: model for model, _, _ in results if model is not None}
     order = list(used)
     tiles = tuple(
@@ -241,29 +242,33 @@ def decode(
     effort: Effort,
     progress: Progress | None = None,
     palette: Palette | None = None,
+    region: Region | None = None,
 ) -> Decoded:
     """Return the pixels of an image; tiles that fail are mid-grey and listed.
 
-    Raises FormatError where a model does not fit the tiles that name it.
+    Of a region only those tiles are decoded that have pixels in it. Raises FormatError where a
+    model does not fit the tiles that name it, and RegionError.
     """
+    part = region or whole(head.height, head.width)
+    part.check(head.height, head.width)
     places, groups = head.boxes, head.groups
     count = len(places)
     starts = np.cumsum([0] + [tile.length for tile in head.tiles])
     dtype = sample_type(head.kind)
-    pixels = np.empty((head.height, head.width, head.kind.layout.channels), dtype)
+    pixels = np.empty((part.height, part.width, head.kind.layout.channels), dtype)
     failed: list[int] = []
     for g, (group, ladder) in enumerate(zip(groups, head.ladders, strict=True)):
         check(head.tiles[g * count : (g + 1) * count], models, group, ladder)
 
     def put(index: int, numbers: Integers | None) -> None:
-        g, (y, x, h, w) = index // count, places[index % count]
-        here = pixels[y : y + h, x : x + w, groups[g].place]
+        g, (here, within) = index // count, part.common(places[index % count])
+        target = pixels[(*here, groups[g].place)]
         tile = None if numbers is None else samples(head.ladders[g], numbers, dtype)
         if tile is None or checksum(tile, index) != head.tiles[index].crc:
             failed.append(index)
-            here[:] = 1 << (head.kind.depth - 1)
+            target[:] = 1 << (head.kind.depth - 1)
         else:
-            here[:] = tile
+            target[:] = tile[within]
 
     def code(batch: Sequence[int]) -> list[int]:
         parts = {i: streams[starts[i] : starts[i + 1]] for i in batch}
@@ -287,9 +292,11 @@ def decode(
                 put(i, None if planes is None else colour.inverse(planes))
         return list(batch)
 
-    _spread(code, len(head.tiles), effort)
-    if not failed and len(head.tiles) > 1 and crc32(pixels) != head.crc:
-        failed = list(range(len(head.tiles)))
+    wanted = [i for i in range(len(head.tiles)) if part.meets(places[i % count])]
+    _spread(code, wanted, effort)
+    all_of_it = pixels.shape[:2] == (head.height, head.width)
+    if not failed and all_of_it and len(head.tiles) > 1 and crc32(pixels) != head.crc:
+        failed = wanted
     return Decoded(pixels, sorted(failed))
 
 
@@ -317,10 +324,12 @@ def check(rows: Sequence[Tile], models: Sequence[Model], group: Group, ladder: L
             )
 
 
-def _spread(code: Callable[[Sequence[int]], list[T]], tiles: int, effort: Effort) -> list[T]:
+def _spread(
+    code: Callable[[Sequence[int]], list[T]], tiles: Sequence[int], effort: Effort
+) -> list[T]:
     """Run `code` on runs of tiles, over threads."""
-    share = max(1, min(effort.lockstep, -(-tiles // effort.threads)))
-    batches = [range(i, min(i + share, tiles)) for i in range(0, tiles, share)]
+    share = max(1, min(effort.lockstep, -(-len(tiles) // effort.threads)))
+    batches = [tiles[i : i + share] for i in range(0, len(tiles), share)]
     if effort.threads == 1 or len(batches) == 1:
         return [result for batch in batches for result in code(batch)]
     with ThreadPoolExecutor(effort.threads) as pool:

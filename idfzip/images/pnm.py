@@ -54,6 +54,16 @@ def _head(pixels: Pixels, kind: Kind) -> bytes:
     return b"P%d\n%d %d\n%s" % (name, pixels.shape[1], pixels.shape[0], largest)
 
 
+def resized(head: bytes, height: int, width: int) -> bytes:
+    """Return a header, with its comments and maximum, for pixels of another size."""
+    found = _HEAD.match(head)
+    if found is None:
+        return b""
+    across = 2 if found.group(1) else 5
+    (x, after_x), (y, after_y) = found.span(across), found.span(across + 1)
+    return head[:x] + b"%d" % width + head[after_x:y] + b"%d" % height + head[after_y:]
+
+
 def maximum(head: bytes, kind: Kind) -> int:
     """Return the largest value that a header tells of, for an empty one that of the kind."""
     found = _HEAD.match(head)

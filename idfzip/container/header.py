@@ -10,6 +10,7 @@ from idfzip.container.groups import Content, Group
 from idfzip.container.sections import Reader, number
 from idfzip.errors import FormatError
 from idfzip.flows.depth import Ladder
+from idfzip.images import convert
 from idfzip.images.picture import DEPTHS, Kind, Layout
 
 STORED = 0
@@ -183,6 +184,8 @@ def unpack(data: bytes, streams: int | None, max_pixels: int = MAX_PIXELS) -> He
         )
     if packing >= len(PACKINGS) or form >= len(FORMATS):
         raise FormatError(f"packing {packing} of format {form} is not known to this release")
+    if not convert.holds(source, kind):
+        raise FormatError(f"{kind} in a file of format {source or 'unknown'}")
     if packing:
         length, crc = reader.number(), reader.crc()
         _check_end(length, streams)

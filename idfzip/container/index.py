@@ -18,6 +18,8 @@ from idfzip.container.header import (
 from idfzip.container.sections import Reader, number
 from idfzip.errors import FormatError
 from idfzip.flows.wavefront import MARGIN
+from idfzip.images import convert
+from idfzip.images.picture import GREY, RGB
 
 MAX_INDEX = 256 << 20
 """Most bytes of an index, inflated."""
@@ -225,6 +227,10 @@ def _checked(block: Block) -> Block:
     """Return the block; raises FormatError where decoding it would take too much."""
     if reason := oversized(block.sizes, block.lockstep):
         raise FormatError(f"a block's {reason}")
+    kind = GREY if block.channels == 1 else RGB
+    for form in {member.format for member in block.members}:
+        if not convert.holds(form, kind):
+            raise FormatError(f"{kind} in a file of format {form or 'unknown'}")
     return block
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from idfzip.errors import RegionError, UnsupportedImage
-from idfzip.images import png, pnm, reader, tiff
+from idfzip.images import damage, png, pnm, reader, tiff
 from idfzip.images.picture import Metadata, Picture, Pixels
 
 Box = tuple[int, int, int, int]
@@ -61,9 +61,13 @@ class Region:
         return pixels[self.top : self.top + self.height, self.left : self.left + self.width].copy()
 
     def metadata(self, metadata: Metadata) -> Metadata:
-        """Return the metadata that hold of a region as well; palette and colour profile do."""
+        """Return the metadata that hold of a region as well; palette and colour profile do.
+
+        Raises UnsupportedImage where they are damaged.
+        """
+        with damage.in_metadata():
+            tags = _tags(metadata.tags) if metadata.tags else b""
         chunks, last = (_chunks(part) for part in (metadata.chunks, metadata.last_chunks))
-        tags = _tags(metadata.tags) if metadata.tags else b""
         head = pnm.resized(metadata.head, self.height, self.width)
         return replace(metadata, chunks=chunks, last_chunks=last, tags=tags, head=head)
 

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from idfzip.errors import UnsupportedImage
-from idfzip.images import png, pnm, tiff
+from idfzip.images import damage, png, pnm, tiff
 from idfzip.images.picture import RGB, Kind, Layout, Metadata, Picture
 
 SUFFIXES = {"PNG": ".png", "TIFF": ".tif", "WEBP": ".webp", "BMP": ".bmp", "PPM": ".ppm"}
@@ -35,24 +35,26 @@ def converted(picture: Picture, form: str) -> Picture:
     if form == picture.format:
         return picture
     kind = picture.kind
-    if not _holds(form, kind):
+    if not holds(form, kind):
         raise UnsupportedImage(f"{form} does not hold {kind}; TIFF does")
     if (
         picture.format == "PPM"
         and pnm.maximum(picture.metadata.head, kind) != (1 << kind.depth) - 1
     ):
         raise UnsupportedImage("only PPM holds samples of such a maximum")
-    metadata, palette = _neutral(picture)
-    if form == "PNG":
-        metadata = _png(metadata, palette)
-    elif form == "TIFF":
-        metadata = Metadata(tags=_tiff(metadata, palette, kind))
-    elif form == "PPM":
+    with damage.in_metadata():
+        metadata, palette = _neutral(picture)
+        if form == "PNG":
+            metadata = _png(metadata, palette)
+        elif form == "TIFF":
+            metadata = Metadata(tags=_tiff(metadata, palette, kind))
+    if form == "PPM":
         metadata = Metadata()
     return replace(picture, format=form, metadata=metadata)
 
 
-def _holds(form: str, kind: Kind) -> bool:
+def holds(form: str, kind: Kind) -> bool:
+    """Return whether files of a format hold samples of a kind."""
     if form == "PNG":
         return kind.layout != Layout.CMYK
     if form == "PPM":
@@ -94,7 +96,7 @@ def _of_png(metadata: Metadata, kind: Kind) -> tuple[Metadata, Palette | None]:
 
 
 def _of_tiff(metadata: Metadata, kind: Kind) -> tuple[Metadata, Palette | None]:
-    tags = tiff.parse(metadata.tags)
+    tags = tiff.parse(metadata.tags) if metadata.tags else tiff.Tags("<", {})
     held = tags.directory
     about = {tag: held[tag] for tag in _ABOUT if tag in held}
     dpi = None

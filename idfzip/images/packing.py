@@ -15,7 +15,7 @@ import numpy as np
 from PIL import Image
 
 from idfzip.errors import FormatError
-from idfzip.images import png, reader, scanlines
+from idfzip.images import damage, png, reader, scanlines
 from idfzip.images.picture import Kind, Layout, Metadata, Pixels
 
 _WEBP_SIDE = 16383
@@ -69,7 +69,7 @@ def unpack(data: bytes, packing: str, kind: Kind, height: int, width: int) -> Pi
             else:
                 found = np.asarray(image.convert("RGBA" if channels in (2, 4) else "RGB"))
                 found = found[:, :, {1: [0], 2: [0, 3]}.get(channels, slice(None))]
-    except reader.DAMAGE as error:
+    except damage.DAMAGE as error:
         found = str(error)
     if isinstance(found, str):
         raise FormatError(f"packed image is damaged ({found})")

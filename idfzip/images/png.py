@@ -133,7 +133,14 @@ def other_chunks(data: bytes) -> Metadata:
 
 
 def write(pixels: Pixels, kind: Kind, stream: bytes, metadata: Metadata) -> bytes:
-    """Return a PNG of pixels whose deflated rows are `stream`, other chunks put back."""
+    """Return a PNG of pixels whose deflated rows are `stream`, other chunks put back.
+
+    Raises ValueError where these are cut, or are some that hold pixels.
+    """
+    for chunks in (metadata.chunks, metadata.last_chunks):
+        found = list(_chunks(MAGIC + chunks))
+        if b"".join(whole for _, whole in found) != chunks or any(t in _PIXELS for t, _ in found):
+            raise ValueError("its chunks are cut, or are some of pixels")
     height, width = pixels.shape[:2]
     colour = next(number for number, layout in LAYOUTS.items() if layout == kind.layout)
     head = struct.pack(">IIBBBBB", width, height, kind.depth, colour, 0, 0, 0)

@@ -71,6 +71,9 @@ def maximum(head: bytes, kind: Kind) -> int:
 
 
 def write(pixels: Pixels, kind: Kind, head: bytes) -> bytes:
-    """Return the file of grey, RGB or bilevel pixels."""
+    """Return the file of grey, RGB or bilevel pixels; raises ValueError for another's header."""
+    height, width = pixels.shape[:2]
+    if head and resized(head, height, width) != head:
+        raise ValueError("a header of other sizes")
     body = scanlines.rows(1 - pixels if kind.depth == 1 else pixels, kind.depth)
     return (head or _head(pixels, kind)) + body.tobytes()

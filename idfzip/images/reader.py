@@ -12,7 +12,6 @@ import importlib.util
 import io
 import struct
 import warnings
-import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -22,6 +21,7 @@ from PIL import Image, UnidentifiedImageError
 
 from idfzip.errors import UnsupportedImage
 from idfzip.images import png, pnm, tiff
+from idfzip.images.damage import DAMAGE, line
 from idfzip.images.picture import Kind, Layout, Metadata, Picture, Pixels
 
 MAX_PIXELS = 500_000_000
@@ -34,8 +34,6 @@ _HARMLESS = {
     "WEBP": {"loop", "background", "timestamp", "duration"},
 }
 _KEPT = {"icc_profile", "exif", "xmp", "dpi"}
-DAMAGE = (OSError, ValueError, SyntaxError, struct.error, zlib.error, EOFError, OverflowError)
-"""What Pillow raises for damaged files."""
 
 _UNTURNED = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -87,12 +85,8 @@ def read(data: bytes, name: str, max_pixels: int = MAX_PIXELS) -> Picture | Unre
             return Unread("TIFF", "Pillow does not know such samples")
         raise UnsupportedImage(f"{name}: not an image that Pillow knows") from None
     except DAMAGE as error:
-        raise UnsupportedImage(f"{name}: damaged image ({_line(error)})") from None
+        raise UnsupportedImage(f"{name}: damaged image ({line(error)})") from None
     return Unread(kind, found) if isinstance(found, str) else found
-
-
-def _line(error: Exception) -> str:
-    return " ".join(str(error).split())[:120] or type(error).__name__
 
 
 def _loaded(image: Image.Image) -> npt.NDArray[np.generic] | str:
@@ -100,7 +94,7 @@ def _loaded(image: Image.Image) -> npt.NDArray[np.generic] | str:
     try:
         image.load()
     except DAMAGE as error:
-        return f"its pixels cannot be read ({_line(error)})"
+        return f"its pixels cannot be read ({line(error)})"
     return np.asarray(image)
 
 
@@ -109,7 +103,7 @@ def _deep(decode: Callable[[], npt.NDArray[np.generic]]) -> npt.NDArray[np.gener
     try:
         return np.asarray(decode())
     except (RuntimeError, ValueError) as error:
-        return f"its pixels cannot be read ({_line(error)})"
+        return f"its pixels cannot be read ({line(error)})"
 
 
 def _here() -> bool:

@@ -9,7 +9,7 @@ from typing import Any
 from PIL import Image
 
 from idfzip.errors import UnsupportedImage
-from idfzip.images import png, pnm, scanlines, tiff
+from idfzip.images import damage, png, pnm, scanlines, tiff
 from idfzip.images.picture import Metadata, Picture
 
 _OPTIONS: dict[str, dict[str, Any]] = {
@@ -21,7 +21,8 @@ _OPTIONS: dict[str, dict[str, Any]] = {
 def to_image(picture: Picture) -> Image.Image:
     """Return the picture as a Pillow image, palette and metadata with it.
 
-    Raises UnsupportedImage for 16 bits in several channels, which Pillow has no image for.
+    Raises UnsupportedImage for 16 bits in several channels, which Pillow has no image for, and
+    where the metadata are damaged.
     """
     mode = picture.kind.mode
     if not mode:
@@ -34,15 +35,28 @@ def to_image(picture: Picture) -> Image.Image:
     if mode == "1":
         pixels = pixels.astype(bool)
     image = Image.fromarray(pixels) if mode not in ("P", "CMYK") else Image.fromarray(pixels, mode)
-    dot = Image.open(io.BytesIO(write(replace(picture, pixels=picture.pixels[:1, :1]))))
-    if mode == "P" and dot.palette is not None:
-        image.putpalette(dot.palette)
+    head = pnm.resized(picture.metadata.head, 1, 1)
+    one = replace(
+        picture, pixels=picture.pixels[:1, :1], metadata=replace(picture.metadata, head=head)
+    )
+    with damage.in_metadata():
+        dot = Image.open(io.BytesIO(write(one)))
+        if mode == "P" and dot.palette is not None:
+            image.putpalette(dot.palette)
     image.info.update(dot.info)
     return image
 
 
 def write(picture: Picture) -> bytes:
-    """Return the bytes of a file of the picture's format that holds it."""
+    """Return the bytes of a file of the picture's format that holds it.
+
+    Raises UnsupportedImage where its metadata are damaged.
+    """
+    with damage.in_metadata():
+        return _written(picture)
+
+
+def _written(picture: Picture) -> bytes:
     pixels, kind, metadata = picture.pixels, picture.kind, picture.metadata
     if picture.format == "PNG":
         return png.write(pixels, kind, scanlines.deflated(pixels, kind), metadata)

@@ -34,7 +34,8 @@ def make(kind, content, height, width, seed=0):
     if kind.depth < 8:
         pixels >>= 8 - kind.depth
     dtype = np.uint16 if kind.depth == 16 else np.uint8
-    return Picture(pixels.astype(dtype), "PNG", Metadata(), kind.layout, kind.depth)
+    form = "TIFF" if kind.layout == Layout.CMYK else "PNG"
+    return Picture(pixels.astype(dtype), form, Metadata(), kind.layout, kind.depth)
 
 
 def comes_back(found, data):

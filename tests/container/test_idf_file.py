@@ -163,6 +163,6 @@ def test_a_tile_that_would_take_much_memory_is_refused():
     tile = header.Tile(header.IDF, 0, 0, 0, 0)
     name = header.ModelName(bytes(8), "x")
     values = header.full_ladders(GREY)
-    head = header.ImageHeader("", GREY, 1024, 1024, (1024, 1024), (name,), values, (tile,), 0)
+    head = header.ImageHeader("PNG", GREY, 1024, 1024, (1024, 1024), (name,), values, (tile,), 0)
     with pytest.raises(FormatError, match="codec 2 takes 262144 pixels"):
         header.unpack(header.pack(head), 0)

@@ -4,11 +4,15 @@ import numpy as np
 import pytest
 from conftest import CONTENTS, picture
 
-from idfzip.container import header, idfz, tiling
+from idfzip.container import groups, header, idfz, tiling
 from idfzip.container.header import ImageHeader
+from idfzip.container.region import Region
 from idfzip.container.tiling import Effort
 from idfzip.errors import FormatError, IdfzipError, ModelNotFound, TileError
-from idfzip.images.picture import RGB, Metadata, Picture
+from idfzip.flows import depth
+from idfzip.images.picture import GREY, RGB, Kind, Layout, Metadata, Picture
+
+RGBA = Kind(Layout.RGBA, 8)
 
 
 def round_trip(found, model):
@@ -117,3 +121,49 @@ def test_sizes_are_checked_before_memory_is_taken():
     many = ImageHeader("PNG", RGB, 20000, 20000, (1, 1), (), values, (), 0)
     with pytest.raises(FormatError, match="tiles do not fit"):
         header.unpack(header.pack(many), 0)
+
+
+@pytest.mark.parametrize(
+    ("form", "kind"), [("BMP", GREY), ("WEBP", GREY), ("JPEG", RGB), ("", RGB), ("PPM", RGBA)]
+)
+def test_a_format_that_does_not_hold_the_kind_is_refused(form, kind):
+    size = (4, 5)
+    tiles = (header.Tile(header.RAW, 0, 0, 0, 0),) * len(groups.of(kind))
+    values = tuple(depth.even(7, 7, 1) for _ in tiles)
+    head = ImageHeader(form, kind, *size, size, (), values, tiles, 0)
+    with pytest.raises(FormatError, match=f"in a file of format {form or 'unknown'}"):
+        header.unpack(header.pack(head), 0)
+    packed = header.PackedHeader(form, kind, *size, "webp", 0, 0)
+    with pytest.raises(FormatError, match=f"in a file of format {form or 'unknown'}"):
+        header.unpack(header.pack(packed), 0)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("size", [(1, 100_000), (100_000, 1)])
+def test_extreme_shapes(models, channels, size):
+    found = Picture(picture("smooth", *size, channels))
+    data = round_trip(found, models[channels])
+    assert len(data) < found.pixels.size
+    where = (99_000, 0) if size[0] == 1 else (0, 99_000)
+    part = Region(*where, *(5, 1) if size[0] == 1 else (1, 5))
+    back, _ = idfz.decompress(idfz.parse(data), models[channels], Effort(), part=part)
+    np.testing.assert_array_equal(back.pixels, part.of(found.pixels))
+
+
+@pytest.mark.parametrize("size", [(1, 100_000), (100_000, 1)])
+def test_extreme_shapes_of_two_values(size):
+    pixels = (picture("smooth", *size, 1) > 128).astype(np.uint8)
+    found = Picture(pixels, "PNG", Metadata(), Layout.GREY, 1)
+    data = idfz.compress(found, None, Effort())
+    back, _ = idfz.decompress(idfz.parse(data), None, Effort())
+    np.testing.assert_array_equal(back.pixels, pixels)
+
+
+def test_progress_tells_of_tiles_as_they_are_done(models, monkeypatch):
+    monkeypatch.setattr(tiling, "TILE_ROWS", 10)
+    found = Picture(picture("smooth", 45, 20, 3))
+    coded, decoded = [], []
+    data = idfz.compress(found, models[3], Effort(), coded.append)
+    idfz.decompress(idfz.parse(data), models[3], Effort(), decoded.append)
+    assert sum(coded) == sum(decoded) == 45 * 20
+    assert min(len(coded), len(decoded)) >= 5

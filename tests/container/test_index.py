@@ -21,7 +21,7 @@ ENTRIES = st.builds(
 SMALL = st.builds(
     Small,
     ENTRIES,
-    st.sampled_from(["", "PNG", "TIFF"]),
+    st.sampled_from(["PNG", "TIFF"]),
     st.integers(1, 40),
     st.integers(1, 40),
     st.integers(0, (1 << 32) - 1),
@@ -69,6 +69,15 @@ def test_a_damaged_index_raises_an_error_or_is_another_index(found, data):
 def row(channels=3, codec=FLAGSHIP, members=1, lockstep=1, rate=0):
     start = number(1) + b"01234567" + number(5) + b"photo" + number(1) + bytes([channels, codec])
     return start + b"".join(map(number, (members, lockstep, rate, 9))) + b"crc!"
+
+
+@pytest.mark.parametrize(("channels", "form"), [(1, "BMP"), (1, "JPEG"), (3, "")])
+def test_a_format_that_does_not_hold_the_kind_is_refused(channels, form):
+    members = [Small(Entry("a"), form, 1, 1, 0)]
+    block = make_block(channels, 1, 0, 9, members)
+    found = Index((ModelName(b"01234567", "photo"),), (block,), ())
+    with pytest.raises(FormatError, match=f"in a file of format {form or 'unknown'}"):
+        index.unpack(index.pack(found))
 
 
 def rest(height=4, width=4, members=1):

@@ -47,6 +47,9 @@ from idfzip.images import convert, reader, tiff, writer
 from idfzip.images.picture import Metadata, Picture
 
 SECONDS, BYTES = 10.0, 1 << 30
+LARGE = 1 << 16
+"""Pixels from which on a claimed size is not tried, unless it is over the limit."""
+
 PATIENCE = 60.0
 """Seconds by the clock after which a process hangs, on a machine that has other work as well."""
 
@@ -203,6 +206,37 @@ def forged(rng: random.Random, data: bytes) -> bytes:
     return sections.write([*parts[:i], forged_section(rng, parts[i]), *parts[i + 1 :]], [streams])
 
 
+def resized(rng: random.Random, data: bytes) -> bytes:
+    """Return a file of an image whose header says other sizes, of the image and of its tiles.
+
+    Those that a reader takes are small: decoding takes as long as the pixels claimed do, of a
+    sound file of flat ones likewise.
+    """
+    parts, streams = sections.read(data)
+    head = header.unpack(parts[-1].data, len(streams))
+    if isinstance(head, header.StoredHeader):
+        return forged(rng, data)
+    sizes = (1, head.height, head.width, *EXTREMES)
+    height, width = rng.choice(sizes), rng.choice(sizes)
+    if LARGE < height * width <= header.MAX_PIXELS:
+        height, width = head.width, head.height
+    head = replace(head, height=height, width=width)
+    if isinstance(head, ImageHeader):
+        whole = rng.random() < 0.5
+        tile = (height, width) if whole else (rng.choice(sizes), rng.choice(sizes))
+        head = replace(head, tile=tile)
+    return sections.write([*parts[:-1], Section(sections.LAST, header.pack(head))], [streams])
+
+
+def turned(held: Held) -> Held:
+    """Return the same samples with height and width exchanged.
+
+    Of raw tiles nothing but the header tells them, and its checksum is made right.
+    """
+    shapes = [found for found in held if isinstance(found, tuple)]
+    return frozenset(((w, h, c), dtype, data) for (h, w, c), dtype, data in shapes)
+
+
 def exchanged(rng: random.Random, data: bytes, other: bytes) -> bytes:
     """Return a file of sections of two, and the streams of one."""
     mine, streams = sections.read(data)
@@ -237,7 +271,9 @@ def forged_member(rng: random.Random, data: bytes) -> bytes:
 def file_case(rng: random.Random) -> Case:
     """Return a mutated file."""
     (data, held), (other, others) = rng.choice(seeds()), rng.choice(seeds())
-    how = rng.choice(("broken", "spliced", "forged", "forged", "exchanged", "twice", "member"))
+    how = rng.choice(("broken", "spliced", "forged", "resized", "exchanged", "twice", "member"))
+    if how == "resized" and not archive.is_archive(io.BytesIO(data)):
+        return Case(resized(rng, data), how, held | turned(held))
     if how == "member":
         data, held = next(seed for seed in seeds() if archive.is_archive(io.BytesIO(seed[0])))
         return Case(forged_member(rng, data), how, held)

@@ -21,7 +21,7 @@ def test_nothing_wrong_comes_of_some_files_and_models():
     result = subprocess.run(arguments, capture_output=True, text=True)
     assert result.returncode == 0, result.stdout + result.stderr
     assert "460 cases, 0 wrong" in result.stdout
-    for kind in ("broken", "spliced", "forged", "exchanged", "twice", "member"):
+    for kind in ("broken", "spliced", "forged", "resized", "exchanged", "twice", "member"):
         assert f"file {kind}: " in result.stdout
     assert "model forged: loads" in result.stdout
     assert "the same pixels" in result.stdout

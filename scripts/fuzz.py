@@ -60,6 +60,7 @@ CODED = {
     DATA / "small-grey.idfm": "grey",
     DATA / "small-learning.idfm": "learning",
     DATA / "small-idf.idfm": "idf",
+    DATA / "small-lattice.idfm": "lattice",
     ROOT / "models" / "indexed.idfm": "sprite",
 }
 """Models to mutate, and a golden file that each codes."""

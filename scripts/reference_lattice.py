@@ -29,6 +29,8 @@ def mirrored(place: int, side: int) -> int:
 class LatticeTileDecoder(TileDecoder):
     """One tile of the progressive codec; planes and errors are those of the present level."""
 
+    leads = False
+
     def __init__(self, model: Model, height: int, width: int, stream: bytes, n: int = 256) -> None:
         self.alphabet, self.deep, self.limit = 256, 0, 255  # whatever `n`, as codec 4 says
         self.model, self.height, self.width = model, height, width

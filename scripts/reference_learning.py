@@ -107,7 +107,8 @@ class Learner:
             hidden, slopes = pixel["hidden"][c], pixel["slopes"][c]
             found[f"outs.{c}"] = (hidden, slopes)
             deltas = before(self.backwards(slopes, f"outs.{c}", len(hidden)), hidden)
-            found[f"heads.{c}"] = (last + pixel["seen"][: 3 * c], deltas)
+            rows = len(self.tensors[f"heads.{c}.weight"])
+            found[f"heads.{c}"] = ((last + pixel["seen"])[:rows], deltas)
             into = self.backwards(deltas, f"heads.{c}", len(last))
             total = [a + b for a, b in zip(total, into, strict=True)]
         for i in reversed(range(self.frozen, self.layers)):

@@ -93,6 +93,9 @@ class Ans:
 class TileDecoder:
     """One tile of the flagship codec."""
 
+    leads = True
+    """Whether heads see how far the expert is from the base."""
+
     def __init__(self, model: Model, height: int, width: int, stream: bytes, n: int = 256) -> None:
         self.alphabet, self.deep = n, max(0, (n - 1).bit_length() - 8)
         self.limit = (256 << self.deep) - 1
@@ -267,6 +270,9 @@ class TileDecoder:
         last = low + self.alphabet - 1
         mean = clamp(math.floor(value * 64 + 0.5) + 64 * base, 64 * low, 64 * last)
         scale = state["scales"][c]
+        if c and self.leads:
+            lead = self.scaled(mean - 64 * base, self.gain(scale))
+            state["seen"].append(clamp(lead, -511, 511))
         hidden = self.layer(state["values"][-1] + state["seen"], f"heads.{c}", True)
         mixture = self.mixture(self.layer(hidden, f"outs.{c}", False), scale, mean)
         quantile = self.ans.quantile()

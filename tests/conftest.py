@@ -47,7 +47,7 @@ def make_flagship(
         design,
         Network(
             (layer(inputs, 24), layer(24, 16)),
-            tuple(layer(16 + 3 * c, 8) for c in range(channels)),
+            tuple(layer(16 + 4 * c, 8) for c in range(channels)),
             tuple(layer(8, 9, 20000) for _ in range(channels)),
         ),
         mixture.tables(context.SCALES),

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from idfzip.codecs.last_stage import Tables, see_error
+from idfzip.codecs.last_stage import Tables, see_error, see_lead
 from idfzip.coding import ans
 from idfzip.flows import autoregressive, expert, wavefront, window
 from idfzip.flows.alphabet import Alphabet, Integers
@@ -16,7 +16,7 @@ from idfzip.flows.wavefront import MARGIN
 from idfzip.integer import learning, network
 from idfzip.integer.jit import kernel
 from idfzip.integer.learner import Learner
-from idfzip.integer.network import Buffers
+from idfzip.integer.network import SEEN_INPUTS, Buffers
 from idfzip.integer.panel import Floats
 from idfzip.priors import mixture, mixtures
 from idfzip.priors.mixtures import LANES, Mixtures
@@ -25,8 +25,9 @@ from idfzip.priors.mixtures import LANES, Mixtures
 class View(NamedTuple):
     """The part of a batch, and a group's working memory, that decoding a channel touches.
 
-    `seen` float32 (rows, 3 C), the errors as later channels see them; `z` float64 (rows, C), the
-    same in steps; `middles` int64 (64,), the bases of the pixels at hand.
+    `seen` float32 (rows, 4 C), what heads see of the channels; `z` float64 (rows, C), in steps, the
+    expert's predictions and, once a value is known, their errors; `middles` int64 (64,), the bases
+    of the pixels at hand.
     """
 
     alphabet: Alphabet
@@ -73,7 +74,7 @@ def decode_channel(
         first = wavefront.first_row(t, width)
         end = wavefront.end_row(t, height)
         planes = view.planes[b]
-        plane = planes[c]
+        plane, channels = planes[c], len(planes)
         errors = view.errors[b, c]
         partial = view.partial[b]
         link = view.link[b]
@@ -85,7 +86,8 @@ def decode_channel(
                 x = t - 2 * y
                 low = 0 if c == 0 else -int(planes[0, y + MARGIN, x + MARGIN])
                 middle = window.base(planes, c, y, x)
-                z[row, c] = expert.predict(partial, link, y, c, z, row, limit)
+                if c == 0:
+                    z[row, c] = expert.predict(partial, link, y, c, z, row, limit)
                 centres[lane] = expert.to_mean(z[row, c], middle, low, low + alphabet - 1)
                 chosen[lane], lows[lane], middles[lane] = scales[row, c], low, middle
             mixtures.mix(sums, above, size, exp, inverse, spans, room)
@@ -101,9 +103,17 @@ def decode_channel(
                 error = pixel * expert.UNIT - centres[lane]
                 difference = window.clamped(pixel - middles[lane], limit)
                 z[row, c] = np.float64(difference) - z[row, c]
-                see_error(error, gains[chosen[lane]], deep, log_table, seen, row, 3 * c)
+                see_error(error, gains[chosen[lane]], deep, log_table, seen, row, SEEN_INPUTS * c)
                 wavefront.place(plane, y, x, height, width, pixel)
                 wavefront.place(errors, y, x, height, width, error)
+                if c + 1 < channels:
+                    low = -int(planes[0, y + MARGIN, x + MARGIN])
+                    middle = window.base(planes, c + 1, y, x)
+                    z[row, c + 1] = expert.predict(partial, link, y, c + 1, z, row, limit)
+                    mean = expert.to_mean(z[row, c + 1], middle, low, low + alphabet - 1)
+                    gain = gains[scales[row, c + 1]]
+                    lead = mean - middle * expert.UNIT
+                    see_lead(lead, gain, deep, seen, row, SEEN_INPUTS * c + 3)
             if len(deltas) > 0:
                 mixtures.edges(size, alphabet, sigmoid, room)
                 mixtures.slope(above, size, room, deltas)

@@ -7,13 +7,13 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from idfzip.codecs.last_stage import STEPS, Tables, see_error
+from idfzip.codecs.last_stage import STEPS, Tables, see_error, see_lead
 from idfzip.flows import autoregressive, expert, wavefront
 from idfzip.flows.autoregressive import Design, Lockstep, Planes, Record
 from idfzip.integer import learning, network
 from idfzip.integer.jit import kernel
 from idfzip.integer.learner import Learner
-from idfzip.integer.network import Buffers
+from idfzip.integer.network import SEEN_INPUTS, Buffers
 from idfzip.integer.panel import Floats
 from idfzip.priors import mixtures
 from idfzip.priors.mixtures import LANES, Mixtures
@@ -28,7 +28,7 @@ class Intervals(NamedTuple):
 
 
 @kernel
-def see_errors(
+def see(
     tables: Tables,
     seen: Record,
     scales: npt.NDArray[np.int32],
@@ -36,13 +36,16 @@ def see_errors(
     count: int,
     out: Floats,
 ) -> None:
-    """Write what later channels see of `count` known pixels, float32 (rows, 3 C)."""
+    """Write what heads see of `count` known pixels, float32 (rows, 4 C)."""
     log_table, gains = tables.log, tables.gain
-    means, values = seen.means, seen.values
+    means, leads, values = seen.means, seen.leads, seen.values
     for row in range(count):
         for c in range(means.shape[1]):
+            gain = gains[scales[row, c]]
             error = int(values[row, c]) * expert.UNIT - means[row, c]
-            see_error(error, gains[scales[row, c]], deep, log_table, out, row, 3 * c)
+            see_error(error, gain, deep, log_table, out, row, SEEN_INPUTS * c)
+            if c > 0:
+                see_lead(leads[row, c], gain, deep, out, row, SEEN_INPUTS * c - 1)
 
 
 class Ends(NamedTuple):
@@ -148,7 +151,7 @@ def encode_steps(
     while t < last:
         begin = t
         t, count = autoregressive.observe(design, batch, truth, residuals, t, stop, chunk, seen)
-        see_errors(tables, seen, batch.scales, alphabet.deep, count, errors)
+        see(tables, seen, batch.scales, alphabet.deep, count, errors)
         network.run_trunk(batch.inputs, 0, count, weights, buffers)
         for c in range(len(weights.outs)):
             network.run_head(c, 0, count, errors, weights, buffers)

@@ -21,6 +21,7 @@ from idfzip.codecs.encoding import Intervals, encode_steps, ends
 from idfzip.codecs.last_stage import STEPS, Tables
 from idfzip.codecs.seen import Seen
 from idfzip.coding import ans
+from idfzip.errors import ModelError
 from idfzip.flows import alphabet as alphabets
 from idfzip.flows import autoregressive, wavefront
 from idfzip.flows.alphabet import BYTES, Alphabet
@@ -60,7 +61,9 @@ class Flagship:
     learning: Learning = STATIC
 
     def __post_init__(self) -> None:
-        """Raise ModelError where learning could leave what float32 carries exactly."""
+        """Raise ModelError for another kind of heads, or where learning could leave exactness."""
+        if self.channels > 1 and self.network.seen != network.SEEN_INPUTS:
+            raise ModelError(f"heads with {self.network.seen} values of each channel before")
         if self.learning.rate:
             learner.check(self.network, self.learning.frozen)
 
@@ -142,7 +145,7 @@ def intervals(
     room = len(batch.inputs)
     seen = autoregressive.record(room, channels)
     buffers = model.network.buffers(room)
-    errors = np.zeros((room, network.ERROR_INPUTS * channels), np.float32)
+    errors = np.zeros((room, network.SEEN_INPUTS * channels), np.float32)
     together, limits = mixtures.mixtures(model.network.components), ends(room, channels)
     tables = _tables(model, batch)
     shape = (len(tiles), max(tile.size for tile in tiles))
@@ -254,7 +257,7 @@ def _run(
         batch.scales,
         batch.found.partial,
         batch.found.link,
-        np.zeros((room, network.ERROR_INPUTS * channels), np.float32),
+        np.zeros((room, network.SEEN_INPUTS * channels), np.float32),
         np.zeros((room, channels)),
         mixtures.mixtures(model.network.components),
         np.zeros(mixtures.LANES, np.int64),

@@ -46,3 +46,9 @@ def see_error(
     seen[row, column] = context.limited((error * gain + half) >> down)
     seen[row, column + 1] = min(size, context.LIMIT)
     seen[row, column + 2] = context.limited(2 * log2(size + 4, log_table) - 160)
+
+
+@inlined
+def see_lead(lead: int, gain: int, deep: int, seen: Floats, row: int, column: int) -> None:
+    """Write what a head sees of its channel's lead, in 1/64 of a step; `gain` as above."""
+    seen[row, column] = context.limited((lead * gain + (32768 << deep)) >> (16 + deep))

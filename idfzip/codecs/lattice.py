@@ -28,7 +28,7 @@ from idfzip.integer import learner as learners
 from idfzip.integer import learning, network
 from idfzip.integer.jit import kernel
 from idfzip.integer.learner import Learner
-from idfzip.integer.network import Buffers, Network
+from idfzip.integer.network import ERROR_INPUTS, Buffers, Network
 from idfzip.integer.panel import ROWS, Floats, padded
 from idfzip.priors import mixture, mixtures
 from idfzip.priors.mixtures import LANES, Mixtures
@@ -61,6 +61,10 @@ class Lattice:
         for i, net in enumerate(self.networks):
             if (net.inputs, net.channels) != (lattice.width(*sizes), first.channels):
                 raise ModelError(f"network {i}: {net.inputs} inputs, the design gives others")
+            if net.channels > 1 and net.seen != ERROR_INPUTS:
+                raise ModelError(
+                    f"network {i}: heads with {net.seen} values a channel"
+                )
             if net.components != first.components:
                 raise ModelError(f"network {i}: mixtures of {net.components}")
             if self.learning.rate:
@@ -109,7 +113,7 @@ def _phase(model: Lattice, net: Network) -> Phase:
         learners.learner(net, *model.learning, rows),
         net.buffers(rows),
         Group(inputs, *(np.zeros((rows, channels), np.int32) for _ in range(3))),
-        np.zeros((rows, network.ERROR_INPUTS * channels), np.float32),
+        np.zeros((rows, ERROR_INPUTS * channels), np.float32),
         np.zeros(1, np.int64),
     )
 
@@ -174,7 +178,7 @@ def code_piece(
             row = above + lane
             group.values[row, c] = found[lane]
             error = 64 * found[lane] - centres[lane]
-            see_error(error, gains[chosen[lane]], 0, log_table, seen, row, 3 * c)
+            see_error(error, gains[chosen[lane]], 0, log_table, seen, row, ERROR_INPUTS * c)
 
 
 @kernel

@@ -60,10 +60,12 @@ class Lockstep(NamedTuple):
 class Record(NamedTuple):
     """What was seen of known pixels, row by row: int32 (rows, C).
 
-    `means` are the expert's, in 1/64 of a step; `values` the planes'.
+    `means` are the expert's, `leads` these less the pixel's base, both in 1/64 of a step; `values`
+    the planes'.
     """
 
     means: npt.NDArray[np.int32]
+    leads: npt.NDArray[np.int32]
     values: npt.NDArray[np.int32]
 
 
@@ -181,7 +183,7 @@ def exchange(
     parts of a batch. Rows of `record` are written from `start` on.
     """
     channels = len(planes)
-    means, values = record.means, record.values
+    means, leads, values = record.means, record.leads, record.values
     limit = alphabet.limit
     z = np.zeros((1, channels))
     first, end = wavefront.first_row(t, width), wavefront.end_row(t, height)
@@ -197,6 +199,7 @@ def exchange(
             pixel = given[c, y, x] + rounded if inverse else int(given[c, y, x])
             other[c, y, x] = pixel if inverse else pixel - rounded
             means[row, c] = mean
+            leads[row, c] = mean - middle * expert.UNIT
             values[row, c] = pixel
             z[0, c] = np.float64(window.clamped(pixel - middle, limit)) - value
             wavefront.place(planes[c], y, x, height, width, pixel)
@@ -246,7 +249,7 @@ def observe(
 
 def record(rows: int, channels: int) -> Record:
     """Return room for what is seen of so many pixels."""
-    return Record(np.zeros((rows, channels), np.int32), np.zeros((rows, channels), np.int32))
+    return Record(*(np.zeros((rows, channels), np.int32) for _ in Record._fields))
 
 
 def _run(design: Design, given: Planes, inverse: bool, alphabet: Alphabet) -> Planes:

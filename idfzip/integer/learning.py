@@ -157,7 +157,7 @@ def close(learner: Learner, inputs: Floats, errors: Floats, rows: int, buffers: 
 def learn(learner: Learner, inputs: Floats, errors: Floats, rows: int, buffers: Buffers) -> None:
     """Take a step on the `rows` pixels that the network has just seen and the prior judged.
 
-    `inputs` are the network's, `errors` float32 (rows, >= 3 C) what later channels saw; `buffers`
+    `inputs` are the network's, `errors` float32 (rows, >= 4 C) what the heads saw; `buffers`
     hold every layer's values, `learner.outs_deltas` the prior's errors.
     """
     for start in range(0, rows, BLOCK):

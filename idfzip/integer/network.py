@@ -18,14 +18,17 @@ from idfzip.integer.panel import ROWS, Floats, multiply, padded, room
 ERROR_INPUTS = 3
 """What a head sees of each channel before its own: the error, its size and its logarithm."""
 
+SEEN_INPUTS = ERROR_INPUTS + 1
+"""With an expert also the lead of the channel after: its prediction, less the base."""
+
 INPUT_LIMIT = 511
 
 
 class Weights(NamedTuple):
     """A network as the kernels take it: float32, whole numbers, columns in whole panels.
 
-    `fan` is the trunk's part of all heads' first layers, side by side; `seen` (3 c, head) the
-    weights of the earlier channels' errors.
+    `fan` is the trunk's part of all heads' first layers, side by side; `seen` (seen * c, head) the
+    weights of what the earlier channels show.
     """
 
     trunk: tuple[Floats, ...]
@@ -48,7 +51,7 @@ class Buffers(NamedTuple):
 
 @dataclass(frozen=True)
 class Network:
-    """Layers on the grids. `heads[c]` takes the trunk's values, then 3 for each channel before."""
+    """Layers on the grids. `heads[c]` takes the trunk's values, then `seen` for each before."""
 
     trunk: tuple[Layer, ...]
     heads: tuple[Layer, ...]
@@ -63,8 +66,10 @@ class Network:
             check_bound(layer, np.full(inputs, limit), f"trunk {i}")
             inputs, limit = layer.weight.shape[1], grid.ACTIVATION_LIMIT
         width = self.heads[0].weight.shape[1]
+        if self.channels > 1 and self.seen not in (ERROR_INPUTS, SEEN_INPUTS):
+            raise ModelError(f"head 1: {len(self.heads[1].weight)} inputs after {inputs} values")
         for c, (head, out) in enumerate(zip(self.heads, self.outs, strict=True)):
-            seen = ERROR_INPUTS * c
+            seen = self.seen * c
             _check_shape(head, inputs + seen, f"head {c}")
             _check_shape(out, width, f"out {c}")
             limits = np.full(inputs + seen, limit)
@@ -76,6 +81,11 @@ class Network:
     def channels(self) -> int:
         """Number of channels."""
         return len(self.heads)
+
+    @property
+    def seen(self) -> int:
+        """Number of values that a head sees of each channel before its own; 0 if there is none."""
+        return len(self.heads[1].weight) - len(self.trunk[-1].bias) if self.channels > 1 else 0
 
     @property
     def inputs(self) -> int:
@@ -142,11 +152,11 @@ def run_trunk(inputs: Floats, start: int, rows: int, weights: Weights, buffers: 
 
 @kernel
 def run_head(
-    c: int, start: int, rows: int, errors: Floats, weights: Weights, buffers: Buffers
+    c: int, start: int, rows: int, known: Floats, weights: Weights, buffers: Buffers
 ) -> None:
     """Compute channel `c`'s sums for `rows` rows from `start` on, after `run_trunk`.
 
-    `errors` float32 (rows, >= 3 c): the inputs from the channels before.
+    `known` float32 (rows, >= seen * c): what the channels before show.
     """
     fan, hidden, seen = buffers.fan, buffers.hidden[c][start:], weights.seen[c]
     width = len(weights.head_bias[c])
@@ -156,7 +166,7 @@ def run_head(
         for j in range(width):
             values[j] = part[j]
         for i in range(len(seen)):
-            value = errors[start + row, i]
+            value = known[start + row, i]
             weight = seen[i]
             for j in range(width):
                 values[j] += value * weight[j]

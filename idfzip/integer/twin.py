@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from idfzip.integer import grid
+from idfzip.integer.network import SEEN_INPUTS
 
 _LEAK = 1.0 / (1 << grid.LEAK_SHIFT)
 _BOUND = grid.ACTIVATION_LIMIT / (1 << grid.ACTIVATION_BITS)
@@ -95,18 +96,24 @@ class Twin(nn.Module):
 class TwinNetwork(Twin):
     """Trunk of dense layers on the inputs, and for each channel a head of two layers.
 
-    The head of a channel sees the trunk and, for each channel before it at the same pixel, the
-    error, its size and its logarithm (3 values). It gives `3 * mixture` sums: logits, means and
+    The head of a channel sees the trunk and, for each channel before it at the same pixel, `seen`
+    values (see `network.SEEN_INPUTS`). It gives `3 * mixture` sums: logits, means and
     log scales, in units of the channel's scale.
     """
 
     def __init__(
-        self, inputs: int, channels: int, hidden: Sequence[int], head: int, mixture: int
+        self,
+        inputs: int,
+        channels: int,
+        hidden: Sequence[int],
+        head: int,
+        mixture: int,
+        seen: int = SEEN_INPUTS,
     ) -> None:
         super().__init__()
         widths = [inputs, *hidden]
         self.trunk = nn.ModuleList(GridLinear(i, o) for i, o in pairwise(widths))
-        self.heads = nn.ModuleList(GridLinear(widths[-1] + 3 * c, head) for c in range(channels))
+        self.heads = nn.ModuleList(GridLinear(widths[-1] + seen * c, head) for c in range(channels))
         outs = [GridLinear(head, 3 * mixture) for _ in range(channels)]
         self.outs = nn.ModuleList(outs)
         for out in outs:
@@ -118,8 +125,8 @@ class TwinNetwork(Twin):
     def forward(self, inputs: Tensor, extras: list[Tensor]) -> list[Tensor]:
         """Return each channel's sums, (rows, 3 * mixture).
 
-        `inputs` (rows, inputs) in real units; `extras[c]` (rows, 3 * c), the errors of the
-        channels before `c`.
+        `inputs` (rows, inputs) in real units; `extras[c]` (rows, seen * c), what
+        the channels before `c` show.
         """
         values = inputs
         for layer in self.trunk:

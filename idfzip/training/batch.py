@@ -8,7 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from idfzip.flows.context import gain_table
+from idfzip.flows.context import LIMIT, gain_table
 from idfzip.integer import grid
 from idfzip.integer.log2 import log2_table
 from idfzip.training import likelihood
@@ -24,6 +24,7 @@ class Store(NamedTuple):
     inputs: Tensor
     scales: Tensor
     means: Tensor
+    leads: Tensor
     values: Tensor
     gain: Tensor
     log: Tensor
@@ -41,7 +42,7 @@ class Batch(NamedTuple):
 
 def store(samples: Samples, device: torch.device) -> Store:
     """Return samples on a device; on the CPU they share memory."""
-    columns = (samples.inputs, samples.scales, samples.means, samples.values)
+    columns = (samples.inputs, samples.scales, samples.means, samples.leads, samples.values)
     tables = (gain_table(), log2_table().astype("int64"))
     return Store(*(torch.from_numpy(array).to(device) for array in (*columns, *tables)))
 
@@ -52,17 +53,33 @@ def _log2(value: Tensor, table: Tensor) -> Tensor:
     return 16 * exponent + table[((value << 6) >> exponent.long()) & 63]
 
 
-def error_inputs(errors: Tensor, gain: Tensor, log_table: Tensor) -> Tensor:
-    """Return what later channels see of errors: (rows, 3), in real units.
+def _see_error(errors: Tensor, gain: Tensor, log_table: Tensor) -> list[Tensor]:
+    """Return what later heads see of a channel's errors: 3 of int64 (rows,), in 1/64.
 
     `errors` int64 (rows,), in 1/64 of a step; `gain` int64 (rows,), that of each pixel's scale.
     """
-    whole = ((errors * gain + 32768) >> 16).clamp(-511, 511)
     size = (errors.abs() * gain + 32768) >> 16
     log = 2 * _log2(size + 4, log_table) - 160
-    limit = 511
-    columns = [whole, size.clamp(max=limit), log.clamp(-limit, limit)]
-    return torch.stack(columns, 1).float() / (1 << grid.ACTIVATION_BITS)
+    return [_limited((errors * gain + 32768) >> 16), _limited(size), _limited(log)]
+
+
+def _limited(whole: Tensor) -> Tensor:
+    return whole.clamp(-LIMIT, LIMIT)
+
+
+def _extras(samples: Store, errors: Tensor, leads: Tensor, gains: Tensor) -> list[Tensor]:
+    """Return what each head sees of the channels before, float32 (rows, seen * c), in real units.
+
+    All int64 (rows, C), in 1/64 of a step; leads may be (rows, 0), where there is no expert.
+    """
+    columns: list[Tensor] = []
+    extras = [errors.new_zeros((len(errors), 0), dtype=torch.float32)]
+    for c in range(errors.shape[1] - 1):
+        columns += _see_error(errors[:, c], gains[:, c], samples.log)
+        if leads.shape[1]:
+            columns.append(_limited((leads[:, c + 1] * gains[:, c + 1] + 32768) >> 16))
+        extras.append(torch.stack(columns, 1).float() / (1 << grid.ACTIVATION_BITS))
+    return extras
 
 
 def take(samples: Store, rows: Tensor) -> Batch:
@@ -71,9 +88,7 @@ def take(samples: Store, rows: Tensor) -> Batch:
     scales, means = samples.scales[rows].long(), samples.means[rows].long()
     values = samples.values[rows].long()
     gains, errors = samples.gain[scales], values * 64 - means
-    channels = scales.shape[1]
-    seen = [error_inputs(errors[:, c], gains[:, c], samples.log) for c in range(channels - 1)]
-    extras = [torch.cat(seen[:c], 1) if c else inputs[:, :0] for c in range(channels)]
+    extras = _extras(samples, errors, samples.leads[rows].long(), gains)
     return Batch(inputs, extras, scales.float() / 4 - 3, means.float() / 64, values.float())
 
 

@@ -44,6 +44,7 @@ def thaw(network: Network) -> TwinNetwork:
         [len(layer.bias) for layer in network.trunk],
         len(network.heads[0].bias),
         network.components,
+        network.seen,
     )
     pairs = [
         *zip(twin.trunk, network.trunk, strict=True),

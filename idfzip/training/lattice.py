@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import fields
 
 import numpy as np
 import torch
@@ -17,6 +18,7 @@ from idfzip.codecs.lattice import VALUES, Lattice
 from idfzip.flows import colour, context, lattice
 from idfzip.flows.lattice import PHASES, Design, Group, Planes
 from idfzip.images import picture
+from idfzip.integer.network import ERROR_INPUTS
 from idfzip.integer.twin import Twin, TwinNetwork
 from idfzip.priors import mixture
 from idfzip.training import batch, pixels, samples
@@ -81,7 +83,7 @@ class Lattices:
             return self._start.to(self._device)
         recipe, design = self._recipe, self._design
         sizes = (design.neighbours.shape[1], design.places.shape[1], self._channels)
-        shape = (self._channels, recipe.hidden, recipe.head, recipe.mixture)
+        shape = (self._channels, recipe.hidden, recipe.head, recipe.mixture, ERROR_INPUTS)
         nets = [TwinNetwork(lattice.width(*sizes), *shape) for _ in PHASES]
         return LatticeTwin(nets).to(self._device)
 
@@ -146,6 +148,7 @@ def _kept(group: Group, rows: np.ndarray) -> Samples:
         group.inputs[rows].astype(np.int16),
         group.scales[rows].astype(np.int8),
         means.astype(np.int32),
+        np.zeros((len(rows), 0), np.int32),
         values.astype(np.int16),
     )
 
@@ -159,7 +162,7 @@ def _threes(parts: Sequence[Samples]) -> Samples:
         stacked = np.stack(columns, 1)
         return stacked.reshape(-1, *stacked.shape[2:])
 
-    return Samples(*(turned(name) for name in ("inputs", "scales", "means", "values")))
+    return Samples(*(turned(field.name) for field in fields(Samples)))
 
 
 def gather(

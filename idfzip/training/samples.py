@@ -25,12 +25,15 @@ class Samples:
     """Pixels as the network sees them; first axis: pixels.
 
     `inputs` int16 (n, inputs); `scales` int8 (n, C), indices; `means` int32 (n, C), the expert's,
-    in 1/64 of a step; `values` int16 (n, C), the coded planes' values.
+    in 1/64 of a step; `leads` int32 (n, C), these less the bases, or (n, 0) without an
+    expert; `values` int16 (n, C), the coded
+    planes' values.
     """
 
     inputs: npt.NDArray[np.int16]
     scales: npt.NDArray[np.int8]
     means: npt.NDArray[np.int32]
+    leads: npt.NDArray[np.int32]
     values: npt.NDArray[np.int16]
 
     def __len__(self) -> int:
@@ -57,6 +60,7 @@ def observe(design: Design, planes: Planes, share: float, rng: np.random.Generat
                 batch.inputs[keep, :inputs].astype(np.int16),
                 batch.scales[keep].astype(np.int8),
                 seen.means[keep],
+                seen.leads[keep],
                 seen.values[keep].astype(np.int16),
             )
         )

@@ -19,7 +19,7 @@ def seen(network, rng):
     width = padded(network.inputs, ROWS)
     inputs = np.zeros((ROOM + ROWS, width), np.float32)
     inputs[:ROOM, : network.inputs] = rng.integers(-511, 512, (ROOM, network.inputs))
-    errors = rng.integers(-511, 512, (ROOM + ROWS, 3 * network.channels)).astype(np.float32)
+    errors = rng.integers(-511, 512, (ROOM + ROWS, 4 * network.channels)).astype(np.float32)
     outputs = len(network.outs[0].bias)
     deltas = rng.integers(-127, 128, (network.channels, ROOM, outputs))
     return inputs, errors, deltas
@@ -53,7 +53,7 @@ def plain_slopes(network, inputs, errors, deltas):
     outs = []
     into = np.zeros_like(values[-1])
     for c, (head, out) in enumerate(zip(network.heads, network.outs, strict=True)):
-        joined = np.concatenate([values[-1], errors[:ROOM, : 3 * c].astype(np.int64)], 1)
+        joined = np.concatenate([values[-1], errors[:ROOM, : 4 * c].astype(np.int64)], 1)
         hidden = activate(joined @ head.weight.astype(np.int64) + head.bias)
         outs.append(hidden.T @ deltas[c])
         delta = back(deltas[c] @ out.weight.T.astype(np.int64), hidden)

@@ -23,11 +23,11 @@ def test_twin_gives_the_integers_of_the_kernels(channels):
     rng = np.random.default_rng(0)
     rows = rng.integers(-INPUT_LIMIT, INPUT_LIMIT + 1, (64, 30))
     rows[:2] = [[INPUT_LIMIT] * 30, [-INPUT_LIMIT] * 30]
-    errors = rng.choice([-INPUT_LIMIT, 0, 3, INPUT_LIMIT], (64, 3 * channels)).astype(np.float32)
+    errors = rng.choice([-INPUT_LIMIT, 0, 3, INPUT_LIMIT], (64, 4 * channels)).astype(np.float32)
     buffers = network.buffers(64)
     run_trunk(rows.astype(np.float32), 0, 64, network.weights, buffers)
     inputs = torch.from_numpy(rows).float() / 64
-    extras = [torch.from_numpy(errors[:, : 3 * c]) / 64 for c in range(channels)]
+    extras = [torch.from_numpy(errors[:, : 4 * c]) / 64 for c in range(channels)]
     with torch.no_grad():
         sums = twin(inputs, extras)
     for c in range(channels):

@@ -172,7 +172,7 @@ def test_widening_changes_nothing_until_it_learns():
     wide = widen(narrow, TwinNetwork(20, 3, (24, 16), 12, 2))
     rng = torch.Generator().manual_seed(0)
     inputs = torch.randint(-511, 512, (50, 20), generator=rng) / 64
-    extras = [torch.randint(-511, 512, (50, 3 * c), generator=rng) / 64 for c in range(3)]
+    extras = [torch.randint(-511, 512, (50, 4 * c), generator=rng) / 64 for c in range(3)]
     for exact in (False, True):
         for net in (narrow, wide):
             net.set_exact(exact)

@@ -62,9 +62,7 @@ class Lattice:
             if (net.inputs, net.channels) != (lattice.width(*sizes), first.channels):
                 raise ModelError(f"network {i}: {net.inputs} inputs, the design gives others")
             if net.channels > 1 and net.seen != ERROR_INPUTS:
-                raise ModelError(
-                    f"network {i}: heads with {net.seen} values a channel"
-                )
+                raise ModelError(f"network {i}: heads with {net.seen} values a channel")
             if net.components != first.components:
                 raise ModelError(f"network {i}: mixtures of {net.components}")
             if self.learning.rate:

@@ -67,7 +67,7 @@ class Network:
             inputs, limit = layer.weight.shape[1], grid.ACTIVATION_LIMIT
         width = self.heads[0].weight.shape[1]
         if self.channels > 1 and self.seen not in (ERROR_INPUTS, SEEN_INPUTS):
-            raise ModelError(f"head 1: {len(self.heads[1].weight)} inputs after {inputs} values")
+            raise ModelError(f"head 1: {len(self.heads[1].weight)} inputs, {inputs} of the trunk")
         for c, (head, out) in enumerate(zip(self.heads, self.outs, strict=True)):
             seen = self.seen * c
             _check_shape(head, inputs + seen, f"head {c}")

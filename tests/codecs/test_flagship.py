@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 from conftest import CONTENTS, numbers, picture
@@ -54,6 +56,18 @@ def test_any_depth_comes_back(content, height, width, channels, values, seed, le
     (found,) = flagship.decode(model, streams, [(height, width)], alphabet=values)
     assert found.dtype == np.int32
     np.testing.assert_array_equal(found, tile)
+
+
+@pytest.mark.parametrize("seen", [0, 3, 5])
+def test_heads_that_see_something_else_are_refused(flagships, seen):
+    network = flagships[3].network
+    last = network.trunk[-1].bias.size
+    heads = [
+        dataclasses.replace(head, weight=np.zeros((last + seen * c, head.bias.size), np.int16))
+        for c, head in enumerate(network.heads)
+    ]
+    with pytest.raises(ModelError, match=f"head 1: {last + seen} inputs|heads with {seen}"):
+        dataclasses.replace(flagships[3], network=dataclasses.replace(network, heads=tuple(heads)))
 
 
 @pytest.mark.parametrize("values", [0, 65537])

@@ -123,7 +123,12 @@ def test_damage_is_none_or_other_planes_never_an_exception():
 def test_parts_that_do_not_fit_are_refused():
     model, grey = make_lattice(3), make_lattice(1)
     one, two, three = model.networks
+    rows = [np.zeros((12 + 4 * c, 8), np.int16) for c in range(3)]
+    heads = [dataclasses.replace(h, weight=w) for h, w in zip(three.heads, rows, strict=True)]
     changes = {
+        "heads with 4 values": {
+            "networks": (one, two, dataclasses.replace(three, heads=tuple(heads)))
+        },
         "networks of": {"networks": (one, two)},
         "inputs": {"networks": (one, two, grey.networks[0])},
         "of 2 channels": {

@@ -2,14 +2,17 @@ r"""Make the README's table of kinds of images: which representation wins, besid
 
 Usage: `python scripts/kinds.py [NAME=]PATH... [--results FILE]`, with the extra `idfzip[bench]`.
 Every file is compressed, decoded and compared. Bytes are those of whole files, `idfzip` with
-metadata; WebP (lossless, quality 100, method 6) and JPEG XL (lossless, effort 9) hold pixels alone,
-palettes as their colours, fewer than 8 bits as 8. The README has these:
+metadata; the others hold pixels alone: PNG (Pillow, optimize), WebP (lossless, quality 100, method
+6) and JPEG XL (lossless, effort 9). PNG has palettes as they are and bilevel images as such, the
+others colours, and fewer than 8 bits as 8. For bilevel images there is CCITT G4, too: the strips of a
+TIFF file. The README has these:
 
     python scripts/kinds.py kinds=FOLDER sprites=FOLDER bilevel=FOLDER depth16=FOLDER screens=FOLDER
 """
 
 from __future__ import annotations
 
+import io
 import json
 from collections import Counter
 from collections.abc import Sequence
@@ -18,6 +21,7 @@ from typing import Any
 
 import click
 import numpy as np
+from PIL import Image, TiffImagePlugin
 from reproduce import replace
 from tqdm import tqdm
 
@@ -28,10 +32,14 @@ from idfzip.container import choice, idfz
 from idfzip.container.tiling import Effort, all_cores
 from idfzip.errors import UnsupportedImage
 from idfzip.images import reader
-from idfzip.images.picture import Layout, Picture
+from idfzip.images.picture import BILEVEL, Layout, Picture
 
 Row = dict[str, Any]
-OTHERS = ("webp", "jpegxl-9")
+OTHERS = ("webp", "jpegxl-9", "png")
+COLUMNS = ("source", "idfzip", "png", "ccitt-g4", "webp", "jpegxl-9")
+_STRIP_BYTES = 279
+"""TIFF's tag of the bytes of each strip."""
+
 WORDS = {"models": "models", "webp": "WebP", "png": "PNG", "source": "the file as it is"}
 
 
@@ -56,7 +64,21 @@ def measure(path: Path, effort: Effort, others: Sequence[Codec]) -> Row:
     shown = colours(found)
     if shown is not None:
         row |= {c.name: len(c.encode(shown)) for c in others if shown.kind in c.kinds}
+    if found.kind == BILEVEL:
+        row |= bilevel(found)
     return row
+
+
+def bilevel(picture: Picture) -> dict[str, int]:
+    """Return the bytes of a bilevel image by the codecs that know such images."""
+    image = Image.fromarray(picture.pixels[:, :, 0] != 0)
+    out, fax = io.BytesIO(), io.BytesIO()
+    image.save(out, "PNG", optimize=True)
+    image.save(fax, "TIFF", compression="group4")
+    fax.seek(0)
+    with TiffImagePlugin.TiffImageFile(fax) as tiff:
+        strips = tiff.tag_v2[_STRIP_BYTES]
+    return {"png": len(out.getvalue()), "ccitt-g4": sum(strips)}
 
 
 def colours(picture: Picture) -> Sample | None:
@@ -78,7 +100,7 @@ def summed(rows: Sequence[Row]) -> list[Row]:
         same = [row for row in rows if row["kind"] == kind]
         by = Counter(row["by"] for row in same)
         row = {"kind": kind, "files": len(same), "by": dict(by)}
-        for name in ("source", "idfzip", *OTHERS):
+        for name in COLUMNS:
             if all(name in one for one in same):
                 row[name] = sum(one[name] for one in same)
         together.append(row)
@@ -87,7 +109,7 @@ def summed(rows: Sequence[Row]) -> list[Row]:
 
 def table(sets: dict[str, list[Row]]) -> str:
     """Return the table, a line for each set and kind."""
-    titles = ["images", "kind", "by", "source", "idfzip", "WebP", "JPEG XL"]
+    titles = ["images", "kind", "by", "source", "idfzip", "PNG", "CCITT G4", "WebP", "JPEG XL"]
     lines = [f"| {' | '.join(titles)} |", "| --- " * len(titles) + "|"]
     for name, rows in sets.items():
         for row in rows:
@@ -95,7 +117,7 @@ def table(sets: dict[str, list[Row]]) -> str:
                 f"{WORDS[key]} {count}" if len(row["by"]) > 1 else WORDS[key]
                 for key, count in row["by"].items()
             )
-            sizes = [str(row.get(key, "")) for key in ("source", "idfzip", *OTHERS)]
+            sizes = [str(row.get(key, "")) for key in COLUMNS]
             cells = [f"{name} ({row['files']})", row["kind"], by, *sizes]
             lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)

@@ -4,8 +4,8 @@ Usage: `python scripts/kinds.py [NAME=]PATH... [--results FILE]`, with the extra
 Every file is compressed, decoded and compared. Bytes are those of whole files, `idfzip` with
 metadata; the others hold pixels alone: PNG (Pillow, optimize), WebP (lossless, quality 100, method
 6) and JPEG XL (lossless, effort 9). PNG has palettes as they are and bilevel images as such, the
-others colours, and fewer than 8 bits as 8. For bilevel images there is CCITT G4, too: the strips of a
-TIFF file. The README has these:
+others colours, and fewer than 8 bits as 8. For bilevel images there is CCITT G4, too: the strips of
+a TIFF file. The README has these:
 
     python scripts/kinds.py kinds=FOLDER sprites=FOLDER bilevel=FOLDER depth16=FOLDER screens=FOLDER
 """

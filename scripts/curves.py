@@ -45,7 +45,8 @@ def table(curves: dict[str, list[dict[str, Any]]]) -> str:
         for mark in MARKS:
             seen = [row["held_out"] for row in found if row["seconds"] <= 60 * mark]
             cells.append(f"{min(seen):.3f}" if seen and mark < end else "")
-        lines.append(f"| {' | '.join([*cells, f'{found[-1]["held_out"]:.3f}', f'{end:.0f}'])} |")
+        cells += [f"{found[-1]['held_out']:.3f}", f"{end:.0f}"]
+        lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 
 

@@ -10,7 +10,7 @@ import struct
 from collections.abc import Iterator
 from typing import Any, Protocol
 
-from reference_learning import Learner, clamp
+from reference_learning import Learner, clamp, single
 
 TOTAL = 1 << 24
 Table = list[int]
@@ -179,22 +179,22 @@ class TileDecoder:
     def solve(self, total: list[int], sample: list[int]) -> list[list[float]]:
         """Eliminate; return the rows, the last of which is the sample's."""
         m, n = self.m, self.n
-        a = [[float(total[i * (i + 1) // 2 + j]) for j in range(i + 1)] for i in range(n)]
+        a = [[single(total[i * (i + 1) // 2 + j]) for j in range(i + 1)] for i in range(n)]
         ridge = float(self.model["design.ridge"][0] * 256)
         for i in range(n):
-            a[i][i] = a[i][i] + (a[i][i] * 0.0078125 + ridge)
+            a[i][i] = single(a[i][i] + single(single(a[i][i] * 0.0078125) + ridge))
         a.append([float(v) for v in sample] + [0.0] * self.channels)
         for j in range(n):
             a[j][j] = a[j][j] if a[j][j] > 256.0 else 256.0
-            inverse = 1.0 / a[j][j]
+            inverse = single(1.0 / a[j][j])
             rows = n + 1 if j < m else n
             column = [0.0] * (n + 1)
             for i in range(j + 1, rows):
                 column[i] = a[i][j]
-                a[i][j] = a[i][j] * inverse
+                a[i][j] = single(a[i][j] * inverse)
             for i in range(j + 1, rows):
                 for k in range(j + 1, min(i, n - 1) + 1):
-                    a[i][k] = a[i][k] - a[i][j] * column[k]
+                    a[i][k] = single(a[i][k] - single(a[i][j] * column[k]))
         return a
 
     def prepare(self, y: int, x: int) -> dict[str, Any]:

@@ -23,9 +23,21 @@ from idfzip.images.picture import Layout
 
 DATA = Path(__file__).parent / "data"
 ROOT = Path(__file__).parent.parent
-NAMES = ("photo", "grey", "dot", "saturated", "tiles", "learning", "rgba", "deep", "palette")
+NAMES = (
+    "photo",
+    "parrot",
+    "grey",
+    "dot",
+    "saturated",
+    "tiles",
+    "learning",
+    "rgba",
+    "deep",
+    "palette",
+)
 """`saturated` and `palette` are raw tiles of few values, `dot` is coded with an alphabet of two,
-`rgba` has two groups of planes and a list of values, `deep` is 12 bits in 16."""
+`rgba` has two groups of planes and a list of values, `deep` is 12 bits in 16; `parrot`, from the
+same Kodak image, needs systems solved in singles: in doubles some of its means are others."""
 
 MODELS = [DATA / f"small-{kind}.idfm" for kind in ("rgb", "grey", "learning")]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 import sys
 
@@ -47,6 +48,12 @@ class _Group(click.Group):
         except IdfzipError as error:
             click.echo(f"idfzip: {error}", err=True)
             sys.exit(error.exit_code)
+        except OSError as error:
+            if error.errno == errno.EPIPE:  # click ends quietly where nobody reads on
+                raise
+            name = "" if error.filename is None else f"{error.filename}: "
+            click.echo(f"idfzip: {name}{error.strerror or error}", err=True)
+            sys.exit(1)
 
 
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})

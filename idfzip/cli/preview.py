@@ -53,6 +53,25 @@ def preview(
         raise click.UsageError("give --fraction or --levels, not both")
     target = output or path.with_name(path.name.removesuffix(SUFFIX) + ".preview.png")
     files.check_free(target, force)
+
+    def show(path: Path) -> None:
+        shown, read = _shown(path, fraction, levels, sample, model, threads, quiet)
+        files.write(target, writer.write(shown.picture), force)
+        work.say(f"{path}: {read} in {target}, not verified", quiet)
+
+    work.each([path], show)
+
+
+def _shown(
+    path: Path,
+    fraction: float | None,
+    levels: int | None,
+    sample: bool,
+    model: str | None,
+    threads: int,
+    quiet: bool,
+) -> tuple[previews.Preview, str]:
+    """Return what a part of a file shows, and what was read of it in words."""
     data, size = _read(path, fraction, levels)
     start = _begun(data, size)
     head = previews.image_header(start)
@@ -60,13 +79,8 @@ def preview(
     found = idfz.needed_models(start.file, given)
     work.warm_up(found, quiet)
     shown = previews.preview(start, found, sample, work.effort(threads).threads)
-    files.write(target, writer.write(shown.picture), force)
     rest = "all values" if shown.share == 1 else f"{100 * shown.share:.1f}% of the values"
-    work.say(
-        f"{path}: {len(data)} of {size} bytes read, {rest}; {head.width}x{head.height} in "
-        f"{target}, not verified",
-        quiet,
-    )
+    return shown, f"{len(data)} of {size} bytes read, {rest}; {head.width}x{head.height}"
 
 
 def _begun(data: bytes, size: int) -> idfz.Start:

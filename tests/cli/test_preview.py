@@ -174,7 +174,9 @@ def test_kinds_that_cannot_be_progressive_or_previewed(folder):
     shutil.copy(DATA / "sprite.idfz", "sprite.idfz")
     shutil.copy(DATA / "packed.idfz", "packed.idfz")
     for name, why in {"sprite": "of kind palette has no", "packed": "stored as png has no"}.items():
-        assert why in run("preview", f"{name}.idfz", code=1).output
+        told = run("preview", f"{name}.idfz", code=1).output
+        assert why in told
+        assert told.startswith(f"idfzip: {name}.idfz: ")
 
 
 def test_a_source_that_is_smaller_is_kept(folder):
@@ -230,3 +232,9 @@ def test_what_cannot_be_shown(folder):
     assert "stored as it is has no preview" in told
     told = run("compress", "--progressive", "-m", "photo", "x.bmp", "-o", "y.idfz", code=1).output
     assert "has no levels" in told
+
+
+def test_a_file_that_is_not_there(folder):
+    assert run("preview", "none.idfz", code=1).output == (
+        "idfzip: none.idfz: No such file or directory\n"
+    )

@@ -2,8 +2,9 @@ r"""Make every table and figure of the README from folders of images.
 
 Usage: `python scripts/reproduce.py [NAME=]FOLDER[@TILE]...`, with the extra `idfzip[bench]`. Sets
 are measured as by `idfzip bench` and added to a file of results, which the tables are made from, so
-that sets can be measured one by one, and again; with no set the tables are only written anew. The
-README has these:
+that sets can be measured one by one, and again; with no set the tables are only written anew. With
+`--codec NAME` idfzip and these are measured again: of others the sizes are kept; speeds are always
+those of one run. The README has these:
 
     python scripts/reproduce.py kodak=FOLDER cid22/validation=FOLDER cifar10=test-1000.webp@32 \
         microscopy/colour=FOLDER microscopy/gray=FOLDER gb82/screens=FOLDER
@@ -45,12 +46,18 @@ KEPT_IMAGES = 100
 """Figures of single images are kept of sets of at most so many."""
 
 
-def measure(paths: Sequence[Path], tile: int, extra: Sequence[str], repeat: int) -> run.Result:
-    """Return the comparison of all codecs, and of the models `extra`, on files or folders."""
+def measure(
+    paths: Sequence[Path], tile: int, extra: Sequence[str], repeat: int, names: Sequence[str] = ()
+) -> run.Result:
+    """Return the comparison of idfzip, the models `extra` and others on files or folders.
+
+    The others are those of `names`, all if there is none.
+    """
     found = run.survey(paths, tile)
     threads = all_cores()
     given = codecs.with_models(extra, threads)
-    result = run.plan(found, [*codecs.listed(threads), *given])
+    wanted = [codecs.OURS, *names] if names else []
+    result = run.plan(found, [*codecs.choose(codecs.listed(threads), wanted), *given])
     pixels = sum(image.count for images in run.held(result, found).values() for image in images)
     total = pixels * repeat * len(result.codecs)
     with tqdm(total=total, unit="px", unit_scale=True, desc=str(paths[0])) as bar:
@@ -69,6 +76,50 @@ def figures(result: run.Result) -> Figures:
     found["worst"] = worst(result)
     found["machine"] = {"processor": processor(), "threads": all_cores()}
     return found
+
+
+def merged(old: Figures, new: Figures) -> Figures:
+    """Return new figures of a set, with the old sizes of codecs that were not measured again.
+
+    Those of idfzip with a model are not kept: the model may be another by now.
+    """
+    again = set(new["settings"])
+    classical = [row for row in old["codecs"] if not row["codec"].startswith(codecs.OURS)]
+    kept = [row for row in classical if row["codec"] not in again]
+    same = all(row["images"] == new["codecs"][0]["images"] for row in kept)
+    if not same or old["megapixels"] != new["megapixels"]:
+        raise click.ClickException("the set has changed: measure all codecs")
+    kept = [row | {"encode_mps": None, "decode_mps": None, "peak_mb": None} for row in kept]
+    rows = sorted([*new["codecs"], *kept], key=lambda r: (r["bpd"] is None, r["bpd"] or 0.0))
+    others = [row for row in rows if not row["codec"].startswith(codecs.OURS) and row["bpd"]]
+    best = {row["codec"]: row["bpd"] for row in others}
+    first = others[0]["codec"] if others else None
+    for row in rows:
+        for field, name in (("saving_vs_png", "png"), ("saving_vs_best_classical", first)):
+            known = row["bpd"] and name in best
+            row[field] = round(100 * (1 - row["bpd"] / best[name]), 2) if known else None
+    found = new | {"codecs": rows, "best_classical": first}
+    names = {row["codec"] for row in kept}
+    for key in ("settings", "failures"):
+        found[key] = new[key] | {name: v for name, v in old[key].items() if name in names}
+    if "per_image" in new and "per_image" in old:
+        for image, bits in new["per_image"].items():
+            was = old["per_image"][image]
+            bits |= {name: value for name, value in was.items() if name in names}
+        found["worst"] = worst_of(new["per_image"], first)
+    elif first != new["best_classical"]:
+        found["worst"] = None
+    return found
+
+
+def worst_of(images: dict[str, dict[str, float]], best: str | None) -> Figures | None:
+    """Return what `worst` does, of bits per subpixel of each image and codec."""
+    held = {name: bits for name, bits in images.items() if {codecs.OURS, best} <= set(bits)}
+    if best is None or not held:
+        return None
+    ratios = {name: bits[codecs.OURS] / bits[best] for name, bits in held.items()}
+    name = max(ratios, key=lambda image: ratios[image])
+    return {"image": name, "percent": 100 * (ratios[name] - 1)}
 
 
 def worst(result: run.Result) -> Figures | None:
@@ -143,6 +194,8 @@ def speed_table(sets: Figures, mosaics: Figures) -> str:
         for row in found["codecs"]:
             name = row["codec"]
             rates = found["speeds"].get(name)
+            if rates is None and not row["failures"]:
+                continue  # its size is of another run
             cells = [f"{what}, {found['megapixels']:.1f} MP", name]
             cells += [spread(rates[key]) if rates else "error" for key in rates or ("", "")]
             cells.append("" if row["peak_mb"] is None else f"{row['peak_mb']:.0f}")
@@ -212,6 +265,7 @@ def parse(argument: str) -> tuple[str, Path, int]:
 @click.command()
 @click.argument("sets", metavar="[NAME=]FOLDER[@TILE]...", nargs=-1)
 @click.option("-m", "--model", "extra", multiple=True, help="A model to compare as well.")
+@click.option("--codec", "names", multiple=True, help="Of the others measure only this (again).")
 @click.option("--repeat", default=3, help="Times to repeat.")
 @click.option("--mosaic", "tiled", type=click.Path(path_type=Path), help="Folder for a mosaic.")
 @click.option("--megapixels", default=12.0, help="Size of the mosaic.")
@@ -221,6 +275,7 @@ def parse(argument: str) -> tuple[str, Path, int]:
 def main(
     sets: tuple[str, ...],
     extra: tuple[str, ...],
+    names: tuple[str, ...],
     repeat: int,
     tiled: Path | None,
     megapixels: float,
@@ -239,9 +294,13 @@ def main(
         write(readme, data, results.parent)
 
     for name, path, tile in map(parse, sets):
-        result = measure([path], tile, extra, repeat)
-        (results.parent / figure(name)).write_bytes(plot.draw(result))
-        data["sets"][name] = figures(result)
+        result = measure([path], tile, extra, repeat, names)
+        found = figures(result)
+        if names and name in data["sets"]:
+            found = merged(data["sets"][name], found)
+        else:
+            (results.parent / figure(name)).write_bytes(plot.draw(result))
+        data["sets"][name] = found
         keep()
     if tiled is not None:
         with tempfile.TemporaryDirectory() as place:

@@ -81,6 +81,25 @@ def test_the_worst_image_is_that_of_the_greatest_ratio(folder):
     assert found["worst"]["image"] == max(ratios, key=ratios.get)
 
 
+def test_of_codecs_that_are_not_measured_again_the_sizes_are_kept(folder):
+    call("kodak=kodak")
+    first = json.loads(Path("docs/results.json").read_text())["sets"]["kodak"]
+    call("kodak=kodak", "--codec", "png")
+    again = json.loads(Path("docs/results.json").read_text())["sets"]["kodak"]
+    assert set(again["speeds"]) == {"idfzip", "png"}
+    assert again["settings"].keys() == first["settings"].keys()
+    for field in ("bpd", "saving_vs_png", "saving_vs_best_classical"):
+        sizes = [{row["codec"]: row[field] for row in f["codecs"]} for f in (first, again)]
+        assert sizes[0].keys() == sizes[1].keys()
+        for name, value in sizes[0].items():
+            assert value == pytest.approx(sizes[1][name], abs=0.02), (field, name)
+    assert again["worst"]["image"] == first["worst"]["image"]
+    assert again["per_image"] == first["per_image"]
+    assert not any("| jpeg2000 |" in line for line in lines("speed"))
+    Image.fromarray(picture("noise", 16, 24, 3)).save(folder / "more.png")
+    assert "the set has changed" in call("kodak=kodak", "--codec", "png", code=1).output
+
+
 def test_the_same_results_give_the_same_text(folder):
     call("kodak=kodak")
     before = Path("README.md").read_text()

@@ -20,7 +20,7 @@ import torch
 
 from idfzip.training import folder, loop
 from idfzip.training import recipe as recipes
-from idfzip.training.crops import Crops
+from idfzip.training.crops import Flows
 from idfzip.training.folder import Options, Source
 from idfzip.training.group import Group
 from idfzip.training.loop import Limit, Report
@@ -54,7 +54,7 @@ def measure(
     if not isinstance(base, IdfRecipe):
         raise TypeError("idf-small is no recipe of the bipartite codec")
     recipe = dataclasses.replace(base, **{**SIZES, **changes})
-    task = Crops(recipe, training, test, 0, ALONE.device)
+    task = Flows(recipe, training, test, 0, ALONE.device)
     loop.fit(task, Limit(3), ALONE, lambda report: None, every=1 << 30)  # warm up
     began = time.process_time()
     loop.fit(task, Limit(12), ALONE, lambda report: None, every=1 << 30)

@@ -8,6 +8,8 @@ import pytest
 from idfzip.codecs.flagship import STATIC, Flagship, Learning
 from idfzip.codecs.idf import Idf
 from idfzip.codecs.lattice import Lattice
+from idfzip.codecs.vqvae import Level as VqLevel
+from idfzip.codecs.vqvae import Vqvae
 from idfzip.container import model_file
 from idfzip.container.model_file import Model
 from idfzip.flows import context, lattice, permutation
@@ -18,7 +20,9 @@ from idfzip.integer.dense import Layer
 from idfzip.integer.densenet import DenseNet
 from idfzip.integer.log2 import log2_table
 from idfzip.integer.network import Network
+from idfzip.integer.stack import Block, Stack
 from idfzip.priors import mixture
+from idfzip.priors.codes import CodePrior, Tables, exp_table
 
 
 def make_design(channels: int) -> Design:
@@ -118,6 +122,55 @@ def make_idf(channels: int, kind: str = "inverted", levels: int = 2, seed: int =
         rng.integers(-20000, 20000, (widths[-1], 6)).astype(np.int32) + broad,
         mixture.tables(context.SCALES),
     )
+
+
+def make_vqvae(channels: int, stages: tuple[int, ...] = (1, 2), seed: int = 0) -> Vqvae:
+    """Return a random lossy model of squares of 4 pixels, 8 in a coarser level."""
+    rng = np.random.default_rng(seed)
+    size, width, context, hidden, entries = 5, 8, 3, 6, 9
+
+    def block(taps: int, i: int, o: int, squeeze: int = 1, spread: int = 1) -> Block:
+        return Block((make_conv(taps, i * squeeze**2, o * spread**2, rng),), squeeze, spread)
+
+    def twice(n: int) -> Block:
+        return Block((make_conv(9, n, n, rng), make_conv(9, n, n, rng)), residual=True)
+
+    def prior(known: int) -> CodePrior:
+        return CodePrior(
+            Stack((block(9, known, hidden), block(1, hidden, hidden))),
+            rng.integers(-40, 41, (4, size, hidden)).astype(np.int16),
+            make_conv(1, hidden, entries, rng, 900),
+            rng.integers(-300, 301, (entries, size)).astype(np.int16),
+        )
+
+    def stack(direct: bool, *blocks: Block) -> Stack:
+        plain = Stack(blocks)
+        ends = plain.inputs * plain.squeezed**2, plain.outputs * plain.spread**2
+        return Stack(blocks, make_conv(1, *ends, rng) if direct else None)
+
+    levels = []
+    for i, count in enumerate(stages):
+        finest, given = i == len(stages) - 1, context if i else 0
+        known = given + size
+        if finest:
+            first = block(9, channels, width, 4)
+            encoder = stack(True, first, twice(width), block(1, width, width))
+            painter = block(9, width, width, 1, 2), block(9, width, channels, 1, 2)
+            lift = stack(True, block(9, known, width), twice(width), *painter)
+        else:
+            encoder = stack(True, block(9, width, width, 2))
+            lift = stack(False, block(9, known, width), block(1, width, context, 1, 2))
+        head = stack(i == 0, block(1, width + given, size))
+        levels.append(VqLevel(encoder, head, tuple(prior(known) for _ in range(count)), lift))
+    return Vqvae(tuple(levels), Tables(exp_table(), log2_table()))
+
+
+@pytest.fixture(scope="session")
+def lossy_models() -> dict[int, Model]:
+    return {
+        channels: model_file.load(model_file.dump(make_vqvae(channels), f"vq{channels}"), "test")
+        for channels in (1, 3)
+    }
 
 
 @pytest.fixture(scope="session")

@@ -17,7 +17,7 @@ import pytest
 from PIL import Image
 
 from idfzip.codecs import flagship
-from idfzip.container import header, idfz, model_file, models, tiling
+from idfzip.container import header, idfz, lossy, model_file, models, tiling
 from idfzip.container.tiling import Effort
 from idfzip.images.picture import Layout
 
@@ -165,6 +165,36 @@ def test_reference_decoder_decodes_the_progressive_one(progressive):
     assert output.endswith(expected("photo").tobytes())
 
 
+@pytest.fixture(scope="module")
+def lossy_file():
+    """What a lossy model of random weights paints of `photo.png`."""
+    return DATA / "lossy.idfz", DATA / "small-lossy.idfm"
+
+
+def test_package_decodes_the_lossy_one(lossy_file):
+    data, path = lossy_file[0].read_bytes(), lossy_file[1]
+    model = model_file.load(path.read_bytes(), str(path))
+    file = idfz.parse(data)
+    assert [tile.codec for tile in file.head.tiles] == [header.VQVAE]
+    found, _ = idfz.decompress(file, model, Effort())
+    np.testing.assert_array_equal(found.pixels, expected("lossy"))
+    source = idfz.decompress(
+        idfz.parse((DATA / "idf.idfz").read_bytes()),
+        models.open_file(DATA / "small-idf.idfm"),
+        Effort(),
+    )[0]
+    again = lossy.compress(source, model, 80)
+    assert again.data == data
+    np.testing.assert_array_equal(again.picture.pixels, found.pixels)
+
+
+def test_reference_decoder_decodes_the_lossy_one(lossy_file):
+    script = ROOT / "scripts" / "reference_vq.py"
+    arguments = [sys.executable, "-S", script, *lossy_file]
+    output = subprocess.run(arguments, capture_output=True, check=True).stdout
+    assert output.endswith(expected("lossy").tobytes())
+
+
 def test_a_stored_file():
     file = idfz.parse((DATA / "stored.idfz").read_bytes())
     assert idfz.decompress(file, None, Effort())[0] == idfz.Stored(b"a file of any kind", "")
@@ -180,6 +210,7 @@ def test_a_stored_file():
         ("reference_archive", 200),
         ("reference_indexed", 400),
         ("reference_lattice", 200),
+        ("reference_vq", 400),
     ],
 )
 def test_the_reference_decoders_stay_short_and_alone(name, lines):

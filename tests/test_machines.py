@@ -12,10 +12,10 @@ SCRIPT = """
 import hashlib, sys
 sys.path.insert(0, sys.argv[1])
 import numpy as np
-from conftest import make_flagship, make_idf, make_lattice, numbers, picture
+from conftest import make_flagship, make_idf, make_lattice, make_vqvae, numbers, picture
 from idfzip.codecs import flagship
 from idfzip.codecs.flagship import Learning
-from idfzip.container import idfz, model_file, tiling
+from idfzip.container import idfz, lossy, model_file, tiling
 from idfzip.container.tiling import Effort
 from idfzip.flows import colour
 from idfzip.images.picture import Picture
@@ -40,6 +40,15 @@ if sys.argv[2].startswith("deep"):
     back = flagship.decode(model, streams, [(tile, size)] * 4, alphabet=values)
     assert all(np.array_equal(a, b) for a, b in zip(back, tiles))
     print(hashlib.sha256(b"".join(streams)).hexdigest())
+    sys.exit()
+if sys.argv[2] == "vqvae":
+    lossy.TILE = (tile, tile)
+    model = model_file.load(model_file.dump(make_vqvae(3), "small"), "x")
+    source = Picture(picture("smooth", size, size, 3))
+    found = lossy.compress(source, model, 70, Effort(threads, lockstep))
+    back, _ = idfz.decompress(idfz.parse(found.data), model, Effort(threads, lockstep))
+    assert np.array_equal(back.pixels, found.picture.pixels)
+    print(hashlib.sha256(found.data + back.pixels.tobytes()).hexdigest())
     sys.exit()
 tiling.TILE_ROWS = tiling.TILE_COLUMNS = tile
 codec = codecs[sys.argv[2]]()
@@ -68,7 +77,8 @@ def digest(codec, size=72, tile=24, threads=1, lockstep=1, **environment):
 
 
 @pytest.fixture(
-    scope="module", params=["flagship", "learning", "idf", "lattice", "deep4096", "deep65536"]
+    scope="module",
+    params=["flagship", "learning", "idf", "lattice", "vqvae", "deep4096", "deep65536"],
 )
 def codec(request):
     return request.param

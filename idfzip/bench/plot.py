@@ -1,4 +1,4 @@
-"""A comparison as a figure: bits against speed, and image by image."""
+"""A comparison as a figure: bits against speed, image by image; bits against likeness."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import io
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from idfzip.bench import lossy, similarity
 from idfzip.bench.run import Result
 from idfzip.bench.table import Row, best_classical, bits, rows
 from idfzip.errors import BenchError
@@ -44,6 +45,35 @@ def draw(result: Result, suffix: str = ".png") -> bytes:
     _speeds(left, [(row, row.encode_mps or 0.0) for row in measured], ours, "encoding")
     _speeds(middle, [(row, row.decode_mps or 0.0) for row in measured], ours, "decoding")
     _images(right, result, sorted(ours))
+    out = io.BytesIO()
+    figure.savefig(out, format=suffix[1:], dpi=110)
+    return out.getvalue()
+
+
+def draw_lossy(result: lossy.Result, suffix: str = ".png") -> bytes:
+    """Return the curves of lossy codecs: PSNR and MS-SSIM, in dB, against bits a pixel.
+
+    As `draw`; raises BenchError as `check` does.
+    """
+    check(suffix)
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(13, 5), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    table = lossy.rows(result)
+    for painter in result.painters:
+        mine = [row for row in table if row.codec == painter.name]
+        bits = [row.bpp for row in mine]
+        style = {"marker": "o", "lw": 2} if painter.models else {"marker": ".", "lw": 1}
+        left.plot(bits, [row.psnr for row in mine], label=painter.name, **style)
+        levels = [similarity.decibels(row.ms_ssim) for row in mine]
+        right.plot(bits, levels, label=painter.name, **style)
+    for axes, name in ((left, "PSNR, dB"), (right, "-10 log10(1 - MS-SSIM), dB")):
+        axes.set_xlabel("bits a pixel")
+        axes.set_ylabel(name)
+        axes.set_xlim(0, 1)
+        axes.grid(alpha=0.3)
+        axes.legend()
     out = io.BytesIO()
     figure.savefig(out, format=suffix[1:], dpi=110)
     return out.getvalue()

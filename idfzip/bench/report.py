@@ -19,7 +19,7 @@ _LISTED = 20
 
 def to_text(result: Result, per_image: bool = False) -> str:
     """Return the table, and all that is to be said with it, in lines of at most 100 columns."""
-    lines = _grid(_header(), [_shown(result, row) for row in rows(result)])
+    lines = grid(_header(), [_shown(result, row) for row in rows(result)])
     if per_image:
         lines += ["", *_images(result)]
     lines.append("")
@@ -50,7 +50,7 @@ def _shown(result: Result, row: Row) -> list[str]:
     return [text or "-" for text in texts.values()]
 
 
-def _grid(header: Sequence[Sequence[str]], body: Sequence[Sequence[str]]) -> list[str]:
+def grid(header: Sequence[Sequence[str]], body: Sequence[Sequence[str]]) -> list[str]:
     """Return lines of columns, the first at the left and cut so that all fit."""
     widths = [max(map(len, column)) for column in zip(*header, *body, strict=True)]
     widths[0] = max(6, min(widths[0], WIDTH - sum(w + 2 for w in widths[1:])))
@@ -76,7 +76,7 @@ def _images(result: Result) -> list[str]:
             for image in result.images
         ]
         header = [["bpd of each image", *(_cut(name, 10).strip() for name in group)]]
-        lines += [*_grid(header, body), ""]
+        lines += [*grid(header, body), ""]
     return lines[:-1]
 
 

@@ -35,6 +35,7 @@ _output = click.Path(path_type=Path)
 @click.option("--json", "as_json", type=_output, metavar="FILE", help="Write figures as JSON.")
 @click.option("--csv", "as_csv", type=_output, metavar="FILE", help="Write the table as CSV.")
 @click.option("--plot", type=_output, metavar="FILE", help="Draw size against speed (needs bench).")
+@click.option("--lossy", is_flag=True, help="Compare lossy codecs: bits against likeness.")
 @click.option("--per-image", is_flag=True, help="Show every image's bits as well.")
 @click.option("--repeat", type=click.IntRange(1), default=3, help="Times to repeat (default: 3).")
 @click.option("--tile", type=click.IntRange(1), help="Cut mosaics into such squares.")
@@ -48,6 +49,7 @@ def bench(
     as_json: Path | None,
     as_csv: Path | None,
     plot: Path | None,
+    lossy: bool,
     per_image: bool,
     repeat: int,
     tile: int | None,
@@ -60,6 +62,9 @@ def bench(
     Every result is decoded and compared. All codecs are measured on the same images: what one of
     them cannot hold is left out for all, and said. Ctrl-C prints what is done so far. More codecs
     come with pip install 'idfzip[bench]'.
+
+    With --lossy, lossy codecs paint every image at a ladder of qualities instead (-m names lossy
+    models): bits a pixel, PSNR and MS-SSIM, and --plot draws the curves.
     """
     from idfzip.bench import plot as plots
     from idfzip.bench import report, run
@@ -70,6 +75,9 @@ def bench(
     if plot is not None:
         plots.check(plot.suffix)
     Image.MAX_IMAGE_PIXELS = reader.MAX_PIXELS // 2
+    if lossy:
+        _lossy(paths, names, models, work.effort(threads).threads, as_json, as_csv, plot, per_image)
+        return
     survey, result = _prepare(paths, names, models, tile or 0, work.effort(threads).threads, quiet)
     total = sum(i.count for images in run.held(result, survey).values() for i in images)
     with _bar(total * len(result.codecs) * repeat, quiet) as advance:
@@ -80,6 +88,38 @@ def bench(
         sys.exit(INTERRUPTED)
     asked = any(missing.name in names for missing in result.missing)
     if result.failures or asked or any(left.damaged for left in result.left):
+        sys.exit(1)
+
+
+def _lossy(
+    paths: Sequence[Path],
+    names: Sequence[str],
+    models: Sequence[str],
+    threads: int,
+    as_json: Path | None,
+    as_csv: Path | None,
+    plot: Path | None,
+    per_image: bool,
+) -> None:
+    """Compare lossy codecs, and write what was asked for; exits as `bench`."""
+    from idfzip.bench import lossy, painters
+    from idfzip.bench import plot as plots
+
+    chosen = painters.choose(painters.listed(models, threads), names)
+    here = [p for p in chosen if isinstance(p, painters.Painter)]
+    work.warm_up([model for painter in here for model in painter.models], True)
+    result = lossy.run(paths, chosen)
+    click.echo(lossy.to_text(result))
+    if as_json is not None:
+        text = json.dumps(lossy.to_json(result, per_image), indent=1)
+        files.write(as_json, f"{text}\n".encode(), force=True)
+    if as_csv is not None:
+        files.write(as_csv, lossy.to_csv(result).encode(), force=True)
+    if plot is not None:
+        files.write(plot, plots.draw_lossy(result, plot.suffix), force=True)
+    if result.interrupted:
+        sys.exit(INTERRUPTED)
+    if result.failures or any(missing.name in names for missing in result.missing):
         sys.exit(1)
 
 

@@ -13,6 +13,7 @@ import numpy as np
 from idfzip.cli import files, tree, work
 from idfzip.cli.tree import Outputs, Source
 from idfzip.container import choice, idfz, models
+from idfzip.container import lossy as lossy_files
 from idfzip.container.model_file import Model
 from idfzip.container.tiling import Effort, Part
 from idfzip.errors import IdfzipError
@@ -25,9 +26,10 @@ SUFFIX = ".idfz"
 
 @dataclass(frozen=True)
 class Job:
-    """The options of one call."""
+    """The options of one call; without a `quality` nothing is lost."""
 
     model: Model | None
+    quality: int | None
     progressive: bool
     embed: bool
     effort: Effort
@@ -56,6 +58,12 @@ class Job:
 @tree.output_dir_option
 @work.model_option
 @click.option("--progressive", is_flag=True, help="Code from coarse to fine, for previews.")
+@click.option("--lossy", is_flag=True, help="Write smaller files of pictures that are alike only.")
+@click.option(
+    "--quality",
+    type=click.IntRange(1, lossy_files.MOST_QUALITY),
+    help=f"With --lossy: 1 (smallest) to 100; {lossy_files.DEFAULT_QUALITY} if not given.",
+)
 @click.option("--embed-model", is_flag=True, help="Put the model into the output.")
 @work.effort_option
 @work.threads_option
@@ -73,6 +81,8 @@ def compress(
     output_dir: Path | None,
     model: str | None,
     progressive: bool,
+    lossy: bool,
+    quality: int | None,
     embed_model: bool,
     level: int,
     threads: int,
@@ -92,6 +102,10 @@ def compress(
     of what models make, of other codecs' files where that is worth trying, and of the file as it
     is, which is also kept where it cannot be decoded without loss. With --progressive models
     alone are tried, unless the file as it is is smaller.
+
+    With --lossy the file holds the picture that a model paints, which is the same wherever it is
+    decoded; alpha is kept as it is. A source that is smaller than that is kept itself. Only grey
+    and RGB of 8 bits are coded so.
     """
     if stdout and recursive:
         output = files.STANDARD
@@ -100,9 +114,16 @@ def compress(
         files.one_output(paths, output)
     if output_dir is not None and (output is not None or stdout):
         raise click.UsageError("--output-dir does not go with -o or -c")
+    if quality is not None and not lossy:
+        raise click.UsageError("--quality needs --lossy")
+    if lossy and archive:
+        raise click.UsageError("--lossy does not go with archives: use --output-dir")
     reader.limit(max_pixels)
     if remove and (no_verify or stdout or files.STANDARD in (*paths, output)):
         raise click.UsageError("--rm needs files in and out, and the verification")
+    if lossy:
+        quality = quality or lossy_files.DEFAULT_QUALITY
+        model = model or models.LOSSY
     given = None if model is None else models.by_name(model)
     effort = work.effort(threads)
     if given is not None and not embed_model and not models.is_released(given):
@@ -113,6 +134,7 @@ def compress(
         )
     job = Job(
         given,
+        quality,
         progressive,
         embed_model,
         effort,
@@ -166,6 +188,8 @@ def _one(source: Source, outputs: Outputs, target: Path, job: Job) -> None:
 
 def encoded(path: Path, source: bytes, found: Picture | Unread, job: Job) -> tuple[bytes, str]:
     """Return the `.idfz` file of what was read from a file's bytes, and what to say of it."""
+    if isinstance(found, Picture) and job.quality is not None:
+        return _lossy(path, source, found, job, job.quality)
     if isinstance(found, Picture):
         return _coded(path, source, found, job)
     data = idfz.store(source, found.format)
@@ -214,6 +238,41 @@ def _coded(path: Path, source: bytes, picture: Picture, job: Job) -> tuple[bytes
     if job.verbose:
         named = [f"{m.name} ({m.short.hex()})" for part in parts for m in part.models]
         note += f", models tried: {', '.join(named) or 'none'}"
+        note += ", verified" if job.verify else ", not verified"
+    return found.data, note
+
+
+def _lossy(
+    path: Path, source: bytes, picture: Picture, job: Job, quality: int
+) -> tuple[bytes, str]:
+    """Return the lossy `.idfz` file of a picture, and what to say of it.
+
+    Where the source is smaller it is kept instead.
+    """
+    model = job.model or models.by_name(models.LOSSY)
+    if model.identity not in job.warm:
+        work.warm_up([model], job.quiet)
+        job.warm.add(model.identity)
+    count = picture.pixels.shape[0] * picture.pixels.shape[1]
+    with work.progress_bar(path.name, count * (1 + job.verify), job.quiet) as progress:
+        start = time.perf_counter()
+        found = lossy_files.compress(
+            picture, model, quality, job.effort, progress, job.embed, job.progressive
+        )
+        seconds = time.perf_counter() - start
+        kept = idfz.store(source, picture.format)
+        if len(kept) <= len(found.data):
+            return kept, f"stored: the file as it is is smaller than {len(found.data)} bytes"
+        if job.verify:
+            file = idfz.parse(found.data, job.max_pixels)
+            check(idfz.decompress(file, model, job.effort, progress)[0], found.picture)
+    note = (
+        f"lossy, quality {quality}, {8 * len(found.data) / count:.3f} bits per pixel, "
+        f"{lossy_files.psnr(picture.pixels, found.picture.pixels):.2f} dB, "
+        f"{count / 1e6 / seconds:.2f} MP/s"
+    )
+    if job.verbose:
+        note += f", model {model.name} ({model.short.hex()})"
         note += ", verified" if job.verify else ", not verified"
     return found.data, note
 

@@ -10,7 +10,7 @@ import click
 
 from idfzip.cli import files, unpack, work
 from idfzip.container import archive, idfz, models, names
-from idfzip.container.header import RAW, ImageHeader, StoredHeader
+from idfzip.container.header import RAW, VQVAE, ImageHeader, StoredHeader
 from idfzip.errors import ModelError, OutputExists
 
 _json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -56,8 +56,9 @@ def facts(file: idfz.File, size: int) -> dict[str, Any]:
             "sizes": file.sizes,
         }
     samples = head.height * head.width * head.kind.layout.channels
-    found = {
-        "kind": "lossless",
+    lossy = isinstance(head, ImageHeader) and any(tile.codec == VQVAE for tile in head.tiles)
+    found: dict[str, Any] = {
+        "kind": "lossy" if lossy else "lossless",
         "by": "models" if isinstance(head, ImageHeader) else head.packing,
         "sizes": file.sizes,
         "format": head.format,
@@ -66,6 +67,7 @@ def facts(file: idfz.File, size: int) -> dict[str, Any]:
         "height": head.height,
         "bytes": size,
         "bpd": round(8 * size / samples, 4),
+        "bpp": round(8 * size / (head.height * head.width), 4),
     }
     if isinstance(head, ImageHeader):
         found |= {
@@ -90,9 +92,12 @@ def _line(row: dict[str, Any]) -> str:
     if row["kind"] == "stored":
         why = work.winner("source", sizes) if sizes else "stored"
         return f"{row['file']}: {form}, {why}, {row['source_bytes']} bytes in {row['bytes']}"
+    rate = f"{row['bpd']:.3f} bits per subpixel"
+    if row["kind"] == "lossy":
+        rate = f"{row['bpp']:.3f} bits per pixel"
     line = (
         f"{row['file']}: {row['kind']} {form}, {row['width']}x{row['height']} {row['mode']}, "
-        f"{row['bytes']} bytes, {row['bpd']:.3f} bits per subpixel, {work.winner(row['by'], sizes)}"
+        f"{row['bytes']} bytes, {rate}, {work.winner(row['by'], sizes)}"
     )
     if row["by"] != "models":
         return line

@@ -123,9 +123,9 @@ def _train(plan: Plan, joined: Any, stopped: Callable[[], bool], options: dict[s
     prepared = session.prepare(plan)
     _say_found(prepared, quiet)
     folder = output.with_name(output.name.removesuffix(".idfm") + ".train")
-    journal = Journal(folder, options["resume"]) if joined.leads else None
     work.say("preparing samples ...", quiet)
     task = session.make_task(prepared, joined)
+    journal = Journal(folder, options["resume"], task.unit) if joined.leads else None
     if isinstance(task, Pixels | Lattices):
         share, count = task.rounds.share, task.rounds.count
         rounds = f", in {count} rounds" if count > 1 else ""
@@ -135,8 +135,8 @@ def _train(plan: Plan, joined: Any, stopped: Callable[[], bool], options: dict[s
     if prepared.start is not None and not quiet:
         network = task.network()
         network.set_exact(True)
-        work.say(f"before: {task.evaluate(network):.4f} bits per subpixel held out")
-    with _reports(quiet, options["as_json"] and joined.leads) as report:
+        work.say(f"before: {task.evaluate(network):.4f} {task.unit} held out")
+    with _reports(quiet, options["as_json"] and joined.leads, task.unit) as report:
         network = session.run(prepared, task, joined, journal, options["resume"], report, stopped)
     if not joined.leads:
         return
@@ -168,7 +168,7 @@ def _interrupts() -> Iterator[Callable[[], bool]]:
 
 
 @contextmanager
-def _reports(quiet: bool, as_json: bool) -> Iterator[Callable[[Report], None]]:
+def _reports(quiet: bool, as_json: bool, unit: str) -> Iterator[Callable[[Report], None]]:
     """Yield what shows the state of training: a bar on a terminal, lines elsewhere."""
     from tqdm import tqdm
 
@@ -184,8 +184,9 @@ def _reports(quiet: bool, as_json: bool) -> Iterator[Callable[[Report], None]]:
         if as_json and state.held_out is not None:
             click.echo(json.dumps(dataclasses.asdict(state)))
         text = (
-            f"step {state.step}: training {state.training:.4f}{last[0]} bits per subpixel, "
+            f"step {state.step}: training {state.training:.4f}{last[0]} {unit}, "
             f"{state.speed / 1e6:.2f} MP/s"
+            + "".join(f", {name} {value:.3g}" for name, value in state.facts.items())
         )
         if bar is not None:
             bar.set_postfix_str(text, refresh=False)

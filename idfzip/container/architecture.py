@@ -9,10 +9,10 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from idfzip.codecs import flagship, idf, indexed, lattice
+from idfzip.codecs import flagship, idf, indexed, lattice, vqvae
 from idfzip.codecs.seen import Seen
-from idfzip.container import flagship_file, idf_file, indexed_file, lattice_file
-from idfzip.container.header import FLAGSHIP, IDF, INDEXED, LATTICE
+from idfzip.container import flagship_file, idf_file, indexed_file, lattice_file, vqvae_file
+from idfzip.container.header import FLAGSHIP, IDF, INDEXED, LATTICE, VQVAE
 from idfzip.container.tensors import Facts, Tensors
 from idfzip.flows import alphabet, coupling
 
@@ -99,7 +99,7 @@ class Architecture:
     of this machine for the inputs in tensors. `alphabets` are the least and the most values of a
     channel that it codes; `categories` tells whether these are categories. `preview` and
     `encode_levels` are there where a part of a stream shows something, and where streams have
-    levels.
+    levels. `lossy` tells whether what is decoded is another picture than what was encoded.
     """
 
     name: str
@@ -116,6 +116,7 @@ class Architecture:
     categories: bool = False
     preview: Preview | None = None
     encode_levels: EncodeLevels | None = None
+    lossy: bool = False
 
 
 ARCHITECTURES = (
@@ -176,6 +177,22 @@ ARCHITECTURES = (
         (lattice.VALUES, lattice.VALUES),
         preview=lattice.preview,
         encode_levels=lattice.encode_levels,
+    ),
+    Architecture(
+        "vqvae",
+        VQVAE,
+        vqvae.Vqvae,
+        vqvae.encode,
+        vqvae.decode,
+        vqvae_file.facts,
+        vqvae_file.to_tensors,
+        vqvae_file.from_tensors,
+        vqvae_file.self_test,
+        vqvae_file.measured_sums,
+        (vqvae.VALUES, vqvae.VALUES),
+        preview=vqvae.preview,
+        encode_levels=vqvae.encode_levels,
+        lossy=True,
     ),
 )
 

@@ -22,9 +22,9 @@ FORMATS = ("", "PNG", "WEBP", "TIFF", "BMP", "PPM", "JPEG", "GIF")
 PACKINGS = ("", "webp", "png")
 """What holds the pixels: tiles, or the bytes of a file of another codec."""
 
-RAW, FLAGSHIP, IDF, INDEXED, LATTICE = 0, 1, 2, 3, 4
+RAW, FLAGSHIP, IDF, INDEXED, LATTICE, VQVAE = 0, 1, 2, 3, 4, 5
 """Codecs of a tile: the pixels as they are; the flagship; the bipartite one; that of categories;
-the progressive one."""
+the progressive one; the lossy one."""
 
 MAX_SIDE = 1 << 30
 MAX_PIXELS = 500_000_000
@@ -33,8 +33,8 @@ MAX_PIXELS = 500_000_000
 MAX_TILE = (1024, 4096)
 """Most rows and columns of a tile: what decoding one takes grows with its rows and its pixels."""
 
-MAX_IDF_TILE = 1 << 18
-"""Most pixels of a tile of the bipartite codec, which keeps all values of a network at once."""
+MAX_NET_TILE = {IDF: 1 << 18, VQVAE: 1 << 20}
+"""Most pixels of a tile of codecs that keep all values of a network at once."""
 
 
 @dataclass(frozen=True)
@@ -227,8 +227,9 @@ def _image(
     if count * len(parts) * 7 > reader.left:
         raise FormatError(f"{count * len(parts)} tiles do not fit their index")
     tiles = tuple(_tile(reader, len(hashes), part) for part in parts for _ in range(count))
-    if tile[0] * tile[1] > MAX_IDF_TILE and any(t.codec == IDF for t in tiles):
-        raise FormatError(f"tile of {tile[1]}x{tile[0]}: codec {IDF} takes {MAX_IDF_TILE} pixels")
+    for codec, most in MAX_NET_TILE.items():
+        if tile[0] * tile[1] > most and any(t.codec == codec for t in tiles):
+            raise FormatError(f"tile of {tile[1]}x{tile[0]}: codec {codec} takes {most} pixels")
     crc = reader.crc() if len(tiles) > 1 else 0
     names = unpack_names(reader.bytes(reader.left), len(hashes))
     _check_end(sum(t.length for t in tiles), streams)
@@ -248,7 +249,7 @@ def _check_end(length: int, streams: int | None) -> None:
 def _tile(reader: Reader, models: int, group: Group) -> Tile:
     first, colour = reader.byte(), reader.byte()
     codec, model = first & 15, first >> 4
-    if codec not in (RAW, FLAGSHIP, IDF, INDEXED, LATTICE):
+    if codec not in (RAW, FLAGSHIP, IDF, INDEXED, LATTICE, VQVAE):
         raise FormatError(f"codec {codec} is not known to this release")
     if (model >= models) if codec != RAW else (model != 0):
         raise FormatError(f"tile of model {model}, {models} are named")

@@ -125,6 +125,8 @@ def plan(
 
     Raises errors as `compress`.
     """
+    if model and model.architecture.lossy:
+        raise ModelError(f"model {model.name} is lossy: it codes with --lossy only")
     if model and progressive and model.architecture.encode_levels is None:
         raise ModelError(f"model {model.name} has no levels: it cannot code progressively")
     parts = []

@@ -28,6 +28,9 @@ _FAST, _THOROUGH, ALL = 3, 8, 9
 """Efforts: up to the first the fastest model is taken, from the second on the most thorough one,
 at the last all of them; between the usual one."""
 
+LOSSY = "lossy"
+"""The released model that `compress --lossy` takes, for colour and grey."""
+
 PROGRESSIVE = {Content.COLOUR: ("progressive",), Content.GREY: ("progressive-grey",)}
 """The same, for `compress --progressive`."""
 

@@ -135,7 +135,7 @@ def _tile(
     words = stream[: len(stream) & ~3]
 
     def shown(seen: Seen) -> Pixels:
-        return tiling.samples(ladder, colour.inverse(seen.planes), dtype)
+        return tiling.samples(ladder, colour.inverse(seen.planes[: group.channels]), dtype)
 
     seen = see(model.codec, words, size, cut, alphabet)
     if cut and sample:

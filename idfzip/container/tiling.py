@@ -93,7 +93,10 @@ def codes(model: Model, group: Group, ladder: Ladder) -> bool:
     architecture = model.architecture
     if (group.content == Content.INDEX) != architecture.categories:
         return False
-    return model.codec.channels == group.channels and len(ladder) <= architecture.alphabets[1]
+    fits = model.codec.channels == group.channels
+    if architecture.lossy:  # a model of colour paints grey as colours that are grey
+        fits = model.codec.channels >= group.channels
+    return fits and len(ladder) <= architecture.alphabets[1]
 
 
 def alphabet(model: Model, ladder: Ladder) -> int:
@@ -142,15 +145,16 @@ def encode(
     effort: Effort,
     progress: Progress | None = None,
     levels: bool = False,
+    size: tuple[int, int] | None = None,
 ) -> Coded:
     """Return the tiles of a picture, group by group, each by the model that codes it shortest.
 
     A tile that no model makes smaller is raw. With `levels` streams are in parts, one for each
-    level of the model, which must have some; else each is one part. `progress` is called with
-    pixels of groups.
+    level of the model, which must have some; else each is one part. `size` is that of tiles, where
+    it is settled. `progress` is called with pixels of groups.
     """
     height, width, _ = pixels.shape
-    size = grid(height, width, _tile(parts))
+    size = size or grid(height, width, _tile(parts))
     places = header.boxes(height, width, size)
     count = len(places)
 
@@ -163,7 +167,7 @@ def encode(
                 rows += _code(part, cut, mine, levels, progress)
         return rows
 
-    results = _spread(code, range(count * len(parts)), effort)
+    results = spread(code, range(count * len(parts)), effort)
     used = {model.identity: model for model, _, _ in results if model is not None}
     order = list(used)
     tiles = tuple(
@@ -289,11 +293,12 @@ def decode(
             codec = primed(model.codec, palette, head.ladders[g])
             found = decoder(codec, given, sizes, progress, values)
             for i, planes in zip(mine, found, strict=True):
-                put(i, None if planes is None else colour.inverse(planes))
+                first = groups[g].channels
+                put(i, None if planes is None else colour.inverse(planes[:first]))
         return list(batch)
 
     wanted = [i for i in range(len(head.tiles)) if part.meets(places[i % count])]
-    _spread(code, wanted, effort)
+    spread(code, wanted, effort)
     all_of_it = pixels.shape[:2] == (head.height, head.width)
     if not failed and all_of_it and len(head.tiles) > 1 and crc32(pixels) != head.crc:
         failed = wanted
@@ -324,7 +329,7 @@ def check(rows: Sequence[Tile], models: Sequence[Model], group: Group, ladder: L
             )
 
 
-def _spread(
+def spread(
     code: Callable[[Sequence[int]], list[T]], tiles: Sequence[int], effort: Effort
 ) -> list[T]:
     """Run `code` on runs of tiles, over threads."""

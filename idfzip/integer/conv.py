@@ -170,3 +170,11 @@ def plain_sums(conv: Conv, values: npt.NDArray[np.int64]) -> npt.NDArray[np.int6
         y, x = divmod(tap, 2 * reach + 1)
         out += framed[y : y + height, x : x + width] @ weight
     return out
+
+
+def plain_activation(found: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Return what `activate` must write, in plain int64."""
+    whole = (found + grid.HALF) >> grid.WEIGHT_BITS
+    leaked = np.maximum(whole, whole >> grid.LEAK_SHIFT)
+    clamped: npt.NDArray[np.int64] = leaked.clip(-LIMIT, LIMIT)
+    return clamped

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from idfzip.errors import ModelError
-from idfzip.integer import conv, grid
+from idfzip.integer import conv
 from idfzip.integer.conv import Conv, Sums
 
 INPUT_GAIN = 2
@@ -84,14 +84,7 @@ class DenseNet:
         """Return what `sums` must give, in plain int64: for self-tests."""
         seen = values.astype(np.int64) * INPUT_GAIN
         for narrow, wide in zip(self.narrow, self.wide, strict=True):
-            hidden = _plain_activation(conv.plain_sums(narrow, seen))
-            found = _plain_activation(conv.plain_sums(wide, hidden))
+            hidden = conv.plain_activation(conv.plain_sums(narrow, seen))
+            found = conv.plain_activation(conv.plain_sums(wide, hidden))
             seen = np.concatenate([seen, found], axis=2)
         return conv.plain_sums(self.last, seen)
-
-
-def _plain_activation(found: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    whole = (found + grid.HALF) >> grid.WEIGHT_BITS
-    leaked = np.maximum(whole, whole >> grid.LEAK_SHIFT)
-    clamped: npt.NDArray[np.int64] = leaked.clip(-conv.LIMIT, conv.LIMIT)
-    return clamped

@@ -1,8 +1,9 @@
-"""Training a network of the bipartite codec: crops of many images."""
+"""Training on crops of many images: how they are drawn, and the bipartite codec's task."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Generic, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -13,45 +14,44 @@ from idfzip.codecs.idf import Idf
 from idfzip.training.folder import Source
 from idfzip.training.freeze_idf import freeze_idf
 from idfzip.training.idf import IdfTwin
-from idfzip.training.recipe import IdfRecipe
+from idfzip.training.recipe import IdfRecipe, VqvaeRecipe
+
+R = TypeVar("R", IdfRecipe, VqvaeRecipe)
 
 CHECKED = 256
 """Crops of the held-out images that an evaluation looks at."""
 
 
-class Crops:
-    """Batches of square crops, drawn at random, each area alike; a `Task`.
+class Crops(Generic[R]):
+    """Batches of square crops, drawn at random, each area alike: what tasks have in common.
 
     Images of one size are held on the device, others read when they are due. An image smaller than
     a crop is repeated at its lower and right edge, as the codec does.
     """
 
+    unit = "bits per subpixel"
+
     def __init__(
         self,
-        recipe: IdfRecipe,
+        recipe: R,
         training: Sequence[Source],
         held_out: Sequence[Source],
         seed: int,
         device: torch.device,
-        start: IdfTwin | None = None,
+        checked: int = CHECKED,
     ) -> None:
-        self._recipe, self.pixels = recipe, recipe.images * recipe.crop**2
+        self._recipe: R = recipe
+        self.pixels = recipe.images * recipe.crop**2
         self._training, self._held_out = training, held_out
-        self._seed, self._device, self._start = seed, device, start
+        self._seed, self._device = seed, device
         self._channels = held_out[0].shape[2]
         self._stack = self._stacked(training)
-        self._checked = self._drawn(held_out, np.random.default_rng(seed), CHECKED)
+        self._checked = self._drawn(held_out, np.random.default_rng(seed), checked)
 
     @property
-    def recipe(self) -> IdfRecipe:
+    def recipe(self) -> R:
         """How it is trained."""
         return self._recipe
-
-    def network(self) -> IdfTwin:
-        """Return the network to begin with: the one to go on from, or a fresh one."""
-        if self._start is not None:
-            return self._start.to(self._device)
-        return IdfTwin(self._channels, self._recipe.shape, self._seed).to(self._device)
 
     def batch(self, step: int, part: int, parts: int) -> Tensor:
         """Return part `part` of `parts` of the crops of a step: uint8 (N, C, H, W)."""
@@ -68,22 +68,6 @@ class Crops:
             turn = torch.from_numpy(turned).to(self._device)
             found[turn] = found[turn].flip(3)
         return found
-
-    def bits(self, network: IdfTwin, crops: Tensor) -> Tensor:
-        """Return the mean bits per subpixel of crops."""
-        return network.bits(crops).sum() / crops.numel()
-
-    def evaluate(self, network: IdfTwin) -> float:
-        """Return the mean bits per subpixel of crops of the held-out images."""
-        total = 0.0
-        with torch.no_grad():
-            for crops in torch.split(self._checked, 32):
-                total += float(network.bits(crops.to(self._device)).sum())
-        return total / self._checked.numel()
-
-    def freeze(self, network: IdfTwin) -> Idf:
-        """Return the model of a network."""
-        return freeze_idf(network)
 
     def _stacked(self, sources: Sequence[Source]) -> Tensor | None:
         """Return all images on the device, uint8 (N, C, H, W), if they are crops already."""
@@ -108,3 +92,45 @@ class Crops:
         missing = [(0, side - part.shape[0]), (0, side - part.shape[1]), (0, 0)]
         part = np.pad(part, missing, mode="edge")
         return part[:, ::-1] if self._recipe.mirrored and rng.random() < 0.5 else part
+
+
+class Flows(Crops[IdfRecipe]):
+    """Training of a network of the bipartite codec; a `Task`."""
+
+    def __init__(
+        self,
+        recipe: IdfRecipe,
+        training: Sequence[Source],
+        held_out: Sequence[Source],
+        seed: int,
+        device: torch.device,
+        start: IdfTwin | None = None,
+    ) -> None:
+        super().__init__(recipe, training, held_out, seed, device)
+        self._start = start
+
+    def network(self) -> IdfTwin:
+        """Return the network to begin with: the one to go on from, or a fresh one."""
+        if self._start is not None:
+            return self._start.to(self._device)
+        return IdfTwin(self._channels, self._recipe.shape, self._seed).to(self._device)
+
+    def bits(self, network: IdfTwin, crops: Tensor) -> Tensor:
+        """Return the mean bits per subpixel of crops."""
+        return network.bits(crops).sum() / crops.numel()
+
+    def evaluate(self, network: IdfTwin) -> float:
+        """Return the mean bits per subpixel of crops of the held-out images."""
+        total = 0.0
+        with torch.no_grad():
+            for crops in torch.split(self._checked, 32):
+                total += float(network.bits(crops.to(self._device)).sum())
+        return total / self._checked.numel()
+
+    def facts(self, network: IdfTwin) -> dict[str, float]:
+        """Return nothing: the bits are all there is to know."""
+        return {}
+
+    def freeze(self, network: IdfTwin) -> Idf:
+        """Return the model of a network."""
+        return freeze_idf(network)

@@ -18,7 +18,8 @@ from idfzip.priors import mixture
 from idfzip.training.idf import GridConv, IdfShape, IdfTwin, TwinDenseNet
 
 
-def _freeze_conv(module: nn.Module, gain: Tensor | None = None) -> Conv:
+def freeze_conv(module: nn.Module, gain: Tensor | None = None) -> Conv:
+    """Return the integers of a `GridConv`; raises ModelError where the bound does not hold."""
     assert isinstance(module, GridConv)
     with torch.no_grad():
         weight, bias = (p.detach().cpu() for p in module.scaled(gain))
@@ -34,9 +35,9 @@ def _whole_sums(values: Tensor) -> npt.NDArray[np.int32]:
 
 def _freeze_net(net: TwinDenseNet) -> DenseNet:
     return DenseNet(
-        tuple(_freeze_conv(layer) for layer in net.narrow),
-        tuple(_freeze_conv(layer) for layer in net.wide),
-        _freeze_conv(net.last, net.gain),
+        tuple(freeze_conv(layer) for layer in net.narrow),
+        tuple(freeze_conv(layer) for layer in net.wide),
+        freeze_conv(net.last, net.gain),
     )
 
 
@@ -54,7 +55,8 @@ def freeze_idf(twin: IdfTwin) -> Idf:
     return Idf(levels, conditions, constants, mixture.tables(context.SCALES))
 
 
-def _thaw_conv(module: nn.Module, conv: Conv) -> None:
+def thaw_conv(module: nn.Module, conv: Conv) -> None:
+    """Give a `GridConv` the weights of integers; raises RuntimeError where sizes differ."""
     assert isinstance(module, GridConv)
     side = module.kernel_size[0]
     taps = torch.from_numpy(conv.weight.astype(np.float32)) / (1 << grid.WEIGHT_BITS)
@@ -89,8 +91,8 @@ def thaw_idf(model: Idf) -> IdfTwin:
                 for name in ("narrow", "wide"):
                     layers = zip(getattr(net, name), getattr(integers, name), strict=True)
                     for module, conv in layers:
-                        _thaw_conv(module, conv)
-                _thaw_conv(net.last, integers.last)
+                        thaw_conv(module, conv)
+                thaw_conv(net.last, integers.last)
             constants = torch.from_numpy(model.constants.astype(np.float64))
             twin.constants.copy_(constants.reshape_as(twin.constants) / (1 << grid.SUM_BITS))
     except (RuntimeError, ValueError):

@@ -23,8 +23,8 @@ CHECKPOINT = "checkpoint.safetensors"
 class Journal:
     """The log of one training, in a folder; an older one is continued or begun anew."""
 
-    def __init__(self, folder: Path, resume: bool) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, resume: bool, unit: str = "bits per subpixel") -> None:
+        self.folder, self._unit = folder, unit
         try:
             folder.mkdir(parents=True, exist_ok=True)
             if not resume:
@@ -51,6 +51,8 @@ class Journal:
         if self._events is not None:
             for name in ("training", "held_out", "speed"):
                 self._events.add_scalar(name, getattr(report, name), report.step)
+            for name, value in report.facts.items():
+                self._events.add_scalar(name, value, report.step)
             self._events.flush()
 
     def draw(self) -> bool:
@@ -66,7 +68,7 @@ class Journal:
         minutes = [row["seconds"] / 60 for row in rows]
         for name, label in (("training", "training"), ("held_out", "held out")):
             axes.plot(minutes, [row[name] for row in rows], label=label)
-        axes.set(xlabel="minutes", ylabel="bits per subpixel")
+        axes.set(xlabel="minutes", ylabel=self._unit)
         axes.grid(alpha=0.3)
         axes.legend()
         figure.savefig(self.folder / CURVE, dpi=120)

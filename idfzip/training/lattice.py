@@ -52,6 +52,8 @@ class LatticeTwin(Twin):
 class Lattices:
     """Batches of pixels, drawn at random; a `Task`, as `idfzip.training.pixels.Pixels`."""
 
+    unit = "bits per subpixel"
+
     def __init__(
         self,
         recipe: LatticeRecipe,
@@ -104,6 +106,10 @@ class Lattices:
     def evaluate(self, network: LatticeTwin) -> float:
         """Return the mean bits per subpixel of the held-out pixels."""
         return pixels.evaluate(network, self._checked)
+
+    def facts(self, network: LatticeTwin) -> dict[str, float]:
+        """Return nothing: the bits are all there is to know."""
+        return {}
 
     def freeze(self, network: LatticeTwin) -> Lattice:
         """Return the model of a network."""

@@ -16,7 +16,7 @@ import importlib.util
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -40,8 +40,8 @@ class Report:
     """The state of training after a step.
 
     `share` of the training done, 0 to 1; `training` the smoothed bits per subpixel; `held_out`
-    those of the averaged network on held-out images, where they were just measured; `speed` in
-    pixels per second, over all processes.
+    those of the averaged network on held-out images, where they were just measured, with what else
+    the task has to tell (`facts`); `speed` in pixels per second, over all processes.
     """
 
     step: int
@@ -50,6 +50,7 @@ class Report:
     training: float
     speed: float
     held_out: float | None
+    facts: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -119,7 +120,8 @@ def fit(
         done = limit.share(state.step, state.seconds)
         due = state.step % every == 0 or done >= 1
         bits = task.evaluate(state.average) if due else None
-        report(Report(state.step, done, state.seconds, state.running, speed, bits))
+        facts = task.facts(state.average) if due else {}
+        report(Report(state.step, done, state.seconds, state.running, speed, bits, facts))
         if keeping and time.monotonic() - kept_at > keeping.seconds:
             checkpoint.save(keeping.path, state, keeping.purpose)
             kept_at = time.monotonic()

@@ -34,6 +34,8 @@ class Pixels:
     network learns as the recipe says, or as `learning`.
     """
 
+    unit = "bits per subpixel"
+
     def __init__(
         self,
         recipe: FlagshipRecipe,
@@ -83,6 +85,10 @@ class Pixels:
     def evaluate(self, network: TwinNetwork) -> float:
         """Return the mean bits per subpixel of the held-out pixels."""
         return evaluate(network, self._checked)
+
+    def facts(self, network: TwinNetwork) -> dict[str, float]:
+        """Return nothing: the bits are all there is to know."""
+        return {}
 
     def freeze(self, network: TwinNetwork) -> Flagship:
         """Return the model of a network."""

@@ -1,10 +1,9 @@
 """Recipes: what a model looks at, how large it is, how it is trained. Strict TOML.
 
-A recipe is a file with the keys of `FlagshipRecipe`, `IdfRecipe`, `IndexedRecipe` or
-`LatticeRecipe` below,
-`architecture` first, and a table `[grey]` of those that differ for grey images. A key that is not
-known, or a value that cannot be, is an error that names it. The package ships those in
-`idfzip/training/recipes`.
+A recipe is a file with the keys of `FlagshipRecipe`, `IdfRecipe`, `IndexedRecipe`,
+`LatticeRecipe` or `VqvaeRecipe` below, `architecture` first, and a table `[grey]` of those that
+differ for grey images. A key that is not known, or a value that cannot be, is an error that names
+it. The package ships those in `idfzip/training/recipes`.
 """
 
 from __future__ import annotations
@@ -25,7 +24,9 @@ from idfzip.flows.autoregressive import Design
 from idfzip.flows.lattice import CORNERS, REACH
 from idfzip.flows.wavefront import is_causal
 from idfzip.integer.log2 import log2_table
+from idfzip.priors.codes import MOST
 from idfzip.training.idf import PERMUTATIONS, IdfShape
+from idfzip.training.vqvae import VqvaeShape
 
 FOLDER = Path(__file__).parent / "recipes"
 
@@ -221,7 +222,42 @@ class LatticeRecipe(Recipe):
         return Learning(self.learning_rate, frozen, self.learning_every)
 
 
-AnyRecipe = FlagshipRecipe | IdfRecipe | LatticeRecipe
+@dataclass(frozen=True, kw_only=True)
+class VqvaeRecipe(Recipe):
+    """A model of the lossy codec; the first keys are those of `VqvaeShape`.
+
+    The loss is `fidelity` times the squared error of pictures in [0, 1], `similarity` times their
+    structural dissimilarity (`idfzip.training.similarity`), `commitment` times what codes leave,
+    and `likelihood` times the codes' bits a pixel. A training step sees `images` crops of `crop` x
+    `crop` pixels.
+    """
+
+    stages: tuple[int, ...] = _key(_list(_whole(1, 16), 1, 4))
+    entries: int = _key(_whole(2, MOST), default=256)
+    size: int = _key(_whole(1, 256), default=16)
+    width: int = _key(_whole(8, 512), default=96)
+    depth: int = _key(_whole(1, 16), default=2)
+    context: int = _key(_whole(1, 256), default=32)
+    hidden: int = _key(_whole(1, 512), default=64)
+    fidelity: float = _key(_number(0, 1000), default=20.0)
+    similarity: float = _key(_number(0, 1000), default=1.0)
+    commitment: float = _key(_number(0, 100), default=0.05)
+    likelihood: float = _key(_number(0, 100), default=1.0)
+    crop: int = _key(_whole(16, 1024), default=128)
+    images: int = _key(_whole(1, 4096), default=4)
+
+    @property
+    def shape(self) -> VqvaeShape:
+        """The sizes of the networks."""
+        return VqvaeShape(**{f.name: getattr(self, f.name) for f in fields(VqvaeShape)})
+
+    @property
+    def stride(self) -> int:
+        """The side of the squares that a code of the coarsest level stands for."""
+        return 8 << (len(self.stages) - 1)
+
+
+AnyRecipe = FlagshipRecipe | IdfRecipe | LatticeRecipe | VqvaeRecipe
 """A recipe of networks."""
 
 _ARCHITECTURES: dict[str, type[AnyRecipe | IndexedRecipe]] = {
@@ -229,6 +265,7 @@ _ARCHITECTURES: dict[str, type[AnyRecipe | IndexedRecipe]] = {
     "idf": IdfRecipe,
     "indexed": IndexedRecipe,
     "lattice": LatticeRecipe,
+    "vqvae": VqvaeRecipe,
 }
 
 

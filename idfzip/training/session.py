@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -11,27 +12,45 @@ from typing import Any
 from idfzip.codecs.flagship import Flagship
 from idfzip.codecs.idf import Idf
 from idfzip.codecs.lattice import Lattice
+from idfzip.codecs.vqvae import Vqvae
 from idfzip.container import model_file, models
 from idfzip.container.model_file import Model
 from idfzip.errors import TrainingError
 from idfzip.integer.twin import Twin, TwinNetwork
-from idfzip.training import folder, freeze, freeze_idf, loop
+from idfzip.training import folder, freeze, freeze_idf, freeze_vqvae, loop
 from idfzip.training import recipe as recipes
-from idfzip.training.crops import Crops
+from idfzip.training.crops import Flows
 from idfzip.training.folder import Found, Options, Source
 from idfzip.training.group import Group
 from idfzip.training.journal import CHECKPOINT, Journal
 from idfzip.training.lattice import Lattices, thaw_lattice
 from idfzip.training.loop import Keeping, Limit, Report
+from idfzip.training.paintings import Paintings
 from idfzip.training.pixels import Pixels
-from idfzip.training.recipe import AnyRecipe, FlagshipRecipe, IdfRecipe, LatticeRecipe
+from idfzip.training.recipe import (
+    AnyRecipe,
+    FlagshipRecipe,
+    IdfRecipe,
+    LatticeRecipe,
+    VqvaeRecipe,
+)
 from idfzip.training.task import Task
 from idfzip.training.widen import widen
 
 SCRATCH = "scratch"
 
-_KINDS: dict[type, type] = {FlagshipRecipe: Flagship, IdfRecipe: Idf, LatticeRecipe: Lattice}
-_RECIPES: dict[type, str] = {Flagship: "default", Idf: "idf", Lattice: "progressive"}
+_KINDS: dict[type, type] = {
+    FlagshipRecipe: Flagship,
+    IdfRecipe: Idf,
+    LatticeRecipe: Lattice,
+    VqvaeRecipe: Vqvae,
+}
+_RECIPES: dict[type, str] = {
+    Flagship: "default",
+    Idf: "idf",
+    Lattice: "progressive",
+    Vqvae: "vqvae2",
+}
 """The recipe by which a model of each codec goes on."""
 
 
@@ -129,7 +148,12 @@ def make_task(prepared: Prepared, group: Group) -> Task[Any, Any]:
     rest = (prepared.training, prepared.held_out, prepared.plan.seed, group.device)
     if isinstance(recipe, IdfRecipe):
         twin = freeze_idf.thaw_idf(codec) if isinstance(codec, Idf) else None
-        return Crops(recipe, *rest, twin)
+        return Flows(recipe, *rest, twin)
+    if isinstance(recipe, VqvaeRecipe):
+        painter = freeze_vqvae.thaw_vqvae(codec) if isinstance(codec, Vqvae) else None
+        if painter is not None:
+            recipe = dataclasses.replace(recipe, **dataclasses.asdict(painter.shape))
+        return Paintings(recipe, *rest, painter)
     if isinstance(recipe, LatticeRecipe):
         if not isinstance(codec, Lattice):
             return Lattices(recipe, recipe.design, *rest)

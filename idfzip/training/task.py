@@ -17,10 +17,12 @@ B = TypeVar("B")
 class Task(Protocol[N, B]):
     """One architecture's part of training: networks N, batches B.
 
-    `pixels` is the number of pixels of a step in one process.
+    `pixels` is the number of pixels of a step in one process, `unit` that of what is made small,
+    which `bits` below stand for.
     """
 
     pixels: int
+    unit: str
 
     @property
     def recipe(self) -> Recipe:
@@ -44,6 +46,10 @@ class Task(Protocol[N, B]):
 
     def evaluate(self, network: N) -> float:
         """Return the bits per subpixel of the images that are held out."""
+        ...
+
+    def facts(self, network: N) -> dict[str, float]:
+        """Return what else is to be known of a network, by name, for the log."""
         ...
 
     def freeze(self, network: N) -> Codec:

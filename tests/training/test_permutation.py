@@ -74,7 +74,7 @@ def test_draws_follow_the_scores():
 def trained(folder, steps, **changes):
     from idfzip.training import folder as folders
     from idfzip.training import loop, recipe
-    from idfzip.training.crops import Crops
+    from idfzip.training.crops import Flows
     from idfzip.training.group import Group
 
     np.save(folder / "x.npy", np.stack([picture("smooth", 16, 16, 3, i) for i in range(8)]))
@@ -84,7 +84,7 @@ def trained(folder, steps, **changes):
         **{"levels": 2, "couplings": 2, "depth": 1, "growth": 6, "crop": 16, "images": 4},
         **changes,
     )
-    task = Crops(small, sources, sources, 0, torch.device("cpu"))
+    task = Flows(small, sources, sources, 0, torch.device("cpu"))
     alone = Group(0, 1, torch.device("cpu"))
     return task, loop.fit(task, loop.Limit(steps), alone, lambda report: None)
 

@@ -1,0 +1,97 @@
+"""From the trained twin of the lossy codec to the integers of a model, and back."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from idfzip.codecs.vqvae import Level, Vqvae
+from idfzip.errors import ModelError
+from idfzip.integer import grid
+from idfzip.integer.log2 import log2_table
+from idfzip.integer.stack import Block, Stack
+from idfzip.priors.codes import BEFORE, CodePrior, Tables, exp_table
+from idfzip.training.freeze_idf import freeze_conv, thaw_conv
+from idfzip.training.quantiser import TwinCodebook
+from idfzip.training.stack import TwinStack
+from idfzip.training.vqvae import TwinPrior, VqvaeShape, VqvaeTwin
+
+_UNIT = float(1 << grid.ACTIVATION_BITS)
+_TAPS = [3 * (dy + 1) + dx + 1 for dy, dx in BEFORE]
+"""Where a kernel of 3x3 has the codes before."""
+
+
+def _freeze_stack(twin: TwinStack) -> Stack:
+    blocks = tuple(
+        Block(tuple(map(freeze_conv, layers)), plan.squeeze, plan.spread, plan.residual)
+        for plan, layers in zip(twin.plans, twin.layers, strict=True)
+    )
+    return Stack(blocks, None if twin.shortcut is None else freeze_conv(twin.shortcut))
+
+
+def _freeze_prior(book: TwinCodebook, prior: TwinPrior) -> CodePrior:
+    limit = grid.ACTIVATION_LIMIT
+    codes = (book.codes.detach().cpu() * _UNIT).round().clamp(-limit, limit)
+    near = freeze_conv(prior.near).weight[_TAPS]
+    return CodePrior(
+        _freeze_stack(prior.known),
+        np.ascontiguousarray(near),
+        freeze_conv(prior.out),
+        codes.numpy().astype(np.int16),
+    )
+
+
+def freeze_vqvae(twin: VqvaeTwin) -> Vqvae:
+    """Return the integer model of a twin; raises ModelError where a bound does not hold."""
+    levels = tuple(
+        Level(
+            _freeze_stack(level.encoder),
+            _freeze_stack(level.head),
+            tuple(_freeze_prior(book, prior) for book, prior in level.parts),
+            _freeze_stack(level.lift),
+        )
+        for level in twin.all_levels
+    )
+    return Vqvae(levels, Tables(exp_table(), log2_table()))
+
+
+def _thaw_stack(twin: TwinStack, stack: Stack) -> None:
+    if len(twin.layers) != len(stack.blocks):
+        raise ModelError("networks of another number of blocks than the recipe's cannot be trained")
+    for layers, block in zip(twin.layers, stack.blocks, strict=True):
+        for layer, integers in zip(layers, block.convs, strict=True):
+            thaw_conv(layer, integers)
+    if twin.shortcut is not None and stack.shortcut is not None:
+        thaw_conv(twin.shortcut, stack.shortcut)
+
+
+def thaw_vqvae(model: Vqvae) -> VqvaeTwin:
+    """Return the twin of an integer model, on its grids; raises ModelError for unlike networks."""
+    first, last = model.levels[0].priors[0], model.levels[-1]
+    shape = VqvaeShape(
+        stages=tuple(len(level.priors) for level in model.levels),
+        entries=len(first.codebook),
+        size=model.levels[0].size,
+        width=last.encoder.outputs,
+        depth=len(last.encoder.blocks) - 4,
+        context=model.levels[-1].context or 1,
+        hidden=first.known.outputs,
+    )
+    twin = VqvaeTwin(model.channels, shape)
+    try:
+        with torch.no_grad():
+            for level, known in zip(twin.all_levels, model.levels, strict=True):
+                for name in ("encoder", "head", "lift"):
+                    _thaw_stack(getattr(level, name), getattr(known, name))
+                for (book, prior), integers in zip(level.parts, known.priors, strict=True):
+                    book.codes.copy_(torch.from_numpy(integers.codebook / _UNIT))
+                    book.count.fill_(1)
+                    book.total.copy_(book.codes)
+                    _thaw_stack(prior.known, integers.known)
+                    thaw_conv(prior.out, integers.out)
+                    near = torch.from_numpy(integers.near / float(1 << grid.WEIGHT_BITS))
+                    for tap, weight in zip(_TAPS, near, strict=True):
+                        prior.near.weight[:, :, tap // 3, tap % 3] = weight.T.float()
+    except (RuntimeError, ValueError):
+        raise ModelError("a model whose networks differ in size cannot be trained") from None
+    return twin

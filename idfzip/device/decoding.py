@@ -13,6 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 from torch import Tensor
+from torch.profiler import record_function as stage
 
 from idfzip.codecs.flagship import Learning
 from idfzip.device import coder, context, expert, mixture, network
@@ -90,9 +91,18 @@ class Decoder:
     """Decodes groups, run after run; made for the runs of one batch."""
 
     def __init__(
-        self, model: Model, how: Learning, runs: Sequence[Run], streams: Sequence[bytes]
+        self,
+        model: Model,
+        how: Learning,
+        runs: Sequence[Run],
+        streams: Sequence[bytes],
+        captured: bool = True,
     ) -> None:
-        """Raises FormatError for a stream that is no whole number of words."""
+        """Raises FormatError for a stream that is no whole number of words.
+
+        Steps that are not `captured` show their stages, by name, to torch's profiler.
+        """
+        self._captured = captured
         self.model, self._runs = model, runs
         machine, flagship = model.machine, model.flagship
         self._groups, self._tiles = len(streams), max(run.tiles for run in runs)
@@ -128,8 +138,9 @@ class Decoder:
         """Capture the steps, which moves everything; so begin anew."""
         self._sizes.fill_(1)
         self._begin()
-        self._step.prepare()
-        if self._period is not None:
+        if self._captured:
+            self._step.prepare()
+        if self._captured and self._period is not None:
             self._close.prepare()
         self._learner.clear()
         fresh = coder.decoder(self.model.machine, self._streams)
@@ -183,22 +194,28 @@ class Decoder:
 
     def _advance(self) -> None:
         """Decode the pixels of a step, and go on to the next."""
-        p, counts, order = self._positions()
-        views = self._views
-        at = views.planes.at(p)
-        bases = views.planes.bases(at)
-        sums, count = self._ring.sums(p), self.model.products.count + 1
-        found = views.solve(sums[:, :count], at, bases)
-        wide = expert.wide(sums[:, count:], found.weight)
-        inputs, scales = views.inputs(at, bases, wide, found)
-        trunk = network.run_trunk(self._grouped(inputs), self._learner.weights)
+        views, count = self._views, self.model.products.count + 1
+        with stage("window"):
+            p, counts, order = self._positions()
+            at = views.planes.at(p)
+            bases = views.planes.bases(at)
+            sums = self._ring.sums(p)
+        with stage("solve"):
+            found = views.solve(sums[:, :count], at, bases)
+        with stage("gather"):
+            wide = expert.wide(sums[:, count:], found.weight)
+            inputs, scales = views.inputs(at, bases, wide, found)
+        with stage("trunk"):
+            trunk = network.run_trunk(self._grouped(inputs), self._learner.weights)
         seen, heads, deltas = self._channels(p, at, bases, found, scales, trunk, counts)
+        with stage("window"):
+            self._ring.learn(p, views.products(p, at, bases))
         if self._period is not None:
             values = [one.flatten(0, 1) for one in trunk.values]
             hidden = [one.hidden.flatten(0, 1) for one in heads]
             done = Seen(inputs, seen, values, hidden, deltas)
-            self._period.add(self._group, order, p.inside, done, counts.sum(1))
-        self._ring.learn(p, views.products(p, at, bases))
+            with stage("learn"):
+                self._period.add(self._group, order, p.inside, done, counts.sum(1))
         self._t.add_(1)
 
     def _channels(
@@ -233,9 +250,16 @@ class Decoder:
                 lead = context.over(centre - bases[:, c] * UNIT, gain, deep)
                 seen[-1] = torch.cat([seen[-1], lead[:, None]], 1)
             known = torch.cat(seen, 1).to(torch.float32) if c else nothing.to(torch.float32)
-            head = network.run_head(c, trunk.fan, self._grouped(known), self._learner.weights)
-            mixed = mixture.mix(head.sums.flatten(0, 1), scales[:, c], centre, lows, model.prior)
-            pixel = coder.take(self._coder, mixed, counts, self._slots, values, model.prior.sigmoid)
+            with stage("heads"):
+                head = network.run_head(c, trunk.fan, self._grouped(known), self._learner.weights)
+            with stage("mixtures"):
+                mixed = mixture.mix(
+                    head.sums.flatten(0, 1), scales[:, c], centre, lows, model.prior
+                )
+            with stage("search, coder"):
+                pixel = coder.take(
+                    self._coder, mixed, counts, self._slots, values, model.prior.sigmoid
+                )
             error = pixel * UNIT - centre
             difference = (pixel - bases[:, c]).clamp(-limit, limit)
             errors.append(difference.to(torch.float64) - prediction)
@@ -255,4 +279,5 @@ class Decoder:
     def _learn(self) -> None:
         """Let the networks learn from the periods that are over."""
         if self._period is not None:
-            self._period.close(self._learner)
+            with stage("learn"):
+                self._period.close(self._learner)

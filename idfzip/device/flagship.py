@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -19,8 +20,6 @@ from idfzip.flows import alphabet as alphabets
 from idfzip.flows.alphabet import BYTES
 from idfzip.flows.autoregressive import Planes
 
-Progress = Callable[[int], object]
-
 
 def encode(
     machine: Machine,
@@ -29,8 +28,16 @@ def encode(
     alphabet: int = BYTES.values,
 ) -> list[bytes]:
     """Return the stream of each tile, as `codecs.flagship.encode`, all of them side by side."""
-    found = encode_blocks(machine, flagship, [([tile], 1) for tile in tiles], alphabet)
-    return [one.stream for one in found]
+    blocks = [([tile], 1) for tile in tiles]
+    return [pushed(one).stream for one in encode_blocks(machine, flagship, blocks, alphabet)]
+
+
+@dataclass(frozen=True)
+class Noted:
+    """A group's symbols, run by run, which are still to be pushed: the host's work."""
+
+    runs: Sequence[Symbols]
+    group: Group
 
 
 def encode_blocks(
@@ -38,13 +45,13 @@ def encode_blocks(
     flagship: Flagship,
     blocks: Sequence[tuple[Sequence[Planes], int]],
     alphabet: int = BYTES.values,
-) -> list[Coded]:
-    """Return blocks of tiles, each with its lockstep, as `codecs.block.encode`."""
+) -> list[Noted]:
+    """Return the symbols of blocks of tiles, each with its lockstep; `pushed` makes streams."""
     one = model(machine, flagship, alphabets.alphabet(alphabet))
     groups = [Group(tuple(t.shape[1:] for t in tiles), step) for tiles, step in blocks]
     with torch.inference_mode():
         symbols = _symbols(one, groups, [tiles for tiles, _ in blocks])
-    return [_pushed(mine, group) for mine, group in zip(symbols, groups, strict=True)]
+    return [Noted(mine, group) for mine, group in zip(symbols, groups, strict=True)]
 
 
 def _symbols(
@@ -65,8 +72,9 @@ def _symbols(
     return found
 
 
-def _pushed(runs: Sequence[Symbols], group: Group) -> Coded:
-    """Return a group's stream and the bits of each tile."""
+def pushed(noted: Noted) -> Coded:
+    """Return a group's stream and the bits of each tile, as `codecs.block.encode`."""
+    runs, group = noted.runs, noted.group
     cumulative = np.concatenate([run.cumulative for run in runs])
     frequency = np.concatenate([run.frequency for run in runs])
     bits: list[float] = []

@@ -142,7 +142,7 @@ def stages(machine: Machine, codec: Flagship, lanes: int, side: int) -> dict[str
 
 
 def counted(codec: Flagship) -> Row:
-    """Return what a pixel takes: operations in singles and doubles, and bytes of memory.
+    """Return what a pixel takes: operations of products and of the expert, and bytes of memory.
 
     Each product and sum is one operation; bytes are those that the elementwise operators of
     torch read and write in the elimination and the window, which are nearly all.
@@ -152,9 +152,9 @@ def counted(codec: Flagship) -> Row:
     updates = sum(((n + 1 if j < m else n) - j - 1) * (n - j - 1) for j in range(n))
     terms = n * (n + 1) // 2 + 1 + channels
     return {
-        "single operations": 2 * codec.operations,
-        "double operations": 2 * updates,
-        "bytes": updates * 5 * 8 + terms * 25 * 4,
+        "operations of products": 2 * codec.operations,
+        "operations of the expert": 2 * updates,
+        "bytes": updates * 5 * 4 + terms * 25 * 4,
     }
 
 
@@ -166,7 +166,7 @@ def limits(machine: Machine) -> Row:
     square = torch.ones(side, side, device=machine.device)
     copied = _best(machine, lambda: room.clone())
     multiplied = _best(machine, lambda: square @ square)
-    return {"bytes": 2 * size / copied, "single operations": 2 * side**3 / multiplied}
+    return {"bytes": 2 * size / copied, "operations of products": 2 * side**3 / multiplied}
 
 
 def _best(machine: Machine, work: Callable[[], object]) -> float:

@@ -239,7 +239,8 @@ def _coder(model: Model, levels: bool, device: Device | None) -> EncodeLevels:
         model: Any, tiles: Sequence[Planes], progress: Progress | None = None, alphabet: int = 256
     ) -> list[list[bytes]]:
         if device is not None and isinstance(model, Flagship):
-            streams = _results(device.encode(known, model, tiles, alphabet), tiles, progress)
+            coming = device.encode(known, model, tiles, alphabet)
+            streams = _results(coming, [tile[0].size for tile in tiles], progress)
             return [[stream] for stream in streams]
         return [[stream] for stream in architecture.encode(model, tiles, progress, alphabet)]
 
@@ -247,14 +248,14 @@ def _coder(model: Model, levels: bool, device: Device | None) -> EncodeLevels:
 
 
 def _results(
-    futures: Sequence[Future[T]], tiles: Sequence[Planes], progress: Progress | None
+    futures: Sequence[Future[T]], pixels: Sequence[int], progress: Progress | None
 ) -> list[T]:
-    """Wait for what a device makes of tiles."""
+    """Wait for what a device makes of tiles of so many pixels."""
     found = []
-    for future, tile in zip(futures, tiles, strict=True):
+    for future, count in zip(futures, pixels, strict=True):
         found.append(future.result())
         if progress is not None:
-            progress(tile[0].size)
+            progress(count)
     return found
 
 
@@ -324,7 +325,7 @@ def decode(
             codec = primed(model.codec, palette, head.ladders[g])
             if effort.device is not None and isinstance(codec, Flagship):
                 coming = effort.device.decode(model, codec, given, sizes, values)
-                found = [future.result() for future in coming]
+                found = _results(coming, [h * w for h, w in sizes], progress)
             else:
                 found = decoder(codec, given, sizes, progress, values)
             for i, planes in zip(mine, found, strict=True):

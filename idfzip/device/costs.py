@@ -50,7 +50,7 @@ def decoding(flagship: Flagship, group: Group, alphabet: int) -> int:
     height = max(h for h, _ in group.sizes)
     width = max(w for _, w in group.sizes)
     slots = tiles * min(height, (width + 1) // 2)
-    step = slots * (_pixel(flagship, alphabet) + 3 * 8 * (n + 1) * n)
+    step = slots * (_pixel(flagship, alphabet) + 3 * 4 * (n + 1) * n)
     ring = tiles * height * 8 * item * _terms(flagship)
     planes = tiles * height * width * flagship.channels * 2 * item * 2
     return step + ring + planes + _network(flagship)

@@ -1,7 +1,7 @@
 """The adaptive expert (see `flows.expert`): systems solved side by side, one lane a pixel.
 
-IEEE doubles, each operation one of torch's elementwise ones, which round on their own: no product
-is fused with a sum.
+IEEE singles, each operation one of torch's elementwise ones, which round on their own: no product
+is fused with a sum. Predictions are summed in doubles.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from idfzip.flows.expert import MEAN_BITS, PIVOT, POWER, RELATIVE_RIDGE, UNIT
 from idfzip.flows.window import ONE
 from idfzip.integer.log2 import STEPS
 
-Doubles = torch.float64
+Singles, Doubles = torch.float32, torch.float64
 
 
 class Solution(NamedTuple):
@@ -46,14 +46,15 @@ def solve(
     """
     lanes, m = neighbours.shape
     n = products.n
-    a = torch.zeros((n + 1, n, lanes), dtype=Doubles, device=total.device)
-    whole = total.T.to(Doubles)
+    a = torch.zeros((n + 1, n, lanes), dtype=Singles, device=total.device)
+    whole = total.T.to(Singles)
     a[products.rows, products.columns] = whole[: products.count]
     diagonal = a.diagonal(dim1=0, dim2=1).T  # (n, N), a view
-    diagonal.copy_(diagonal + (diagonal * RELATIVE_RIDGE + ridge))
-    a[n, :m] = neighbours.T.to(Doubles)
+    diagonal.copy_(diagonal + (diagonal * float(RELATIVE_RIDGE) + float(ridge)))
+    a[n, :m] = neighbours.T.to(Singles)
+    pivot_limit = float(PIVOT)
     for j in range(n):
-        pivot = torch.where(a[j, j] > PIVOT, a[j, j], PIVOT)
+        pivot = torch.where(a[j, j] > pivot_limit, a[j, j], pivot_limit)
         a[j, j] = pivot
         inverse = torch.reciprocal(pivot)
         rows = n + 1 if j < m else n
@@ -66,7 +67,8 @@ def solve(
     pivots = diagonal[m:].T
     powers = torch.where(pivots < POWER, pivots, POWER).to(torch.int64)
     energy = log2(powers, table) - log2(weight, table)[:, None]
-    return Solution(-a[n, m:].T, a[m:n, m:].permute(2, 0, 1), energy, weight)
+    partial, link = a[n, m:].T.to(Doubles), a[m:n, m:].permute(2, 0, 1).to(Doubles)
+    return Solution(-partial, link, energy, weight)
 
 
 def wide(sizes: Tensor, weight: Tensor) -> Tensor:

@@ -192,7 +192,7 @@ def poisoned(shape, dtype, device):
     return torch.full(shape, worst, dtype=dtype, device=device)
 
 
-@pytest.fixture(params=["cpu", "cuda"], scope="session")
+@pytest.fixture(params=["cpu", "cuda"])
 def machine(request):
     """Return a device of torch's: a processor everywhere, a GPU where there is one."""
     torch = pytest.importorskip("torch", reason="devices need torch (the extra idfzip[cuda])")
@@ -200,4 +200,7 @@ def machine(request):
 
     if request.param == "cuda" and not torch.cuda.is_available():
         pytest.skip("no GPU")
-    return Machine(torch.device(request.param), poisoned)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # operators are small: more threads only wait for each other
+    yield Machine(torch.device(request.param), poisoned)
+    torch.set_num_threads(threads)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import io
+import warnings
 from collections.abc import Mapping
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, Literal, overload
 
@@ -12,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from idfzip.container import archive, block, choice, idfz, models, names
+from idfzip.container import archive, block, choice, devices, idfz, models, names
 from idfzip.container.index import Entry
 from idfzip.container.model_file import Model
 from idfzip.container.region import Region
@@ -30,8 +31,19 @@ def _model(name: str | Path | None) -> Model | None:
     return None if name is None else models.by_name(str(name))
 
 
-def _effort(threads: int | None) -> Effort:
-    return Effort(threads or all_cores())
+def _effort(threads: int | None, device: str) -> Effort:
+    count = threads or all_cores()
+    return Effort(count, device=_device(device, count))
+
+
+@lru_cache(maxsize=8)
+def _device(name: str, threads: int) -> devices.Device | None:
+    """Return a device, which stays ready for the next call."""
+    return devices.find(name, threads, None, _warn)
+
+
+def _warn(text: str) -> None:
+    warnings.warn(text, RuntimeWarning, stacklevel=2)
 
 
 def compress(
@@ -39,6 +51,7 @@ def compress(
     *,
     model: str | Path | None = None,
     threads: int | None = None,
+    device: str = devices.CPU,
     level: int = models.DEFAULT_LEVEL,
     progressive: bool = False,
 ) -> bytes:
@@ -46,15 +59,17 @@ def compress(
 
     Arrays are uint8 or uint16: grey, grey with alpha, RGB, RGBA. `model` is a name, a hash or a
     path; without it released ones are taken, and other codecs where they are smaller. `level`, 1
-    to 9, says how much is tried. A `progressive` file goes from coarse to fine, so that its
-    beginning shows the whole image; such models code channels of 256 values at most. An image of a
-    kind that is not coded is kept as a TIFF. Raises UnsupportedImage for other arrays, and for
-    images that no file holds as they are, or that cannot be progressive.
+    to 9, says how much is tried. `device` is "cpu", "cuda", "cuda:N", or "auto", which takes a GPU
+    where it is there and faster; it changes no byte. A `progressive` file goes from coarse to fine,
+    so that its beginning shows the whole image; such models code channels of 256 values at most. An
+    image of a kind that is not coded is kept as a TIFF. Raises UnsupportedImage for other arrays,
+    and for images that no file holds as they are, or that cannot be progressive; DeviceError where
+    the device is missing or fails.
     """
     picture = _read(image)
     if isinstance(picture, bytes):
         return idfz.store(picture, "TIFF")
-    given, effort = _model(model), _effort(threads)
+    given, effort = _model(model), _effort(threads, device)
     return choice.smallest(picture, None, given, effort, level, progressive=progressive).data
 
 
@@ -87,6 +102,7 @@ def decompress(
     *,
     model: str | Path | None = ...,
     threads: int | None = ...,
+    device: str = ...,
     as_array: Literal[False] = ...,
     region: tuple[int, int, int, int] | None = ...,
 ) -> Image.Image: ...
@@ -98,6 +114,7 @@ def decompress(
     *,
     model: str | Path | None = ...,
     threads: int | None = ...,
+    device: str = ...,
     as_array: Literal[True],
     region: tuple[int, int, int, int] | None = ...,
 ) -> npt.NDArray[np.unsignedinteger[Any]]: ...
@@ -108,6 +125,7 @@ def decompress(
     *,
     model: str | Path | None = None,
     threads: int | None = None,
+    device: str = devices.CPU,
     as_array: bool = False,
     region: tuple[int, int, int, int] | None = None,
 ) -> Image.Image | npt.NDArray[np.unsignedinteger[Any]]:
@@ -121,7 +139,7 @@ def decompress(
     Pillow, or an array, does not hold such an image.
     """
     part = Region(*region) if region else None
-    found, _ = idfz.decompress(idfz.parse(data), _model(model), _effort(threads), part=part)
+    found, _ = idfz.decompress(idfz.parse(data), _model(model), _effort(threads, device), part=part)
     return _image(found, as_array)
 
 
@@ -145,13 +163,14 @@ def pack(
     *,
     model: str | Path | None = None,
     threads: int | None = None,
+    device: str = devices.CPU,
     level: int = models.DEFAULT_LEVEL,
 ) -> bytes:
     """Return an archive of images by name; each as for `compress`, small ones in common blocks.
 
     Raises FormatError for a name that is no relative path with `/`.
     """
-    given, effort = _model(model), _effort(threads)
+    given, effort = _model(model), _effort(threads, device)
     writer = archive.Writer(io.BytesIO(), io.BytesIO())
     groups: dict[str, tuple[Model, list[list[block.Image]]]] = {}
     wholes: list[tuple[Entry, Picture | bytes]] = []
@@ -168,8 +187,11 @@ def pack(
         mine[-1].append(small)
 
     parts = [(part, chosen) for chosen, mine in groups.values() for part in mine]
-    jobs = (partial(block.encode, part, chosen, writer.place(chosen)) for part, chosen in parts)
-    coded = in_order(jobs, effort.threads)
+    jobs = (
+        partial(block.encode, part, chosen, writer.place(chosen), None, effort.device)
+        for part, chosen in parts
+    )
+    coded = in_order(jobs, effort.jobs)
     for (part, _), (row, body, _) in zip(parts, coded, strict=True):
         if len(body) < sum(image.limit for image in part):
             writer.add_block(row, body)
@@ -199,6 +221,7 @@ def unpack(
     member: str | None = ...,
     model: str | Path | None = ...,
     threads: int | None = ...,
+    device: str = ...,
     as_array: Literal[False] = ...,
 ) -> dict[str, Image.Image]: ...
 
@@ -210,6 +233,7 @@ def unpack(
     member: str | None = ...,
     model: str | Path | None = ...,
     threads: int | None = ...,
+    device: str = ...,
     as_array: Literal[True],
 ) -> dict[str, npt.NDArray[np.unsignedinteger[Any]]]: ...
 
@@ -220,6 +244,7 @@ def unpack(
     member: str | None = None,
     model: str | Path | None = None,
     threads: int | None = None,
+    device: str = devices.CPU,
     as_array: bool = False,
 ) -> Any:
     """Return the images of an archive by name, or one of them alone; each as `decompress` does.
@@ -229,7 +254,7 @@ def unpack(
     box = archive.Archive(io.BytesIO(data))
     found = {}
     for part in archive.decoded(
-        box, _model(model), _effort(threads), lambda entry: member in (None, entry.name)
+        box, _model(model), _effort(threads, device), lambda entry: member in (None, entry.name)
     ):
         if isinstance(part.found, IdfzipError):
             raise type(part.found)(f"member {names.shown(part.entry.name)}: {part.found}")

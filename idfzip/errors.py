@@ -47,3 +47,7 @@ class TrainingError(IdfzipError):
 
 class BenchError(IdfzipError):
     """A comparison cannot be made."""
+
+
+class DeviceError(IdfzipError):
+    """The device that is asked for is not there, or fails."""

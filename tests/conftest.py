@@ -235,3 +235,25 @@ def numbers(
 
 
 CONTENTS = ("noise", "constant", "saturated", "checkerboard", "half", "dot", "smooth")
+
+
+def poisoned(shape, dtype, device):
+    """Return a tensor of what would be noticed: NaN, or numbers far out of range."""
+    import torch
+
+    worst = float("nan") if dtype.is_floating_point else torch.iinfo(dtype).max // 3
+    return torch.full(shape, worst, dtype=dtype, device=device)
+
+
+@pytest.fixture(params=["cpu", "cuda"])
+def machine(request):
+    """Return a device of torch's: a processor everywhere, a GPU where there is one."""
+    torch = pytest.importorskip("torch", reason="devices need torch (the extra idfzip[cuda])")
+    from idfzip.device.machine import Machine
+
+    if request.param == "cuda" and not torch.cuda.is_available():
+        pytest.skip("no GPU")
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # operators are small: more threads only wait for each other
+    yield Machine(torch.device(request.param), poisoned)
+    torch.set_num_threads(threads)

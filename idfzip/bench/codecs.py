@@ -6,6 +6,7 @@ import functools
 import importlib
 import importlib.util
 import io
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,7 +15,7 @@ import numpy as np
 from PIL import Image, features
 
 from idfzip.bench.sample import LAYOUTS, PALETTE, Array, Sample, of_chunks
-from idfzip.container import choice, idfz, models
+from idfzip.container import choice, devices, idfz, models
 from idfzip.container.model_file import Model
 from idfzip.container.tiling import Effort
 from idfzip.errors import BenchError
@@ -63,23 +64,23 @@ class Missing:
     how: str
 
 
-def listed(threads: int) -> list[Codec | Missing]:
+def listed(threads: int, device: str = devices.CPU) -> list[Codec | Missing]:
     """Return idfzip with the released models and all classical codecs, in the order of tables."""
     known = {model.identity: model for c in models.RELEASED for model in models.released(c)}
     names = " and ".join(f"{m.name} ({m.short.hex()})" for m in known.values())
     ours = Codec(
         OURS,
         f"released models {names}, other codecs as at --effort {models.DEFAULT_LEVEL}, "
-        + _threads(threads),
+        + _threads(threads, device),
         _PLAIN | _DEEP | {PALETTE},
-        functools.partial(_smallest, Effort(threads)),
-        functools.partial(_decompress, None, Effort(threads)),
+        functools.partial(_smallest, (threads, device)),
+        functools.partial(_decompress, None, (threads, device)),
         tuple(known.values()),
     )
     return [ours, *_of_imagecodecs(threads), *_of_pillow()]
 
 
-def with_models(names: Sequence[str], threads: int) -> list[Codec]:
+def with_models(names: Sequence[str], threads: int, device: str = devices.CPU) -> list[Codec]:
     """Return idfzip with each model, by its name, hash or path; raises ModelError.
 
     Models of one name are told apart by their hashes; the same model twice is taken once.
@@ -90,7 +91,7 @@ def with_models(names: Sequence[str], threads: int) -> list[Codec]:
     for model in found:
         short = model.short.hex()
         title = model.name if titles.count(model.name) == 1 else f"{model.name}-{short[:8]}"
-        codecs.append(_idfzip(f"{OURS}:{title}", f"model {short}", model, threads))
+        codecs.append(_idfzip(f"{OURS}:{title}", f"model {short}", model, threads, device))
     return codecs
 
 
@@ -103,23 +104,38 @@ def choose(found: Sequence[Codec | Missing], names: Sequence[str]) -> list[Codec
     return [codec for codec in found if not names or codec.name in names]
 
 
-def _idfzip(name: str, which: str, model: Model, threads: int) -> Codec:
+def _idfzip(name: str, which: str, model: Model, threads: int, device: str) -> Codec:
     return Codec(
         name,
-        f"{which}, {_threads(threads)}",
+        f"{which}, {_threads(threads, device)}",
         frozenset([LAYOUTS[model.codec.channels]]),
-        functools.partial(_compress, model, Effort(threads)),
-        functools.partial(_decompress, model, Effort(threads)),
+        functools.partial(_compress, model, (threads, device)),
+        functools.partial(_decompress, model, (threads, device)),
         (model,),
     )
 
 
-def _threads(count: int) -> str:
-    return "1 thread" if count == 1 else f"{count} threads"
+def _threads(count: int, device: str = devices.CPU) -> str:
+    threads = "1 thread" if count == 1 else f"{count} threads"
+    return threads if device == devices.CPU else f"{threads}, device {device}"
 
 
-def _smallest(effort: Effort, sample: Sample) -> bytes:
-    return choice.smallest(_picture(sample), None, None, effort).data
+_How = tuple[int, str]
+"""Threads and the name of a device, which a process that measures memory is told, too."""
+
+
+@functools.lru_cache(maxsize=4)
+def _effort(how: _How) -> Effort:
+    threads, device = how
+    return Effort(threads, device=devices.find(device, threads, None, _warn))
+
+
+def _warn(text: str) -> None:
+    warnings.warn(text, RuntimeWarning, stacklevel=2)
+
+
+def _smallest(how: _How, sample: Sample) -> bytes:
+    return choice.smallest(_picture(sample), None, None, _effort(how)).data
 
 
 def _picture(sample: Sample) -> Picture:
@@ -134,12 +150,12 @@ def _picture(sample: Sample) -> Picture:
     return Picture(pixels, "PNG", Metadata(chunks=chunks), Layout.PALETTE, 8)
 
 
-def _compress(model: Model, effort: Effort, sample: Sample) -> bytes:
-    return idfz.compress(Picture(sample.pixels), model, effort)
+def _compress(model: Model, how: _How, sample: Sample) -> bytes:
+    return idfz.compress(Picture(sample.pixels), model, _effort(how))
 
 
-def _decompress(model: Model | None, effort: Effort, data: bytes, layout: str) -> Array:
-    found, _ = idfz.decompress(idfz.parse(data), model, effort)
+def _decompress(model: Model | None, how: _How, data: bytes, layout: str) -> Array:
+    found, _ = idfz.decompress(idfz.parse(data), model, _effort(how))
     if not isinstance(found, Picture):
         raise BenchError("the file holds no pixels")
     if found.kind.layout == Layout.PALETTE:

@@ -40,6 +40,7 @@ _output = click.Path(path_type=Path)
 @click.option("--repeat", type=click.IntRange(1), default=3, help="Times to repeat (default: 3).")
 @click.option("--tile", type=click.IntRange(1), help="Cut mosaics into such squares.")
 @work.threads_option
+@work.device_option
 @work.force_option
 @work.quiet_option
 def bench(
@@ -54,6 +55,7 @@ def bench(
     repeat: int,
     tile: int | None,
     threads: int,
+    device: str,
     force: bool,
     quiet: bool,
 ) -> None:
@@ -78,7 +80,9 @@ def bench(
     if lossy:
         _lossy(paths, names, models, work.effort(threads).threads, as_json, as_csv, plot, per_image)
         return
-    survey, result = _prepare(paths, names, models, tile or 0, work.effort(threads).threads, quiet)
+    survey, result = _prepare(
+        paths, names, models, tile or 0, work.effort(threads).threads, device, quiet
+    )
     total = sum(i.count for images in run.held(result, survey).values() for i in images)
     with _bar(total * len(result.codecs) * repeat, quiet) as advance:
         run.run(result, survey, repeat, advance)
@@ -129,14 +133,15 @@ def _prepare(
     models: Sequence[str],
     tile: int,
     threads: int,
+    device: str,
     quiet: bool,
 ) -> tuple[Survey, Result]:
     """Return the images and the codecs to compare, with idfzip's kernels warm."""
     from idfzip.bench import codecs, run
 
-    given = codecs.with_models(models, threads)
+    given = codecs.with_models(models, threads, device)
     survey = run.survey(paths, tile)
-    result = run.plan(survey, [*given, *codecs.choose(codecs.listed(threads), names)])
+    result = run.plan(survey, [*given, *codecs.choose(codecs.listed(threads, device), names)])
     work.warm_up([model for codec in result.codecs for model in codec.models], quiet)
     return survey, result
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import click
@@ -40,7 +41,7 @@ class Job:
     verify: bool
     quiet: bool
     verbose: bool
-    warm: set[str]
+    warm: work.Warm
 
 
 @click.command()
@@ -67,6 +68,8 @@ class Job:
 @click.option("--embed-model", is_flag=True, help="Put the model into the output.")
 @work.effort_option
 @work.threads_option
+@work.device_option
+@work.batch_option
 @work.pixels_option
 @work.force_option
 @click.option("--rm", "remove", is_flag=True, help="Remove each source once its result is safe.")
@@ -86,6 +89,8 @@ def compress(
     embed_model: bool,
     level: int,
     threads: int,
+    device: str,
+    max_batch: int | None,
     max_pixels: int,
     force: bool,
     remove: bool,
@@ -125,7 +130,7 @@ def compress(
         quality = quality or lossy_files.DEFAULT_QUALITY
         model = model or models.LOSSY
     given = None if model is None else models.by_name(model)
-    effort = work.effort(threads)
+    effort = work.effort(threads, device, max_batch, quiet)
     if given is not None and not embed_model and not models.is_released(given):
         work.say(
             f"model {given.name} is not one of idfzip's: keep its file, decompressing needs it "
@@ -145,7 +150,7 @@ def compress(
         not no_verify,
         quiet,
         verbose,
-        set(),
+        work.Warm(),
     )
 
     failures = work.Failures()
@@ -157,12 +162,15 @@ def compress(
             pack.pack(found.sources, output, job, failures)
     else:
         outputs = Outputs(output_dir)
-        for source in found.sources:
+
+        def act(source: Source) -> None:
             target = output or outputs.place(source, source.path.name + SUFFIX)
             if stdout or (output is None and source.path == files.STANDARD):
                 target = files.STANDARD
             with failures.caught(source.path):
                 _one(source, outputs, target, job)
+
+        work.side_by_side((partial(act, source) for source in found.sources), effort)
         outputs.finish()
     found.say(quiet)
     failures.exit()
@@ -200,10 +208,8 @@ def encoded(path: Path, source: bytes, found: Picture | Unread, job: Job) -> tup
 def planned(picture: Picture, job: Job) -> list[Part]:
     """Return a picture's planes and the models to code them, whose kernels are ready."""
     parts = idfz.plan(picture, job.model, job.level, job.progressive)
-    for model in {model.identity: model for part in parts for model in part.models}.values():
-        if model.identity not in job.warm:
-            work.warm_up([model], job.quiet)
-            job.warm.add(model.identity)
+    tried = (model for part in parts for model in part.models)
+    job.warm.up(tried, job.quiet, job.effort.device)
     return parts
 
 
@@ -250,9 +256,7 @@ def _lossy(
     Where the source is smaller it is kept instead.
     """
     model = job.model or models.by_name(models.LOSSY)
-    if model.identity not in job.warm:
-        work.warm_up([model], job.quiet)
-        job.warm.add(model.identity)
+    job.warm.up([model], job.quiet, job.effort.device)
     count = picture.pixels.shape[0] * picture.pixels.shape[1]
     with work.progress_bar(path.name, count * (1 + job.verify), job.quiet) as progress:
         start = time.perf_counter()

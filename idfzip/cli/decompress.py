@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
@@ -16,20 +17,16 @@ from idfzip.cli.tree import Outputs, Source
 from idfzip.container import archive, idfz, models
 from idfzip.container.header import ImageHeader, StoredHeader
 from idfzip.container.index import Entry
-from idfzip.container.model_file import Model
 from idfzip.container.region import Region
 from idfzip.errors import FormatError, IdfzipError, UnsupportedImage
 from idfzip.images import convert, reader, writer
 from idfzip.images.picture import Picture
 
 
-def _warm(file: idfz.File, given: Model | None, quiet: bool, warm: set[str]) -> None:
+def _warm(file: idfz.File, job: unpack.Job) -> None:
     """Compile the kernels before the clock and the bar start."""
     if isinstance(file.head, ImageHeader):
-        for model in idfz.needed_models(file, given):
-            if model.identity not in warm:
-                work.warm_up([model], quiet)
-                warm.add(model.identity)
+        job.warm.up(idfz.needed_models(file, job.model), job.quiet, job.effort.device)
 
 
 def _pixels(file: idfz.File) -> int:
@@ -62,6 +59,8 @@ def _work(file: idfz.File, part: Region | None = None) -> int:
 @work.region_option
 @work.model_option
 @work.threads_option
+@work.device_option
+@work.batch_option
 @work.pixels_option
 @work.force_option
 @click.option("--rm", "remove", is_flag=True, help="Remove each .idfz once its image is safe.")
@@ -79,6 +78,8 @@ def decompress(
     part: Region | None,
     model: str | None,
     threads: int,
+    device: str,
+    max_batch: int | None,
     max_pixels: int,
     force: bool,
     remove: bool,
@@ -100,7 +101,7 @@ def decompress(
     if remove and (stdout or salvage or members or part or files.STANDARD in paths):
         raise click.UsageError("--rm needs files in and out; no --salvage, --member, --region")
     given = None if model is None else models.by_name(model)
-    effort = work.effort(threads)
+    effort = work.effort(threads, device, max_batch, quiet)
     failures = work.Failures()
     found = tree.find(paths, recursive, _left_out, failures)
     outputs = Outputs(output_dir)
@@ -112,7 +113,7 @@ def decompress(
         max_pixels,
         lambda found: _written(found, form),
         quiet,
-        set(),
+        work.Warm(),
         part,
     )
 
@@ -132,7 +133,7 @@ def decompress(
         target = _target(source, outputs, output, stdout, form)
         files.check_free(target, force)
         file = idfz.parse(files.whole(opened), max_pixels)
-        _warm(file, given, quiet, job.warm)
+        _warm(file, job)
         start = time.perf_counter()
         with work.progress_bar(path.name, _work(file, part), quiet) as progress:
             found, failed = idfz.decompress(file, given, effort, progress, salvage, part)
@@ -150,9 +151,11 @@ def decompress(
             note += f", model {', '.join(map(str, file.head.models)) or 'none'}"
         work.say(f"{path}: {len(data)} bytes in {target}, {note}", quiet)
 
-    for source in found.sources:
+    def tried(source: Source) -> None:
         with failures.caught(source.path):
             act(source)
+
+    work.side_by_side((partial(tried, source) for source in found.sources), effort)
     outputs.finish()
     failures.exit()
 
@@ -239,6 +242,8 @@ def _left_out(path: Path) -> str:
 @tree.recursive_option
 @work.model_option
 @work.threads_option
+@work.device_option
+@work.batch_option
 @work.pixels_option
 @work.quiet_option
 def test(
@@ -246,24 +251,30 @@ def test(
     recursive: bool,
     model: str | None,
     threads: int,
+    device: str,
+    max_batch: int | None,
     max_pixels: int,
     quiet: bool,
 ) -> None:
     """Decode each FILE.idfz and check it, without writing anything; with -r, all below folders."""
     reader.limit(max_pixels)
     given = None if model is None else models.by_name(model)
-    effort = work.effort(threads)
+    effort = work.effort(threads, device, max_batch, quiet)
     failures = work.Failures()
-    job = unpack.Job(given, effort, False, False, max_pixels, lambda found: b"", quiet, set())
-    for source in tree.find(paths, recursive, _left_out, failures).sources:
+    job = unpack.Job(given, effort, False, False, max_pixels, lambda found: b"", quiet, work.Warm())
+
+    def act(source: Source) -> None:
         path = source.path
         with failures.caught(path), files.opened(path) as opened:
             if archive.is_archive(opened):
                 unpack.test(opened, path, job, failures)
-                continue
+                return
             file = idfz.parse(files.whole(opened), max_pixels)
-            _warm(file, given, quiet, job.warm)
+            _warm(file, job)
             with work.progress_bar(path.name, _work(file), quiet) as progress:
                 idfz.decompress(file, given, effort, progress)
             work.say(f"{path}: ok", quiet)
+
+    found = tree.find(paths, recursive, _left_out, failures)
+    work.side_by_side((partial(act, source) for source in found.sources), effort)
     failures.exit()

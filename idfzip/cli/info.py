@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from idfzip.cli import files, unpack, work
-from idfzip.container import archive, idfz, models, names
+from idfzip.container import archive, devices, idfz, models, names
 from idfzip.container.header import RAW, VQVAE, ImageHeader, StoredHeader
 from idfzip.errors import ModelError, OutputExists
 
@@ -17,12 +17,16 @@ _json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.
 
 
 @click.command()
-@click.argument(
-    "paths", metavar="FILE.idfz...", nargs=-1, required=True, type=click.Path(path_type=Path)
-)
+@click.argument("paths", metavar="FILE.idfz...", nargs=-1, type=click.Path(path_type=Path))
+@click.option("--devices", "of_devices", is_flag=True, help="Show what --device can name here.")
 @_json_option
-def info(paths: tuple[Path, ...], as_json: bool) -> None:
+def info(paths: tuple[Path, ...], of_devices: bool, as_json: bool) -> None:
     """Print what each FILE.idfz holds, without decoding it."""
+    if of_devices == bool(paths):
+        raise click.UsageError("give FILE.idfz, or --devices alone")
+    if of_devices:
+        _devices(as_json)
+        return
     rows: list[dict[str, Any]] = []
 
     def act(path: Path) -> None:
@@ -42,6 +46,22 @@ def info(paths: tuple[Path, ...], as_json: bool) -> None:
     finally:
         if as_json:
             click.echo(json.dumps(rows, indent=2))
+
+
+def _devices(as_json: bool) -> None:
+    """Print the devices, and which models pass their self-test there."""
+    rows = devices.listed()
+    if as_json:
+        click.echo(json.dumps(rows, indent=2))
+        return
+    for row in rows:
+        failed = [name for name, passed in row["models"].items() if not passed]
+        tests = f"FAILED by {', '.join(failed)}" if failed else "passed"
+        click.echo(
+            f"{row['device']}: {row['name']}, self-tests of {', '.join(row['models'])}: {tests}"
+        )
+    if len(rows) == 1:
+        click.echo(f"no GPU: NVIDIA's driver names none, or torch is missing ({devices.GET})")
 
 
 def facts(file: idfz.File, size: int) -> dict[str, Any]:

@@ -70,7 +70,7 @@ def pack(sources: Sequence[Source], target: Path, job: Job, failures: work.Failu
         writer = Writer(*cast(list[BinaryIO], spools))
         advance = stack.enter_context(work.count_bar(len(sources), job.quiet))
         packer = _Packer(job, failures, writer)
-        for coded in in_order(packer.jobs(sources), job.effort.threads):
+        for coded in in_order(packer.jobs(sources), job.effort.jobs):
             made += packer.take(coded)
             advance(len(coded.sources))
         if not made:
@@ -156,12 +156,13 @@ class _Packer:
 
     def _coded(self, items: list[_Item], model: Model, place: int) -> _Coded:
         """Code a block; what takes more in it than its file goes in as a file of its own."""
-        row, body, bits = block.encode([item.image for item in items], model, place)
+        row, body, bits = self._encoded(items, model, place)
         small = [item for item, b in zip(items, bits, strict=True) if b < 8 * item.image.limit]
         if len(small) < len(items) and small:
-            row, body, _ = block.encode([item.image for item in small], model, place)
+            row, body, _ = self._encoded(small, model, place)
         if small and self._job.verify:
-            for item, picture in zip(small, block.decode(row, body, model), strict=True):
+            found = block.decode(row, body, model, device=self._job.effort.device)
+            for item, picture in zip(small, found, strict=True):
                 compress.check(picture or Stored(b"", ""), cast(Picture, item.found))
         kept = {item.entry.name for item in small}
         rest = [item for item in items if item.entry.name not in kept]
@@ -169,11 +170,17 @@ class _Packer:
             [item.source for item in items],
             sum(len(item.data) for item in items),
             (row, body) if small else None,
-            [(item.entry, self._file(item, Effort())) for item in rest],
+            [(item.entry, self._file(item, self._job.effort.alone)) for item in rest],
         )
 
+    def _encoded(
+        self, items: list[_Item], model: Model, place: int
+    ) -> tuple[Block, bytes, list[float]]:
+        images = [item.image for item in items]
+        return block.encode(images, model, place, device=self._job.effort.device)
+
     def _whole(self, item: _Item, effort: Effort | None = None) -> _Coded:
-        made = self._file(item, effort or Effort())
+        made = self._file(item, effort or self._job.effort.alone)
         return _Coded([item.source], len(item.data), None, [(item.entry, made)])
 
     def _again(self, source: Source, entry: Entry) -> _Coded:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -121,6 +122,7 @@ class Outputs:
         self._folder = folder
         self._made: dict[Path, Path] = {}
         self._taken: set[Path] = set()
+        self._lock = threading.Lock()
 
     def place(self, source: Source, name: str) -> Path:
         """Return where the result of that file name goes."""
@@ -130,6 +132,10 @@ class Outputs:
 
     def claim(self, target: Path, source: Source) -> None:
         """Make the folder of a result; raises OutputExists where another one went there before."""
+        with self._lock:
+            self._claim(target, source)
+
+    def _claim(self, target: Path, source: Source) -> None:
         if target in self._taken:
             raise OutputExists(f"{source.path}: {target} is the output of another input")
         self._taken.add(target)

@@ -30,7 +30,7 @@ class Job:
     max_pixels: int
     write: Callable[[Picture | Stored], bytes]
     quiet: bool
-    warm: set[str]
+    warm: work.Warm
     region: Region | None = None
 
 
@@ -127,9 +127,7 @@ def _decoded(box: Archive, job: Job, wanted: Collection[str] | None) -> Iterator
             model = models.for_file(name, known)
         except ModelNotFound:
             continue  # its members say so
-        if model.identity not in job.warm:
-            work.warm_up([model], job.quiet)
-            job.warm.add(model.identity)
+        job.warm.up([model], job.quiet, job.effort.device)
 
     def chosen(entry: Entry) -> bool:
         return wanted is None or entry.name in wanted

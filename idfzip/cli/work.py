@@ -11,9 +11,13 @@ from typing import Any
 
 import click
 
+from idfzip.codecs.flagship import Flagship
+from idfzip.container import devices
+from idfzip.container.devices import Device
 from idfzip.container.model_file import Model
 from idfzip.container.models import DEFAULT_LEVEL
 from idfzip.container.region import Region
+from idfzip.container.threads import in_order
 from idfzip.container.tiling import Effort, Progress, all_cores
 from idfzip.errors import IdfzipError
 from idfzip.images import reader
@@ -38,6 +42,35 @@ pixels_option = click.option(
     default=reader.MAX_PIXELS,
     show_default=True,
     help="Larger images are not decoded.",
+)
+
+
+class DeviceType(click.ParamType[str]):
+    """The name of a device."""
+
+    name = "auto|cpu|cuda[:N]"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, context: click.Context | None
+    ) -> str:
+        """Return the name; a usage error for what is none."""
+        if not devices.is_name(str(value)):
+            self.fail(f"{value!r}: auto, cpu, cuda or cuda:N expected", param, context)
+        return str(value)
+
+
+device_option = click.option(
+    "--device",
+    type=DeviceType(),
+    default=devices.AUTO,
+    show_default=True,
+    help="Where to code: a GPU gives the same files.",
+)
+batch_option = click.option(
+    "--max-batch",
+    type=click.IntRange(1),
+    metavar="PIXELS",
+    help="Most pixels that a GPU codes at once (default: what its memory holds).",
 )
 
 
@@ -72,9 +105,16 @@ _COMPILING_AFTER = 1.5
 """Seconds of warming up after which it is said that kernels are being compiled."""
 
 
-def effort(threads: int) -> Effort:
-    """Return how work is spread, for the option's value."""
-    return Effort(threads or all_cores())
+def effort(
+    threads: int, device: str = devices.CPU, max_batch: int | None = None, quiet: bool = False
+) -> Effort:
+    """Return how work is spread, for the options' values; raises DeviceError."""
+    count = threads or all_cores()
+
+    def warn(text: str) -> None:
+        say(f"idfzip: warning: {text}", quiet)
+
+    return Effort(count, device=devices.find(device, count, max_batch, warn))
 
 
 def say(text: str, quiet: bool = False) -> None:
@@ -114,6 +154,12 @@ class Failures:
             sys.exit(self.code)
 
 
+def side_by_side(jobs: Iterable[Callable[[], None]], effort: Effort) -> None:
+    """Do jobs that note their own failures: in turn, or many at once where a device waits."""
+    for _ in in_order(jobs, 1 if effort.device is None else effort.jobs):
+        pass
+
+
 def each(paths: Iterable[Path], act: Callable[[Path], None]) -> None:
     """Act on every path; print the error of each that fails, and exit 1 if any did."""
     failures = Failures()
@@ -133,8 +179,11 @@ def winner(name: str, sizes: Mapping[str, int]) -> str:
     return f"{stored}{_WORDS[name]}" + (f" ({', '.join(others)} bytes)" if others else "")
 
 
-def warm_up(models: Iterable[Model], quiet: bool) -> None:
-    """Load or compile the kernels; say so where that takes long."""
+def warm_up(models: Iterable[Model], quiet: bool, device: Device | None = None) -> None:
+    """Load or compile the kernels; say so where that takes long.
+
+    Also say so where a device that was named leaves a model to the processor.
+    """
     import numpy as np
 
     note = "compiling the kernels for this machine (first run only, about a minute) ..."
@@ -143,11 +192,29 @@ def warm_up(models: Iterable[Model], quiet: bool) -> None:
     timer.start()
     try:
         for model in models:
+            if device is not None and not isinstance(model.codec, Flagship):
+                say(f"model {model.name} is coded on the processor, not on {device}", quiet)
             dot = np.zeros((model.codec.channels, 2, 2), np.int32)
             streams = model.architecture.encode(model.codec, [dot])
             model.architecture.decode(model.codec, streams, [(2, 2)])
     finally:
         timer.cancel()
+
+
+class Warm:
+    """The models whose kernels are ready, for one command's threads."""
+
+    def __init__(self) -> None:
+        self._ready: set[str] = set()
+        self._lock = threading.Lock()
+
+    def up(self, models: Iterable[Model], quiet: bool, device: Device | None) -> None:
+        """Warm up for those that are not ready."""
+        with self._lock:
+            for model in models:
+                if model.identity not in self._ready:
+                    warm_up([model], quiet, device)
+                    self._ready.add(model.identity)
 
 
 @contextmanager

@@ -167,7 +167,7 @@ def decoded(
     def small(i: int) -> list[Member]:
         row = archive.index.blocks[i]
         model = models.for_file(archive.index.models[row.model], known)
-        pictures = block.decode(row, archive.block(i), model)
+        pictures = block.decode(row, archive.block(i), model, device=effort.device)
         lost = FormatError("it is damaged (checksum)")
         return [
             Member(member.entry, _cut(picture, part) if picture else lost)
@@ -184,7 +184,7 @@ def decoded(
             file = replace(file, models=(*file.models, *mine))
         one_by_one = large if pixels > LARGE else nullcontext()
         with one_by_one:
-            how = effort if pixels > LARGE else Effort()
+            how = effort if pixels > LARGE else effort.alone
             found, failed = idfz.decompress(file, given, how, None, salvage, part)
         return [Member(archive.index.files[i].entry, found, failed)]
 
@@ -203,7 +203,7 @@ def decoded(
             if chosen(member.entry):
                 yield partial(tried, whole, i, [member.entry])
 
-    for found in in_order(jobs(), effort.threads):
+    for found in in_order(jobs(), effort.jobs):
         yield from found
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from idfzip.codecs import block as codec
 from idfzip.codecs.flagship import Flagship
 from idfzip.container import header, idfz, sections, tiling
+from idfzip.container.devices import Device
 from idfzip.container.index import Block, Entry, Small
 from idfzip.container.model_file import Model
 from idfzip.container.sections import Reader, Section, number
@@ -79,7 +80,11 @@ def _learning(model: Model, rate: int) -> Flagship:
 
 
 def encode(
-    images: Sequence[Image], model: Model, place: int, progress: Progress | None = None
+    images: Sequence[Image],
+    model: Model,
+    place: int,
+    progress: Progress | None = None,
+    device: Device | None = None,
 ) -> tuple[Block, bytes, list[float]]:
     """Return a block's row, its bytes, and the bits that each image takes of its stream.
 
@@ -95,13 +100,14 @@ def encode(
     """
     lockstep = _lockstep([image.size for image in images])
     tiles = [colour.forward(image.picture.pixels) for image in images]
-    rate, coded = min(
-        (
-            (rate, codec.encode(_learning(model, rate), tiles, lockstep, progress))
-            for rate in sorted({0, model.flagship.learning.rate})
-        ),
-        key=lambda tried: len(tried[1].stream),
-    )
+    rates = sorted({0, model.flagship.learning.rate})
+    codecs = [_learning(model, rate) for rate in rates]
+    if device is not None:
+        coming = [device.encode_block(model, one, tiles, lockstep) for one in codecs]
+        made = [future.result() for future in coming]
+    else:
+        made = [codec.encode(one, tiles, lockstep, progress) for one in codecs]
+    rate, coded = min(zip(rates, made, strict=True), key=lambda tried: len(tried[1].stream))
     parts = [_pack_metadata(image.picture.metadata) for image in images]
     deflated = b""
     if any(parts):
@@ -130,7 +136,11 @@ def encode(
 
 
 def decode(
-    row: Block, body: bytes, model: Model, progress: Progress | None = None
+    row: Block,
+    body: bytes,
+    model: Model,
+    progress: Progress | None = None,
+    device: Device | None = None,
 ) -> list[Picture | None]:
     """Return the block's pictures, None for those that are damaged.
 
@@ -142,7 +152,12 @@ def decode(
     deflated = reader.bytes(reader.number())
     metadata = _metadata(deflated, len(row.members))
     stream = reader.bytes(reader.left // 4 * 4)
-    tiles = codec.decode(_learning(model, row.rate), stream, row.sizes, row.lockstep, progress)
+    learning = _learning(model, row.rate)
+    if device is not None:
+        coming = device.decode_block(model, learning, stream, row.sizes, row.lockstep)
+        tiles = coming.result()
+    else:
+        tiles = codec.decode(learning, stream, row.sizes, row.lockstep, progress)
     found: list[Picture | None] = []
     for i, (member, planes) in enumerate(zip(row.members, tiles, strict=True)):
         pixels = colour.inverse(planes).astype(np.uint8)

@@ -6,15 +6,17 @@ import os
 import struct
 import zlib
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 import numpy as np
 
+from idfzip.codecs.flagship import Flagship
 from idfzip.codecs.indexed import Indexed, Palette
 from idfzip.container import header, raw
 from idfzip.container.architecture import Codec, EncodeLevels, Planes
+from idfzip.container.devices import Device
 from idfzip.container.groups import Content, Group
 from idfzip.container.header import ImageHeader, Tile
 from idfzip.container.model_file import Model
@@ -50,7 +52,7 @@ def all_cores() -> int:
 
 @dataclass(frozen=True)
 class Effort:
-    """How work is spread: threads, and tiles that one thread advances in lockstep.
+    """How work is spread: threads, tiles that one thread advances in lockstep, perhaps a device.
 
     One tile of 256 rows fills a processor's panels and keeps its sums in a cache of 2 MB; more in
     lockstep are for tiles of few rows, and for devices that want larger groups.
@@ -58,6 +60,21 @@ class Effort:
 
     threads: int = 1
     lockstep: int = 1
+    device: Device | None = None
+
+    @property
+    def alone(self) -> Effort:
+        """The effort of one thread of many."""
+        return replace(self, threads=1)
+
+    @property
+    def jobs(self) -> int:
+        """Jobs to have under way at once: with a device many, which wait for it together."""
+        return self.threads if self.device is None else max(self.threads, WAITING)
+
+
+WAITING = 32
+"""Threads that read, check and write while a device codes what they have brought."""
 
 
 def grid(height: int, width: int, tile: tuple[int, int]) -> tuple[int, int]:
@@ -164,10 +181,11 @@ def encode(
             mine = [i for i in batch if i // count == g]
             if mine:
                 cut = [_cut(pixels, part.group, places[i % count]) for i in mine]
-                rows += _code(part, cut, mine, levels, progress)
+                rows += _code(part, cut, mine, levels, progress, effort.device)
         return rows
 
-    results = spread(code, range(count * len(parts)), effort)
+    tried = [model for part in parts for model in part.models]
+    results = spread(code, range(count * len(parts)), _fitting(effort, tried))
     used = {model.identity: model for model, _, _ in results if model is not None}
     order = list(used)
     tiles = tuple(
@@ -189,6 +207,7 @@ def _code(
     indices: Sequence[int],
     levels: bool,
     progress: Progress | None,
+    device: Device | None,
 ) -> list[_Row]:
     """Return for each tile the model, if any, its row and its stream in parts."""
     ladder = part.ladder
@@ -197,7 +216,7 @@ def _code(
     if len(ladder) > 1:
         planes = [colour.forward(n) for n in numbers]
         for model in part.models:
-            coder = _coder(model, levels)
+            coder = _coder(model, levels, device)
             with_palette = primed(model.codec, part.palette, ladder)
             streams = coder(with_palette, planes, progress, alphabet(model, ladder))
             found = zip(best, streams, strict=True)
@@ -211,9 +230,10 @@ def _code(
     return rows
 
 
-def _coder(model: Model, levels: bool) -> EncodeLevels:
+def _coder(model: Model, levels: bool, device: Device | None) -> EncodeLevels:
     """Return the function that gives streams in parts: the model's own, or one of whole streams."""
     architecture = model.architecture
+    known = model
     if levels:
         if architecture.encode_levels is None:
             raise ModelError(f"model {model.name} has no levels: it cannot code progressively")
@@ -222,9 +242,25 @@ def _coder(model: Model, levels: bool) -> EncodeLevels:
     def whole(
         model: Any, tiles: Sequence[Planes], progress: Progress | None = None, alphabet: int = 256
     ) -> list[list[bytes]]:
+        if device is not None and isinstance(model, Flagship):
+            coming = device.encode(known, model, tiles, alphabet)
+            streams = _results(coming, [tile[0].size for tile in tiles], progress)
+            return [[stream] for stream in streams]
         return [[stream] for stream in architecture.encode(model, tiles, progress, alphabet)]
 
     return whole
+
+
+def _results(
+    futures: Sequence[Future[T]], pixels: Sequence[int], progress: Progress | None
+) -> list[T]:
+    """Wait for what a device makes of tiles of so many pixels."""
+    found = []
+    for future, count in zip(futures, pixels, strict=True):
+        found.append(future.result())
+        if progress is not None:
+            progress(count)
+    return found
 
 
 def _size(parts: Parts) -> int:
@@ -291,14 +327,18 @@ def decode(
             decoder, values = model.architecture.decode, alphabet(model, head.ladders[g])
             given = [parts[i] for i in mine]
             codec = primed(model.codec, palette, head.ladders[g])
-            found = decoder(codec, given, sizes, progress, values)
+            if effort.device is not None and isinstance(codec, Flagship):
+                coming = effort.device.decode(model, codec, given, sizes, values)
+                found = _results(coming, [h * w for h, w in sizes], progress)
+            else:
+                found = decoder(codec, given, sizes, progress, values)
             for i, planes in zip(mine, found, strict=True):
                 first = groups[g].channels
                 put(i, None if planes is None else colour.inverse(planes[:first]))
         return list(batch)
 
     wanted = [i for i in range(len(head.tiles)) if part.meets(places[i % count])]
-    spread(code, wanted, effort)
+    spread(code, wanted, _fitting(effort, models))
     all_of_it = pixels.shape[:2] == (head.height, head.width)
     if not failed and all_of_it and len(head.tiles) > 1 and crc32(pixels) != head.crc:
         failed = wanted
@@ -327,6 +367,13 @@ def check(rows: Sequence[Tile], models: Sequence[Model], group: Group, ladder: L
                 f"model {model.name} codes {model.codec.channels} channels, and not "
                 f"{group.content.value} of {len(ladder)} values"
             )
+
+
+def _fitting(effort: Effort, models: Sequence[Model]) -> Effort:
+    """Return an effort that gives a device all tiles at once if it codes all these models."""
+    if effort.device is None or not all(isinstance(m.codec, Flagship) for m in models):
+        return effort
+    return replace(effort, threads=1, lockstep=1 << 30)
 
 
 def spread(

@@ -128,7 +128,12 @@ def test_one_member_costs_its_block_only(images, folder, monkeypatch):
     run("compress", "-r", images, "-o", "set.idfz")
     decoded = []
     real = block.decode
-    monkeypatch.setattr(block, "decode", lambda row, *a: decoded.append(row) or real(row, *a))
+
+    def watched(row, *args, **how):
+        decoded.append(row)
+        return real(row, *args, **how)
+
+    monkeypatch.setattr(block, "decode", watched)
     run("decompress", "set.idfz", "--member", "rgb/03.png", "-o", "x.png")
     np.testing.assert_array_equal(pixels_of(folder / "x.png"), pixels_of(images / "rgb/03.png"))
     assert len(decoded) == 1

@@ -34,7 +34,7 @@ def run(*arguments, code=0):
 
 def with_double(monkeypatch, one):
     listed = codecs.listed
-    monkeypatch.setattr(codecs, "listed", lambda threads: [*listed(threads), one])
+    monkeypatch.setattr(codecs, "listed", lambda *how: [*listed(*how), one])
 
 
 def test_a_comparison_in_all_forms(folder):

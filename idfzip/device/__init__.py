@@ -1,0 +1,26 @@
+"""The flagship on torch's devices: the same files as by `codecs`, byte for byte.
+
+A layer beside `codecs`, of which it takes the models and with whose kernels it is compared. Nothing
+here is imported until a device is asked for: torch takes seconds to load.
+
+*Exactness.* Everything is torch's own operators on whole numbers, which any order of adding leaves
+alike; the expert's systems and the step of learning in singles, predictions and slopes in doubles
+are elementwise operators, each of which rounds once, so that nothing is fused. The one kernel of
+our own (`kernels`) counts in integers only and has a twin in operators. Square roots of singles are
+taken in doubles, since torch's own of singles are not rounded correctly on processors. Before a
+model is used its self-test must give the stored sums on the device, and a small tile the
+processor's bytes (`check`).
+
+*Lanes.* A lane is a tile, or a block of an archive: what has one stream, and weights of its own
+where the network learns. Lanes advance together (`schedule`), step by step when decoding
+(`decoding`), as a CUDA graph without a word to the host (`graph`). Encoding takes all pixels at
+once; only the sums of the window run along rows and columns, and learning from period to period
+(`encoding`). Symbols are pushed by the host's threads while the device codes the next batch
+(`worker`).
+
+Tries, counted without a GPU (operators that launch a kernel, in a step of decoding by `photo` and
+by `grey`): 1,307 and 799, and 131 and 121 for what is learned at the end of a period. With the
+search and the coder in operators, too, 33 more for each pixel of a group and channel, one after
+the other, 25,344 in a tile of 256 rows: hence the kernel. Times on GPUs are open:
+`scripts/cuda_speed.py` takes them.
+"""

@@ -1,0 +1,276 @@
+"""The integer network and its learning (see `integer.network`, `integer.learning`).
+
+float32 that carries whole numbers: every partial sum is below 2**24, so that no order of adding,
+nor a TF32 product, changes a bit. Groups, each with weights of its own where it learns, are the
+first axis: products are batched.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from idfzip.codecs.flagship import Learning
+from idfzip.device.machine import Machine
+from idfzip.integer import grid
+from idfzip.integer.learner import BIAS_REACH, DELTA_LIMIT, RATE_BITS, REACH
+from idfzip.integer.learning import BLOCK, MEMORY
+from idfzip.integer.network import SEEN_INPUTS, Network
+
+Singles = torch.float32
+_SHARE = float(np.float32(1 - MEMORY))
+_BIAS_LIMIT = 1 << 22
+
+
+class Weights(NamedTuple):
+    """Layers as (inputs, outputs), or (groups, inputs, outputs); biases (outputs), or (g, 1, o)."""
+
+    trunk: list[Tensor]
+    trunk_bias: list[Tensor]
+    fan: Tensor
+    seen: list[Tensor]
+    head_bias: list[Tensor]
+    outs: list[Tensor]
+    out_bias: list[Tensor]
+
+
+def weights(network: Network, machine: Machine) -> Weights:
+    """Return a network's weights on a device."""
+
+    def one(array: npt.NDArray[Any]) -> Tensor:
+        return machine.tensor(array.astype(np.float32))
+
+    depth = len(network.trunk[-1].bias)
+    return Weights(
+        [one(layer.weight) for layer in network.trunk],
+        [one(layer.bias) for layer in network.trunk],
+        one(np.concatenate([head.weight[:depth] for head in network.heads], 1)),
+        [one(head.weight[depth:]) for head in network.heads],
+        [one(head.bias) for head in network.heads],
+        [one(out.weight) for out in network.outs],
+        [one(out.bias) for out in network.outs],
+    )
+
+
+class Trunk(NamedTuple):
+    """What the trunk gives of inputs (G, P, I): its layers' values, its part of the heads' sums."""
+
+    values: list[Tensor]
+    fan: Tensor
+
+
+class Head(NamedTuple):
+    """What a channel's head gives: its values (G, P, head) and its sums (G, P, 3 K)."""
+
+    hidden: Tensor
+    sums: Tensor
+
+
+class Seen(NamedTuple):
+    """What the network did at pixels, for learning, all (G, P, ..).
+
+    Inputs, what heads saw, the trunk's values, the heads', and the prior's errors at their sums.
+    """
+
+    inputs: Tensor
+    seen: Tensor
+    values: list[Tensor]
+    hidden: list[Tensor]
+    deltas: list[Tensor]
+
+
+def activate(sums: Tensor) -> Tensor:
+    """Return the activations of sums: shifted down with rounding, leaked, clamped."""
+    whole = torch.floor((sums + float(grid.HALF)) * (1.0 / (1 << grid.WEIGHT_BITS)))
+    leaked = torch.floor(whole * (1.0 / (1 << grid.LEAK_SHIFT)))
+    limit = float(grid.ACTIVATION_LIMIT)
+    return torch.maximum(whole, leaked).clamp(-limit, limit)
+
+
+def run_trunk(inputs: Tensor, w: Weights) -> Trunk:
+    """Compute the trunk, and its part of the heads."""
+    values = []
+    for weight, bias in zip(w.trunk, w.trunk_bias, strict=True):
+        inputs = activate(inputs @ weight + bias)
+        values.append(inputs)
+    return Trunk(values, inputs @ w.fan)
+
+
+def run_head(c: int, fan: Tensor, seen: Tensor, w: Weights) -> Head:
+    """Compute channel `c`'s head; `seen` (G, P, 4 C): what the channels before show."""
+    width = w.head_bias[c].shape[-1]
+    known = w.seen[c]
+    sums = fan[..., c * width : (c + 1) * width] + w.head_bias[c]
+    if c:
+        sums = sums + seen[..., : known.shape[-2]] @ known
+    hidden = activate(sums)
+    return Head(hidden, hidden @ w.outs[c] + w.out_bias[c])
+
+
+class _Parameters:
+    """All weights, or biases, that learn, of all groups: (G, count), in singles."""
+
+    def __init__(self, machine: Machine, groups: int, parts: list[Tensor]) -> None:
+        self._shapes = [part.shape for part in parts]
+        self.first = torch.cat([part.reshape(-1) for part in parts])[None]
+        self.values, self.exact, self.squares = (
+            machine.empty(groups, self.first.shape[1], dtype=Singles) for _ in range(3)
+        )
+        self.clear()
+
+    def clear(self) -> None:
+        """Begin at the model's."""
+        self.values.copy_(self.first.expand_as(self.values))
+        self.exact.copy_(self.values)
+        self.squares.zero_()
+
+    def views(self) -> list[Tensor]:
+        """Return each part's values, (G, inputs, outputs) or (G, 1, outputs)."""
+        sizes = [shape.numel() for shape in self._shapes]
+        flat = torch.split(self.values, sizes, 1)
+        return [
+            part.view(len(part), *(shape if len(shape) > 1 else (1, *shape)))
+            for part, shape in zip(flat, self._shapes, strict=True)
+        ]
+
+    def step(
+        self, slope: Tensor, rate: float, correction: Tensor, reach: int, limit: int, due: Tensor
+    ) -> None:
+        """Move the groups that are `due`, bool (G, 1), against their slopes: `learning._step`."""
+        square = self.squares + (slope * slope - self.squares) * _SHARE
+        root = torch.sqrt(square.to(torch.float64)).to(Singles)  # torch's of singles may be off
+        quotient = rate * slope / (root * correction + 1.0)
+        low, high = (self.first - reach).clamp(min=-limit), (self.first + reach).clamp(max=limit)
+        moved = torch.minimum(torch.maximum(self.exact - quotient, low), high)
+        self.squares.copy_(torch.where(due, square, self.squares))
+        self.exact.copy_(torch.where(due, moved, self.exact))
+        self.values.copy_(torch.floor(self.exact + 0.5))
+
+
+class Learner:
+    """The networks of groups, which move while coding if the model learns (`integer.learner`)."""
+
+    def __init__(
+        self, machine: Machine, network: Network, how: Learning, groups: int, periods: int
+    ) -> None:
+        """Begin at the model's weights; no group has more than so many periods."""
+        base = weights(network, machine)
+        self.how, self.weights = how, base
+        self.frozen = how.frozen if how.rate else len(base.trunk)
+        self._layers, self._channels = len(base.trunk), len(base.outs)
+        self.turn = machine.zeros(groups, dtype=torch.int64)
+        if not how.rate:
+            return
+        channels = self._channels
+        moving, moving_bias = base.trunk[self.frozen :], base.trunk_bias[self.frozen :]
+        self._weights = _Parameters(machine, groups, [base.fan, *base.seen, *base.outs, *moving])
+        self._biases = _Parameters(machine, groups, [*base.head_bias, *base.out_bias, *moving_bias])
+        w, b = self._weights.views(), self._biases.views()
+        self.weights = Weights(
+            base.trunk[: self.frozen] + w[1 + 2 * channels :],
+            base.trunk_bias[: self.frozen] + b[2 * channels :],
+            w[0],
+            w[1 : 1 + channels],
+            b[:channels],
+            w[1 + channels : 1 + 2 * channels],
+            b[channels : 2 * channels],
+        )
+        self._corrections = machine.tensor(_corrections(periods // how.every + 1))
+        rate = how.rate / (1 << (RATE_BITS - grid.WEIGHT_BITS))
+        self._rates = [float(np.float32(r)) for r in (rate, rate * (1 << grid.ACTIVATION_BITS))]
+
+    def clear(self) -> None:
+        """Begin anew at the model's weights."""
+        self.turn.zero_()
+        if self.how.rate:
+            self._weights.clear()
+            self._biases.clear()
+
+    def close(self, period: Seen, over: Tensor) -> None:
+        """End the periods of the groups where one is `over`, bool (G,): `learning.close`.
+
+        Rows of a period that are none have errors of 0 and other values of any finite size.
+        """
+        due = over & (self.turn % self.how.every == self.how.every - 1)
+        slopes = self._slopes(period)
+        correction = self._corrections[self.turn // self.how.every][:, None]
+        due = due[:, None]
+        weight, bias = self._rates
+        self._weights.step(slopes[0], weight, correction, REACH, grid.WEIGHT_LIMIT, due)
+        self._biases.step(slopes[1], bias, correction, BIAS_REACH, _BIAS_LIMIT, due)
+        self.turn.add_(over)
+
+    def _slopes(self, period: Seen) -> tuple[Tensor, Tensor]:
+        """Return the gradients of all weights and of all biases, (G, count)."""
+        parts = []
+        for start in range(0, period.inputs.shape[1], BLOCK):
+            rows = slice(start, start + BLOCK)
+            part = Seen(
+                period.inputs[:, rows],
+                period.seen[:, rows],
+                [v[:, rows] for v in period.values],
+                [v[:, rows] for v in period.hidden],
+                [v[:, rows] for v in period.deltas],
+            )
+            parts.append(self._slopes_of(part))
+        weights, biases = parts[0]
+        for more, more_biases in parts[1:]:  # in this order, which rounding depends on
+            weights, biases = weights + more, biases + more_biases
+        return weights, biases
+
+    def _slopes_of(self, part: Seen) -> tuple[Tensor, Tensor]:
+        """Return the gradients of at most `BLOCK` pixels: `learning._add_gradient`."""
+        w = self.weights
+        heads = []
+        seen, outs, head_bias, out_bias = [], [], [], []
+        for c in range(self._channels):
+            deltas = part.deltas[c]
+            outs.append(_gradient(part.hidden[c], deltas))
+            out_bias.append(_bias_gradient(deltas))
+            heads.append(_backwards(deltas @ w.outs[c].mT, part.hidden[c]))
+            seen.append(_gradient(part.seen[..., : SEEN_INPUTS * c], heads[c]))
+            head_bias.append(_bias_gradient(heads[c]))
+        fan = torch.cat(heads, 2)
+        trunk: list[Tensor] = []
+        trunk_bias: list[Tensor] = []
+        deltas, back = fan, w.fan
+        for i in range(self._layers - 1, self.frozen - 1, -1):
+            deltas = _backwards(deltas @ back.mT, part.values[i])
+            before = part.values[i - 1] if i else part.inputs
+            trunk.insert(0, _gradient(before, deltas))
+            trunk_bias.insert(0, _bias_gradient(deltas))
+            back = w.trunk[i]
+        weights = [_gradient(part.values[-1], fan), *seen, *outs, *trunk]
+        biases = [*head_bias, *out_bias, *trunk_bias]
+        return torch.cat([one.flatten(1) for one in weights], 1), torch.cat(biases, 1)
+
+
+def _gradient(values: Tensor, deltas: Tensor) -> Tensor:
+    return values.mT @ deltas
+
+
+def _bias_gradient(deltas: Tensor) -> Tensor:
+    return deltas.sum(1) * float(1 << grid.ACTIVATION_BITS)
+
+
+def _backwards(sums: Tensor, values: Tensor) -> Tensor:
+    """Turn sums of errors into those before the activation, whose results are `values`."""
+    limit = float(grid.ACTIVATION_LIMIT)
+    total = torch.where(values >= 0, sums, sums * (1.0 / (1 << grid.LEAK_SHIFT)))
+    whole = torch.floor(total * (1.0 / (1 << grid.WEIGHT_BITS)) + 0.5)
+    whole = whole.clamp(-DELTA_LIMIT, DELTA_LIMIT)
+    return torch.where((values < limit) & (values > -limit), whole, torch.zeros_like(whole))
+
+
+def _corrections(moves: int) -> npt.NDArray[np.float32]:
+    """Return what roots of squares are multiplied by at each move, float32 (moves,)."""
+    found = np.empty(moves, np.float32)
+    power = 1.0
+    for i in range(moves):
+        power *= MEMORY
+        found[i] = np.float32(1.0 / np.sqrt(1.0 - power))
+    return found

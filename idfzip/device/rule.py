@@ -1,0 +1,88 @@
+"""The rule of `--device auto`: a GPU is taken where it was measured to be faster.
+
+Once for each machine, GPU, version of torch and model, tiles of 64 x 64 are decoded side by side on
+the device, and one on a thread of the processor. The *least batch* is the least of 1, 4, 16, 64 and
+256 tiles for which the device took less time than all threads would; batches of fewer tiles are
+coded on the processor, and all if there is none. It is kept in the user's cache.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+
+from idfzip.codecs import flagship as kernels
+from idfzip.codecs.flagship import Flagship
+from idfzip.device import flagship as device
+from idfzip.device.check import any_tile
+from idfzip.device.machine import Machine
+
+BATCHES = (1, 4, 16, 64, 256)
+NEVER = 1 << 62
+SIDE = 64
+
+
+def cache() -> Path:
+    """Return the file in which the measured batches are kept."""
+    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(home) / "idfzip" / "devices.json"
+
+
+def least_batch(machine: Machine, flagship: Flagship, identity: str, threads: int) -> int:
+    """Return from how many tiles on a device is taken, measured now if it is not known."""
+    name = torch.cuda.get_device_name(machine.device) if machine.device.type == "cuda" else "cpu"
+    key = f"{name}, {threads} threads, torch {torch.__version__}, model {identity[:16]}"
+    known = _read()
+    if key not in known:
+        known[key] = _measured(machine, flagship, threads)
+        _write(known)
+    return known[key]
+
+
+def _measured(machine: Machine, flagship: Flagship, threads: int) -> int:
+    tile = any_tile(flagship.channels, SIDE)
+    size = (SIDE, SIDE)
+    (stream,) = kernels.encode(flagship, [tile])
+    kernels.decode(flagship, [stream], [size])
+    alone = _seconds(lambda: kernels.decode(flagship, [stream], [size]))
+    device.decode(machine, flagship, [stream], [size])  # takes what is made once
+    for count in BATCHES:
+        streams, sizes = [stream] * count, [size] * count
+        side_by_side = _seconds(lambda s=streams, z=sizes: device.decode(machine, flagship, s, z))  # type: ignore[misc]
+        if side_by_side < alone * count / min(count, threads):
+            return count
+    return NEVER
+
+
+def _seconds(work: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start
+
+
+def _read() -> dict[str, int]:
+    """Return what is known; nothing where the file is missing or is not what was written."""
+    try:
+        found = json.loads(cache().read_text())
+    except (OSError, ValueError):
+        return {}
+    if not isinstance(found, dict):
+        return {}
+    return {key: value for key, value in found.items() if type(value) is int and value > 0}
+
+
+def _write(known: dict[str, int]) -> None:
+    """Keep what is known, where that is possible; else it is measured again."""
+    file = cache()
+    part = file.with_suffix(f".{os.getpid()}")
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        part.write_text(json.dumps(known, indent=1))
+        os.replace(part, file)
+    except OSError:
+        return

@@ -1,0 +1,156 @@
+"""Streams of a device are those of the kernels, byte for byte, and decode crosswise."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from conftest import CONTENTS, make_flagship, numbers, picture
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from idfzip.codecs import block
+from idfzip.codecs import flagship as kernels
+from idfzip.codecs.flagship import STATIC, Learning
+from idfzip.flows import colour
+
+torch = pytest.importorskip("torch", reason="devices need torch (the extra idfzip[cuda])")
+
+from idfzip.device import flagship as device  # noqa: E402
+from idfzip.device.schedule import Group  # noqa: E402
+
+HOW = [STATIC, Learning(400, 2), Learning(1 << 14, 0), Learning(900, 1, 3)]
+SIZES = [(12, 16), (1, 1), (16, 12), (5, 30), (12, 16), (30, 2), (1, 30)]
+
+
+def tiles_of(sizes, channels, values=256):
+    return [
+        colour.forward(numbers(CONTENTS[i % 7], *size, channels, values, i))
+        for i, size in enumerate(sizes)
+    ]
+
+
+def same(found, tiles):
+    assert len(found) == len(tiles)
+    for one, tile in zip(found, tiles, strict=True):
+        assert one is not None
+        assert one.dtype == np.int32
+        np.testing.assert_array_equal(one, tile)
+
+
+@pytest.mark.parametrize("count", [1, 7])
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("how", HOW)
+def test_a_batch_is_the_same_bytes(machine, how, channels, count):
+    model = make_flagship(channels, learning=how)
+    tiles = tiles_of(SIZES[:count], channels)
+    streams = kernels.encode(model, tiles)
+    assert device.encode(machine, model, tiles) == streams
+    same(device.decode(machine, model, streams, SIZES[:count]), tiles)
+
+
+def test_five_hundred_images_in_a_batch(machine):
+    model = make_flagship(3, learning=Learning(900, 1, 3))
+    sizes = [(1 + i % 3, 1 + i % 4) for i in range(500)]
+    tiles = tiles_of(sizes, 3)
+    streams = kernels.encode(model, tiles)
+    assert device.encode(machine, model, tiles) == streams
+    same(device.decode(machine, model, streams, sizes), tiles)
+
+
+@pytest.mark.parametrize("values", [1, 2, 100, 257, 65536])
+def test_any_depth(machine, values):
+    sizes = [(9, 12), (2, 5)]
+    for channels, how in ((1, Learning(900, 1, 3)), (3, STATIC)):
+        model = make_flagship(channels, learning=how)
+        tiles = tiles_of(sizes, channels, values)
+        streams = kernels.encode(model, tiles, alphabet=values)
+        assert device.encode(machine, model, tiles, values) == streams
+        same(device.decode(machine, model, streams, sizes, values), tiles)
+
+
+@given(
+    st.sampled_from(CONTENTS),
+    st.integers(1, 14),
+    st.integers(1, 14),
+    st.sampled_from([1, 3]),
+    st.sampled_from([2, 256, 5000]),
+    st.sampled_from(HOW),
+)
+@settings(
+    deadline=None, max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+def test_any_picture(machine, content, height, width, channels, values, how):
+    model = make_flagship(channels, learning=how)
+    tile = colour.forward(numbers(content, height, width, channels, values))
+    streams = kernels.encode(model, [tile], alphabet=values)
+    assert device.encode(machine, model, [tile], values) == streams
+    same(device.decode(machine, model, streams, [(height, width)], values), [tile])
+
+
+@pytest.mark.parametrize("name", ["photo", "photo-max", "grey"])
+def test_released_models(machine, name):
+    from pathlib import Path
+
+    from PIL import Image
+
+    from idfzip.container import models
+
+    model = models.by_name(name).flagship
+    with Image.open(Path(__file__).parent.parent / "data" / "parrots.png") as image:
+        pixels = np.asarray(image)[60:92, 60:100, : model.channels]
+    tile = colour.forward(pixels)
+    streams = kernels.encode(model, [tile])
+    assert device.encode(machine, model, [tile]) == streams
+    small = np.ascontiguousarray(tile[:, :12, :14])
+    streams = kernels.encode(model, [small])
+    same(device.decode(machine, model, streams, [(12, 14)]), [small])
+
+
+@pytest.mark.parametrize("how", HOW)
+def test_blocks_of_tiles(machine, how):
+    model = make_flagship(3, learning=how)
+    sizes = [(4, 5), (6, 6), (1, 1), (3, 9), (8, 3), (5, 5), (2, 7)]
+    tiles = tiles_of(sizes, 3)
+    blocks = [(tiles, 3), (tiles[:2], 2), (tiles[2:], 1)]
+    expected = [block.encode(model, *one) for one in blocks]
+    noted = device.encode_blocks(machine, model, blocks)
+    assert [device.pushed(one) for one in noted] == expected
+    groups = [Group(tuple(t.shape[1:] for t in mine), step) for mine, step in blocks]
+    streams = [one.stream for one in expected]
+    found = device.decode_blocks(machine, model, streams, groups)
+    for one, (mine, _) in zip(found, blocks, strict=True):
+        same(one, mine)
+
+
+@pytest.mark.parametrize("how", [STATIC, Learning(900, 1, 3)])
+def test_damage_harms_only_its_own_image(machine, how):
+    model = make_flagship(3, learning=how)
+    sizes = [(7, 9)] * 4
+    tiles = tiles_of(sizes, 3)
+    streams = kernels.encode(model, tiles)
+    broken = bytearray(streams[1])
+    broken[len(broken) // 2] ^= 0x10
+    given = [streams[0], bytes(broken), b"", streams[3]]
+    found = device.decode(machine, model, given, sizes)
+    same([found[0], found[3]], [tiles[0], tiles[3]])
+    assert found[1] is None or not np.array_equal(found[1], tiles[1])
+    for one, other in zip(found, kernels.decode(model, given, sizes), strict=True):
+        assert (one is None) == (other is None)
+        assert one is None or np.array_equal(one, other)
+
+
+def test_a_tile_of_the_largest_size(machine):
+    if machine.device.type != "cuda":
+        pytest.skip("takes minutes without a GPU")
+    from idfzip.container import models
+
+    model = models.by_name("photo-fast").flagship
+    tile = colour.forward(picture("smooth", 4096, 4096, 3))
+    cut = [
+        np.ascontiguousarray(tile[:, y : y + 256, x : x + 1024])
+        for y in range(0, 4096, 256)
+        for x in range(0, 4096, 1024)
+    ]
+    streams = kernels.encode(model, cut)
+    assert device.encode(machine, model, cut) == streams
+    same(device.decode(machine, model, streams, [(256, 1024)] * len(cut)), cut)

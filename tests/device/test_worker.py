@@ -1,0 +1,179 @@
+"""Threads bring tiles, the worker codes them together; it falls back, or fails, in one line."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+from conftest import make_flagship, picture
+
+from idfzip.codecs import block
+from idfzip.codecs import flagship as kernels
+from idfzip.codecs.flagship import STATIC, Learning
+from idfzip.container import model_file
+from idfzip.errors import DeviceError
+from idfzip.flows import colour
+
+torch = pytest.importorskip("torch", reason="devices need torch (the extra idfzip[cuda])")
+
+from idfzip.device import check, flagship, rule  # noqa: E402
+from idfzip.device.schedule import Group, side_by_side  # noqa: E402
+from idfzip.device.worker import Worker  # noqa: E402
+
+
+@pytest.fixture
+def model():
+    return model_file.load(model_file.dump(make_flagship(3), "small"), "test")
+
+
+@pytest.fixture
+def warnings():
+    return []
+
+
+@pytest.fixture
+def alone(machine, warnings):
+    return Worker(machine, True, 1, None, warnings.append)
+
+
+@pytest.fixture
+def auto(machine, warnings):
+    return Worker(machine, False, 1, None, warnings.append)
+
+
+@pytest.fixture
+def batches(monkeypatch):
+    """Return the sizes of the batches that were encoded on the device."""
+    seen = []
+    encode = flagship.encode_blocks
+
+    def watched(machine, codec, blocks, alphabet=256):
+        seen.append(len(blocks))
+        return encode(machine, codec, blocks, alphabet)
+
+    monkeypatch.setattr(flagship, "encode_blocks", watched)
+    return seen
+
+
+def tile(height, width, seed=0):
+    return colour.forward(picture("smooth", height, width, 3, seed))
+
+
+def test_what_threads_bring_is_coded_together(alone, model, batches):
+    tiles = [tile(6, 5, seed) for seed in range(12)]
+    alone.encode(model, model.codec, tiles[:1], 256)[0].result()
+    batches.clear()
+    with ThreadPoolExecutor(12) as pool:
+        found = list(
+            pool.map(lambda t: alone.encode(model, model.codec, [t], 256)[0].result(), tiles)
+        )
+    assert found == kernels.encode(model.codec, tiles)
+    assert sum(batches) == 12
+    assert len(batches) < 12
+
+
+def test_kinds_do_not_mix(alone, model):
+    learning = make_flagship(3, learning=Learning(900, 1, 3))
+    tiles = [tile(9, 8), tile(3, 4)]
+    plain = alone.encode(model, model.codec, tiles, 256)
+    moving = alone.encode(model, learning, tiles, 256)
+    deep = alone.encode(model, model.codec, tiles, 700)
+    assert [f.result() for f in plain] == kernels.encode(model.codec, tiles)
+    assert [f.result() for f in moving] == kernels.encode(learning, tiles)
+    assert [f.result() for f in deep] == kernels.encode(model.codec, tiles, alphabet=700)
+    streams = [f.result() for f in moving]
+    back = alone.decode(model, learning, streams, [(9, 8), (3, 4)], 256)
+    for one, expected in zip(back, tiles, strict=True):
+        np.testing.assert_array_equal(one.result(), expected)
+
+
+def test_blocks(alone, auto, model, monkeypatch):
+    monkeypatch.setattr(rule, "least_batch", lambda *args: rule.NEVER)
+    tiles = [tile(4, 5, seed) for seed in range(5)]
+    expected = block.encode(model.codec, tiles, 2)
+    for one in (alone, auto):
+        assert one.encode_block(model, model.codec, tiles, 2).result() == expected
+        back = one.decode_block(model, model.codec, expected.stream, [(4, 5)] * 5, 2).result()
+        assert all(np.array_equal(a, b) for a, b in zip(back, tiles, strict=True))
+
+
+def test_batches_have_no_more_pixels_than_are_allowed(machine, model, batches):
+    one = Worker(machine, True, 1, 100, print)
+    tiles = [tile(6, 5, seed) for seed in range(7)]
+    found = [future.result() for future in one.encode(model, model.codec, tiles, 256)]
+    assert found == kernels.encode(model.codec, tiles)
+    assert max(batches) == 3
+
+
+def out_of_memory(*args):
+    raise torch.cuda.OutOfMemoryError("CUDA out of memory.")
+
+
+def test_out_of_memory_is_one_line(alone, model, monkeypatch):
+    alone.encode(model, model.codec, [tile(2, 2)], 256)[0].result()
+    monkeypatch.setattr(flagship, "encode_blocks", out_of_memory)
+    (future,) = alone.encode(model, model.codec, [tile(6, 5)], 256)
+    with pytest.raises(DeviceError, match=r"not enough memory for 30 pixels at once.*--max-batch"):
+        future.result()
+
+
+def test_auto_goes_on_on_the_processor(auto, model, monkeypatch, warnings):
+    monkeypatch.setattr(rule, "least_batch", lambda *args: 1)
+    monkeypatch.setattr(flagship, "decode", out_of_memory)
+    monkeypatch.setattr(check, "passes", lambda *args: True)
+    stream = kernels.encode(model.codec, [tile(6, 5)])
+    (future,) = auto.decode(model, model.codec, stream, [(6, 5)], 256)
+    np.testing.assert_array_equal(future.result(), tile(6, 5))
+    assert len(warnings) == 1
+    assert "not enough memory" in warnings[0]
+
+
+def test_a_device_that_counts_wrongly_is_not_used(alone, auto, model, monkeypatch, warnings):
+    monkeypatch.setattr(check, "passes", lambda *args: False)
+    (future,) = alone.encode(model, model.codec, [tile(6, 5)], 256)
+    with pytest.raises(DeviceError, match="self-test"):
+        future.result()
+    (future,) = auto.encode(model, model.codec, [tile(6, 5)], 256)
+    assert [future.result()] == kernels.encode(model.codec, [tile(6, 5)])
+    assert "self-test" in warnings[0]
+
+
+def test_a_check_notices_another_model(machine, model):
+    assert check.passes(machine, model.codec, model.test)
+    sums = model.test["test.sums"].copy()
+    sums[3, 2] += 1
+    assert not check.passes(machine, model.codec, {**model.test, "test.sums": sums})
+
+
+def test_small_batches_of_auto_stay_on_the_processor(auto, model, monkeypatch, batches):
+    monkeypatch.setattr(rule, "least_batch", lambda *args: 3)
+    monkeypatch.setattr(check, "passes", lambda *args: True)
+    for count, expected in ((2, []), (3, [3])):
+        tiles = [tile(3, 3, seed) for seed in range(count)]
+        found = [future.result() for future in auto.encode(model, model.codec, tiles, 256)]
+        assert found == kernels.encode(model.codec, tiles)
+        assert batches == expected
+
+
+def test_the_rule_is_measured_once_and_kept(machine, model, monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(rule, "SIDE", 4)
+    monkeypatch.setattr(rule, "BATCHES", (1, 2))
+    times = iter([1.0, 5.0, 1.5])  # of one tile here, of one and of two tiles there
+    monkeypatch.setattr(rule, "_seconds", lambda work: next(times))
+    for _ in range(2):
+        assert rule.least_batch(machine, model.codec, model.identity, 1) == 2
+    rule.cache().write_text("[]")
+    times = iter([1.0, 5.0, 5.0])
+    assert rule.least_batch(machine, model.codec, model.identity, 1) == rule.NEVER
+
+
+def test_periods_follow_from_sizes():
+    (run,) = side_by_side([Group(((20, 30),)), Group(((3, 4),))])
+    starts, counts = run.periods()
+    assert counts.sum(1).tolist() == [600, 12]
+    assert (counts[0, :-1] >= 128).all()
+    np.testing.assert_array_equal(starts[0, 1:], np.cumsum(counts[0])[:-1])
+    assert not run.closings()[1].any()
+    assert STATIC.rate == 0

@@ -41,7 +41,8 @@ def test_a_folder_of_kinds(tmp_path):
     assert rows[2]["source"] < rows[2]["idfzip"] < rows[2]["source"] + 40
     text = readme.read_text()
     assert "old" not in text
-    assert f"| {rows[0]['source']} | {rows[0]['idfzip']} | {rows[0]['webp']} |" in text
+    cells = [str(rows[0][key]) for key in ("source", "idfzip", "png")]
+    assert f"| {' | '.join(cells)} |  | {rows[0]['webp']} |" in text
 
 
 def test_pixels_as_other_codecs_take_them():
@@ -52,3 +53,11 @@ def test_pixels_as_other_codecs_take_them():
     assert kinds.colours(Picture(np.zeros((2, 2, 4), np.uint8), layout=Layout.CMYK)) is None
     indices = Picture(np.zeros((2, 2, 1), np.uint8), "TIFF", Metadata(), Layout.PALETTE)
     assert kinds.colours(indices) is None
+
+
+def test_bilevel_images_by_codecs_for_them():
+    page = Picture(np.zeros((64, 64, 1), np.uint8), layout=Layout.GREY, depth=1)
+    page.pixels[10:50, 20:40] = 1
+    found = kinds.bilevel(page)
+    assert 60 < found["png"] < 150
+    assert 0 < found["ccitt-g4"] < 64 * 8

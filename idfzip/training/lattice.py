@@ -166,7 +166,7 @@ def _threes(parts: Sequence[Samples]) -> Samples:
     def turned(name: str) -> np.ndarray:
         columns = [getattr(part, name)[:count] for part in parts]
         stacked = np.stack(columns, 1)
-        return stacked.reshape(-1, *stacked.shape[2:])
+        return stacked.reshape(count * len(PHASES), *stacked.shape[2:])
 
     return Samples(*(turned(field.name) for field in fields(Samples)))
 

@@ -82,13 +82,13 @@ def bilevel(picture: Picture) -> dict[str, int]:
 
 
 def colours(picture: Picture) -> Sample | None:
-    """Return the image as other codecs take it, None where they cannot."""
+    """Return the image as other codecs take it, PNG with its palette; None where they cannot."""
     if picture.kind.layout == Layout.CMYK:
         return None
     if picture.kind.layout == Layout.PALETTE:
         if picture.format != "PNG":
             return None
-        return Sample("", sample.of_chunks("", picture).pixels)
+        return sample.of_chunks("", picture)
     scale = max(1, 255 // ((1 << picture.kind.depth) - 1))
     return Sample("", picture.pixels * np.array(scale, picture.pixels.dtype))
 

@@ -191,7 +191,8 @@ def _of_pillow() -> list[Codec | Missing]:
 def _save(form: str, options: Mapping[str, Any], sample: Sample) -> bytes:
     out = io.BytesIO()
     if sample.indexed and form == "PNG":
-        colours = sample.indexed.colours
+        used = int(sample.indexed.indices.max()) + 1  # few colours take few bits
+        colours = sample.indexed.colours[:used]
         image = Image.fromarray(sample.indexed.indices)
         image.putpalette(colours[:, :3].tobytes())
         if colours.shape[1] == 4:

@@ -73,6 +73,10 @@ def test_png_keeps_the_palette(listed):
     one = Sample("a", small.indexed.colours[indices], Indexed(indices, small.indexed.colours))
     png = listed[-1]
     assert len(png.encode(one)) < len(png.encode(Sample("a", one.pixels)))
+    two = np.tile(np.eye(2, dtype=np.uint8), (10, 10))
+    few = Sample("a", small.indexed.colours[two], Indexed(two, small.indexed.colours))
+    assert len(png.encode(few)) < 130, "colours that are not used are not written"
+    assert not run.difference(png.decode(png.encode(few), few.layout), few.pixels)
 
 
 def test_jpeg_2000_uses_its_colour_transform(listed):

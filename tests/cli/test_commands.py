@@ -11,6 +11,7 @@ from click.testing import CliRunner
 from conftest import make_flagship, make_idf, picture
 from PIL import Image
 
+from idfzip.cli import work
 from idfzip.cli.main import main
 from idfzip.container import model_file
 from idfzip.container import models as registry
@@ -431,3 +432,21 @@ def test_an_output_that_cannot_be_written_is_named(folder, monkeypatch):
     result = run("compress", "--rm", "a.png", code=1)
     assert "a.png.idfz: cannot be written (No space left on device)" in result.stderr
     assert sorted(os.listdir(folder)) == before
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (FileNotFoundError(2, "No such file or directory", "x"), "idfzip: x: No such file or dir"),
+        (OSError("what no system says"), "idfzip: what no system says"),
+    ],
+)
+def test_errors_of_the_system_are_one_line(folder, monkeypatch, error, told):
+    def fail(*_):
+        raise error
+
+    monkeypatch.setattr(work, "each", fail)
+    result = CliRunner().invoke(main, ["preview", "a.idfz"])
+    assert result.exit_code == 1
+    assert result.output.startswith(told)
+    assert result.output.count("\n") == 1

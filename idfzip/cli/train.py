@@ -60,6 +60,8 @@ def train(folders: tuple[Path, ...], **options: Any) -> None:
     if options["minutes"] and options["steps"]:
         raise click.UsageError("give --minutes or --steps, not both")
     files.check_free(options["output"], options["force"] or options["resume"])
+    name = options["name"]
+    options["name"] = model_file.check_name(name) if name else model_file.name_of(options["output"])
     if importlib.util.find_spec("torch") is None:
         raise TrainingError("training needs torch: pip install 'idfzip[train]'")
     import torch
@@ -77,7 +79,7 @@ def train(folders: tuple[Path, ...], **options: Any) -> None:
     plan = Plan(
         folders,
         Limit(steps) if steps else Limit(0, minutes),
-        options["name"] or options["output"].stem,
+        options["name"],
         options["validation"],
         options["recipe"],
         options["origin"],
@@ -100,7 +102,7 @@ def _train_indexed(folders: tuple[Path, ...], options: dict[str, Any]) -> bool:
     work.say(f"{len(examples)} images of categories", quiet)
     codec = indexed.train(examples, found, options["seed"], lambda line: work.say(line, quiet))
     card = f"Trained on {len(examples)} images by `idfzip train`.\n{found}\n"
-    data = model_file.dump(codec, options["name"] or output.stem, card)
+    data = model_file.dump(codec, options["name"], card)
     model = model_file.load(data, str(output))
     files.write(output, data, options["force"])
     work.say(f"{output}: model {model.name} ({model.short.hex()}), {len(data)} bytes", quiet)

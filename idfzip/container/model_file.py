@@ -14,6 +14,8 @@ import hashlib
 import json
 import struct
 from dataclasses import dataclass
+from pathlib import Path
+from string import ascii_letters, digits
 
 import numpy as np
 import safetensors
@@ -27,6 +29,8 @@ from idfzip.errors import ModelError
 
 MAX_BYTES = 256 << 20
 VERSION = 0
+MAX_NAME = 64
+_LETTERS = frozenset(ascii_letters + digits + "-_.")
 
 
 @dataclass(frozen=True)
@@ -83,8 +87,22 @@ def _decoding(codec: Codec) -> str:
     return json.dumps(facts, sort_keys=True, separators=(",", ":"))
 
 
+def check_name(name: str) -> str:
+    """Return the name; raises ModelError where no model may be called so."""
+    if not 0 < len(name) <= MAX_NAME or set(name) - _LETTERS:
+        told = ascii(name[:MAX_NAME])
+        raise ModelError(f"name {told}: 1 to {MAX_NAME} letters, digits and -_. expected")
+    return name
+
+
+def name_of(path: Path) -> str:
+    """Return the name of a model after its file, `-` for what no name may have; checked."""
+    return check_name("".join(c if c in _LETTERS else "-" for c in path.stem)[:MAX_NAME])
+
+
 def dump(codec: Codec, name: str, card: str = "") -> bytes:
-    """Return the bytes of an `.idfm` file."""
+    """Return the bytes of an `.idfm` file; raises ModelError where the name may not be."""
+    check_name(name)
     kind = architecture.of(codec)
     tensors = kind.to_tensors(codec)
     tensors["test.inputs"], tensors["test.sums"] = kind.self_test(codec)
@@ -114,9 +132,8 @@ def load(data: bytes, source: str) -> Model:
     known = architecture.named(kind[0])
     if known is None or kind[1] != VERSION:
         raise ModelError(f"{source}: architecture {kind[0]} {kind[1]} is not known to this release")
-    if not (name and all(c.isascii() and (c.isalnum() or c in "-_.") for c in name)):
-        raise ModelError(f"{source}: name {name!a}: letters, digits and -_. expected")
     try:
+        check_name(name)
         codec = known.from_tensors(tensors, facts)
         missing = {"test.inputs", "test.sums"} - set(tensors)
         if missing:

@@ -31,6 +31,7 @@ from idfzip.training.group import Group
 from idfzip.training.task import B, Loss, N, Task
 
 WARM_UP = 100
+PATIENCE = 120.0
 LAST_RATE = 0.01
 """The rate at the end, as a share of the highest."""
 
@@ -88,8 +89,8 @@ def fit(
 ) -> N:
     """Return the averaged network; raises TrainingError where training diverges.
 
-    `report` is called after every step of the first process, and every `every` steps and at the
-    end with the bits of held-out images. Training ends early, with a checkpoint, when `stopped`
+    `report` is called after every step of the first process, and with the bits of held-out images
+    every `every` steps, where steps are slow every `PATIENCE` seconds, and at the end. Training ends early, with a checkpoint, when `stopped`
     says so. The same seed, images and number of steps give the same network on the same machine,
     with any number of stops and resumptions.
     """
@@ -104,7 +105,7 @@ def fit(
         checkpoint.load(keeping.path, state, keeping.purpose)
     loss = group.wrap(_loss(task, network, group))
     began, kept_at = time.monotonic() - state.seconds, time.monotonic()
-    speed = 0.0
+    speed, told_at = 0.0, state.seconds
     while True:
         share = limit.share(state.step, time.monotonic() - began)
         share = group.agree(2.0 if stopped() else share)
@@ -118,9 +119,11 @@ def fit(
         if not group.leads:
             continue
         done = limit.share(state.step, state.seconds)
-        due = state.step % every == 0 or done >= 1
+        late = state.seconds - told_at > PATIENCE
+        due = state.step % every == 0 or late or done >= 1
         bits = task.evaluate(state.average) if due else None
         facts = task.facts(state.average) if due else {}
+        told_at = state.seconds if due else told_at
         report(Report(state.step, done, state.seconds, state.running, speed, bits, facts))
         if keeping and time.monotonic() - kept_at > keeping.seconds:
             checkpoint.save(keeping.path, state, keeping.purpose)

@@ -16,6 +16,7 @@ from conftest import picture
 from PIL import Image
 
 from idfzip.cli.main import main
+from idfzip.container import model_file
 
 pytest.importorskip("torch", reason="training needs the extra idfzip[train]")
 
@@ -105,6 +106,7 @@ def test_a_model_from_scratch_for_grey_images(folder):
         (("images", "--recipe", "bad.toml"), "recipe bad.toml: hiden is not a key"),
         (("images", "--recipe", "wide.toml"), "by learning, the limit is"),
         (("images", "--device", "cuda:7"), "device cuda:7: torch finds"),
+        (("images", "--name", "a b"), "name 'a b': 1 to 64 letters, digits and -_. expected"),
         (("images", "--device", "tpu"), "device tpu: auto, cpu, cuda or cuda:N expected"),
     ],
 )
@@ -149,6 +151,11 @@ def test_a_model_of_ones_own_is_kept_installed_or_embedded(folder, monkeypatch):
     assert "-f replaces it" in run("models", "add", "mine.idfm", code=1).stderr
     run("models", "add", "mine.idfm", "-f")
     assert "no such model file" in run("models", "add", "none.idfm", code=1).stderr
+
+
+def test_a_model_is_named_after_its_file(folder):
+    run("train", folder, "-o", "idf++ of mine.idfm", "--recipe", "tiny", "--steps", 1, "-T", 1)
+    assert model_file.load(Path("idf++ of mine.idfm").read_bytes(), "").name == "idf---of-mine"
 
 
 def test_a_mosaic_and_the_bipartite_recipe(folder):

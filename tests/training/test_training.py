@@ -56,6 +56,15 @@ def test_bits_fall(trained):
     assert reports[-1].share == 1
 
 
+def test_slow_steps_are_measured_after_some_time(tmp_path, monkeypatch):
+    from idfzip.training import loop
+
+    monkeypatch.setattr(loop, "PATIENCE", 0.0)
+    reports = []
+    fit(make_task(tmp_path, 1), 3, reports)
+    assert all(report.held_out is not None for report in reports)
+
+
 def test_files_agree_with_the_training_loss(trained):
     from idfzip.training.freeze import freeze
 

@@ -32,6 +32,7 @@ from idfzip.training.task import B, Loss, N, Task
 
 WARM_UP = 100
 PATIENCE = 120.0
+"""Seconds after which held-out images are measured again, where steps are slow."""
 LAST_RATE = 0.01
 """The rate at the end, as a share of the highest."""
 
@@ -90,9 +91,9 @@ def fit(
     """Return the averaged network; raises TrainingError where training diverges.
 
     `report` is called after every step of the first process, and with the bits of held-out images
-    every `every` steps, where steps are slow every `PATIENCE` seconds, and at the end. Training ends early, with a checkpoint, when `stopped`
-    says so. The same seed, images and number of steps give the same network on the same machine,
-    with any number of stops and resumptions.
+    every `every` steps, where steps are slow every `PATIENCE` seconds, and at the end. Training
+    ends early, with a checkpoint, when `stopped` says so. The same seed, images and number of steps
+    give the same network on the same machine, with any number of stops and resumptions.
     """
     torch.manual_seed(seed)
     recipe = task.recipe

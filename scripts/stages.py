@@ -62,7 +62,7 @@ def once(pixels: Pixels) -> dict[str, float]:
     weights, buffers = model.network.weights, model.network.buffers(len(batch.inputs))
     errors = np.zeros((len(batch.inputs), network.SEEN_INPUTS * model.channels), np.float32)
     spent = dict.fromkeys(("learn, solve", "learn, solve, gather", "trunk", "heads"), 0.0)
-    parts = (batch.planes[0], batch.errors[0], batch.found.partial[0], batch.found.link[0])
+    z = np.zeros((model.channels, size[0]))
     for inputs, key in ((False, "learn, solve"), (True, "learn, solve, gather")):
         batch.sums.row[:], batch.sums.above[:] = 0, 0
         for t in range(autoregressive.steps([size])):
@@ -70,9 +70,7 @@ def once(pixels: Pixels) -> dict[str, float]:
                 lambda t=t, i=inputs: autoregressive.advance(model.design, batch, t, 0, i)
             )
             spent[key] += seconds
-            autoregressive.exchange(
-                batch.alphabet, *parts, t, *size, planes, residuals, False, seen, 0
-            )
+            autoregressive.exchange(batch, 0, t, planes, residuals, False, z, seen, 0)
             if inputs:
                 _, seconds = timed(
                     lambda n=count: network.run_trunk(batch.inputs, 0, n, weights, buffers)

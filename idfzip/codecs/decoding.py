@@ -11,7 +11,7 @@ from idfzip.codecs.last_stage import Tables, see_error, see_lead
 from idfzip.coding import ans
 from idfzip.flows import autoregressive, expert, wavefront, window
 from idfzip.flows.alphabet import Alphabet, Integers
-from idfzip.flows.autoregressive import Design, Lockstep
+from idfzip.flows.autoregressive import Design, Lockstep, Planes
 from idfzip.flows.wavefront import MARGIN
 from idfzip.integer import learning, network
 from idfzip.integer.jit import kernel
@@ -25,14 +25,15 @@ from idfzip.priors.mixtures import LANES, Mixtures
 class View(NamedTuple):
     """The part of a batch, and a group's working memory, that decoding a channel touches.
 
-    `seen` float32 (rows, 4 C), what heads see of the channels; `z` float64 (rows, C), in steps, the
-    expert's predictions and, once a value is known, their errors; `middles` int64 (64,), the bases
-    of the pixels at hand.
+    `bases` are those of the group's samples; `seen` float32 (rows, 4 C), what heads see of the
+    channels; `z` float64 (C, rows), in steps, the expert's predictions and, once a value is known,
+    their errors; `made` int32 (tiles, C, height, width) takes what is decoded.
     """
 
     alphabet: Alphabet
     planes: Integers
     errors: Integers
+    bases: Integers
     sizes: npt.NDArray[np.int64]
     scales: npt.NDArray[np.int32]
     partial: npt.NDArray[np.float64]
@@ -40,7 +41,7 @@ class View(NamedTuple):
     seen: Floats
     z: npt.NDArray[np.float64]
     room: Mixtures
-    middles: npt.NDArray[np.int64]
+    made: Planes
 
 
 @kernel
@@ -63,19 +64,20 @@ def decode_channel(
     # Attributes of named tuples are fetched once: each costs a count of references.
     log_table, gains, exp, sigmoid = tables.log, tables.gain, tables.exp, tables.sigmoid
     inverse, spans = tables.inverse, tables.span
-    seen, z, scales, room, middles = view.seen, view.z, view.scales, view.room, view.middles
+    seen, z, scales, room = view.seen, view.z, view.scales, view.room
     chosen, centres, values, lows = room.scales, room.centres, room.values, room.lows
     weights, means, inverses = room.weights, room.means, room.inverses
     alphabet, deep, limit, _ = view.alphabet
     words, place, state = coder.words, coder.place, coder.state
+    at = wavefront.slot(t)
     for b in range(len(view.sizes)):
         stream = min(b, len(state) - 1)
         height, width = view.sizes[b]
         first = wavefront.first_row(t, width)
         end = wavefront.end_row(t, height)
-        planes = view.planes[b]
-        plane, channels = planes[c], len(planes)
-        errors = view.errors[b, c]
+        planes, bases, made = view.planes[b], view.bases[b], view.made[b, c]
+        plane, error_ring, channels = planes[c], view.errors[b, c], len(planes)
+        here, lowest, errors = plane[at, MARGIN:], planes[0, at, MARGIN:], error_ring[at, MARGIN:]
         partial = view.partial[b]
         link = view.link[b]
         for top in range(first, end, LANES):
@@ -83,40 +85,40 @@ def decode_channel(
             above = start + top - first
             for lane in range(size):
                 y, row = top + lane, above + lane
-                x = t - 2 * y
-                low = 0 if c == 0 else -int(planes[0, y + MARGIN, x + MARGIN])
-                middle = window.base(planes, c, y, x)
+                low = 0 if c == 0 else -int(lowest[y])
                 if c == 0:
-                    z[row, c] = expert.predict(partial, link, y, c, z, row, limit)
-                centres[lane] = expert.to_mean(z[row, c], middle, low, low + alphabet - 1)
-                chosen[lane], lows[lane], middles[lane] = scales[row, c], low, middle
+                    z[c, row] = expert.predict(partial, link, y, c, z, row, limit)
+                centres[lane] = expert.to_mean(z[c, row], bases[c, y], low, low + alphabet - 1)
+                chosen[lane], lows[lane] = scales[row, c], low
             mixtures.mix(sums, above, size, exp, inverse, spans, room)
             for lane in range(size):
                 y, row = top + lane, above + lane
-                x = t - 2 * y
                 quantile = ans.peek(state, stream)
                 pixel, lower, upper = mixture.search(
                     quantile, lows[lane], alphabet, weights, means, inverses, lane, sigmoid
                 )
                 ans.pop(words, place, state, stream, lower, upper - lower)
                 values[lane] = pixel
-                error = pixel * expert.UNIT - centres[lane]
-                difference = window.clamped(pixel - middles[lane], limit)
-                z[row, c] = np.float64(difference) - z[row, c]
+                here[y] = made[y, t - 2 * y] = pixel
+            for lane in range(size):
+                y, row = top + lane, above + lane
+                error = values[lane] * expert.UNIT - centres[lane]
+                errors[y] = error
+                difference = window.clamped(values[lane] - bases[c, y], limit)
+                z[c, row] = np.float64(difference) - z[c, row]
                 see_error(error, gains[chosen[lane]], deep, log_table, seen, row, SEEN_INPUTS * c)
-                wavefront.place(plane, y, x, height, width, pixel)
-                wavefront.place(errors, y, x, height, width, error)
                 if c + 1 < channels:
-                    low = -int(planes[0, y + MARGIN, x + MARGIN])
-                    middle = window.base(planes, c + 1, y, x)
-                    z[row, c + 1] = expert.predict(partial, link, y, c + 1, z, row, limit)
-                    mean = expert.to_mean(z[row, c + 1], middle, low, low + alphabet - 1)
+                    low, middle = -int(lowest[y]), int(bases[c + 1, y])
+                    z[c + 1, row] = expert.predict(partial, link, y, c + 1, z, row, limit)
+                    mean = expert.to_mean(z[c + 1, row], middle, low, low + alphabet - 1)
                     gain = gains[scales[row, c + 1]]
                     lead = mean - middle * expert.UNIT
                     see_lead(lead, gain, deep, seen, row, SEEN_INPUTS * c + 3)
             if len(deltas) > 0:
                 mixtures.edges(size, alphabet, sigmoid, room)
                 mixtures.slope(above, size, room, deltas)
+        wavefront.spread(plane, t, height, width)
+        wavefront.spread(error_ring, t, height, width)
         start += max(0, end - first)
 
 

@@ -26,7 +26,6 @@ from idfzip.flows import alphabet as alphabets
 from idfzip.flows import autoregressive, wavefront
 from idfzip.flows.alphabet import BYTES, Alphabet
 from idfzip.flows.autoregressive import Design, Lockstep, Planes
-from idfzip.flows.wavefront import MARGIN
 from idfzip.integer import learner, learning, network
 from idfzip.integer.learner import Learner
 from idfzip.integer.network import Network
@@ -249,18 +248,22 @@ def _run(
     room = learning.PERIOD if model.learning.rate else 0
     batch = autoregressive.begin(model.design, sizes, channels, room + ROWS, alphabet)
     room = len(batch.inputs)
+    extent = (max(h for h, _ in sizes), max(w for _, w in sizes))
+    made = np.zeros((len(sizes), channels, *extent), np.int32)
+    made[:, 0] = alphabet.values >> 1  # what is not decoded is mid-grey
     view = View(
         alphabet,
         batch.planes,
         batch.errors,
+        batch.samples.bases,
         batch.sizes,
         batch.scales,
         batch.found.partial,
         batch.found.link,
         np.zeros((room, network.SEEN_INPUTS * channels), np.float32),
-        np.zeros((room, channels)),
+        np.zeros((channels, room)),
         mixtures.mixtures(model.network.components),
-        np.zeros(mixtures.LANES, np.int64),
+        made,
     )
     buffers = model.network.buffers(room)
     tables = _tables(model, batch)
@@ -277,9 +280,7 @@ def _run(
             break
         if progress is not None:
             progress(count)
-    inner = slice(MARGIN, None)
     tiles = [
-        np.ascontiguousarray(batch.planes[b, :, inner, inner][:, :height, :width], np.int32)
-        for b, (height, width) in enumerate(sizes)
+        np.ascontiguousarray(made[b, :, :height, :width]) for b, (height, width) in enumerate(sizes)
     ]
     return tiles, stop

@@ -40,10 +40,10 @@ class Design(NamedTuple):
 class Lockstep(NamedTuple):
     """A batch of tiles under way; rows of a group are ordered by tile, then by y.
 
-    `planes` and `errors` (tiles, C, rows + 4, columns + 8) with margins, errors in 1/64 of a step;
-    `sizes` int64 (tiles, 2): height, width; `inputs` float32 (tiles * rows or more, inputs or
-    more), whole numbers; `scales` int32 of as many rows, (.., C); `tables` those of the design,
-    for the alphabet.
+    `planes` and `errors` (tiles, C, RING, ..) are rings (see `wavefront`), errors in 1/64 of a
+    step; `sizes` int64 (tiles, 2): height, width; `inputs` float32 (tiles * rows or more, inputs
+    or more), whole numbers; `scales` int32 of as many rows, (.., C); `tables` those of the design,
+    for the alphabet; `room` working memory.
     """
 
     alphabet: Alphabet
@@ -52,9 +52,11 @@ class Lockstep(NamedTuple):
     errors: Integers
     sizes: npt.NDArray[np.int64]
     sums: window.Window
+    samples: window.Samples
     found: expert.Solution
     inputs: npt.NDArray[np.float32]
     scales: npt.NDArray[np.int32]
+    room: context.Room
 
 
 class Record(NamedTuple):
@@ -82,22 +84,24 @@ def begin(
     mid-grey, or without colour.
     """
     tiles, rows = len(sizes), max(h for h, _ in sizes)
-    columns = max(w for _, w in sizes)
-    shape = (tiles, channels, rows + MARGIN, columns + 2 * MARGIN)
     kind = integer_type(alphabet)
-    planes = np.zeros(shape, kind)
+    empty = wavefront.ring(0, rows, kind)
+    planes = np.zeros((tiles, channels, *empty.shape), kind)
     planes[:, 0] = alphabet.values >> 1
     inputs = context.width(len(design.neighbours), len(design.places), channels)
+    regressors = len(design.regressors)
     return Lockstep(
         alphabet,
         context.deepened(design.tables, alphabet.deep),
         planes,
-        np.zeros(shape, kind),
+        np.zeros_like(planes),
         np.array(sizes, np.int64),
-        window.window(tiles, rows, len(design.regressors), channels, alphabet),
+        window.window(tiles, rows, regressors, channels, alphabet),
+        window.samples(tiles, rows, regressors, channels, alphabet),
         expert.solution(tiles, rows, channels),
         np.zeros((padded(tiles * rows + room, ROWS), padded(inputs, ROWS)), np.float32),
         np.zeros((tiles * rows + room, channels), np.int32),
+        context.room(inputs),
     )
 
 
@@ -113,45 +117,36 @@ def advance(design: Design, batch: Lockstep, t: int, start: int, inputs: bool) -
     The systems of step `t` are solved and, if asked, its inputs gathered from row `start` on.
     Returns the row after them.
     """
-    limit = batch.alphabet.limit
+    limit, ridge = batch.alphabet.limit, design.ridge[0] * window.ONE
+    sums, samples, found = batch.sums, batch.samples, batch.found
     for b in range(len(batch.sizes)):
         height, width = batch.sizes[b]
-        planes, errors = batch.planes[b], batch.errors[b]
-        first, end = wavefront.first_row(t - 1, width), wavefront.end_row(t - 1, height)
-        if first < end:
-            window.learn(planes, errors, design.regressors, batch.sums, b, t - 1, first, end, limit)
+        if t >= wavefront.steps(height, width):
+            continue
+        planes, errors, bases = batch.planes[b], batch.errors[b], samples.bases[b]
+        values = samples.values[b]
+        window.learn(planes, errors, sums, samples, b, t - 1, height, width, limit)
+        window.sample(planes, design.regressors, t, height, width, limit, bases, values)
         first, end = wavefront.first_row(t, width), wavefront.end_row(t, height)
         if first >= end:
             continue
-        ridge = design.ridge[0] * window.ONE
         log_table = design.tables.log
-        expert.solve(
-            planes,
-            design.regressors,
-            batch.sums,
-            b,
-            t,
-            first,
-            end,
-            width,
-            limit,
-            ridge,
-            log_table,
-            batch.found,
-        )
+        expert.solve(sums, samples, b, t, first, end, len(planes), ridge, log_table, found)
         if inputs:
             context.gather(
                 planes,
                 errors,
+                bases,
                 design.neighbours,
                 design.places,
                 batch.tables,
                 batch.alphabet,
-                batch.found,
+                found,
                 b,
                 t,
                 first,
                 end,
+                batch.room,
                 batch.inputs,
                 batch.scales,
                 start,
@@ -162,48 +157,48 @@ def advance(design: Design, batch: Lockstep, t: int, start: int, inputs: bool) -
 
 @kernel
 def exchange(
-    alphabet: Alphabet,
-    planes: Integers,
-    errors: Integers,
-    partial: npt.NDArray[np.float64],
-    link: npt.NDArray[np.float64],
+    batch: Lockstep,
+    b: int,
     t: int,
-    height: int,
-    width: int,
     given: Planes,
     other: Planes,
     inverse: bool,
+    z: npt.NDArray[np.float64],
     record: Record,
     start: int,
 ) -> int:
-    """Place the pixels of step `t` of one tile; return the row of the record after them.
+    """Place the pixels of step `t` of tile `b`; return the row of the record after them.
 
     Forward, `given` holds the pixels and `other` receives the residuals, pixel less rounded mean;
-    inverse, the other way round; both int32 (C, height, width). The first arguments are the tile's
-    parts of a batch. Rows of `record` are written from `start` on.
+    inverse, the other way round; both int32 (C, height, width). `z` is room of (C, rows). Rows of
+    `record` are written from `start` on.
     """
-    channels = len(planes)
-    means, leads, values = record.means, record.leads, record.values
-    limit = alphabet.limit
-    z = np.zeros((1, channels))
+    height, width = batch.sizes[b]
+    planes, errors, bases = batch.planes[b], batch.errors[b], batch.samples.bases[b]
+    partial, link = batch.found.partial[b], batch.found.link[b]
+    limit, values = batch.alphabet.limit, batch.alphabet.values
+    means, leads, pixels = record.means, record.leads, record.values
     first, end = wavefront.first_row(t, width), wavefront.end_row(t, height)
-    for y in range(first, end):
-        x = t - 2 * y
-        row = start + y - first
-        for c in range(channels):
-            value = expert.predict(partial, link, y, c, z, 0, limit)
-            middle = window.base(planes, c, y, x)
-            low = 0 if c == 0 else -int(planes[0, y + MARGIN, x + MARGIN])
-            mean = expert.to_mean(value, middle, low, low + alphabet.values - 1)
+    at = wavefront.slot(t)
+    for c in range(len(planes)):
+        here, error, lowest = planes[c, at], errors[c, at], planes[0, at]
+        for y in range(first, end):
+            x, row, place = t - 2 * y, start + y - first, y + MARGIN
+            value = expert.predict(partial, link, y, c, z, y, limit)
+            middle = int(bases[c, y])
+            low = 0 if c == 0 else -int(lowest[place])
+            mean = expert.to_mean(value, middle, low, low + values - 1)
             rounded = (mean + expert.UNIT // 2) >> expert.MEAN_BITS
             pixel = given[c, y, x] + rounded if inverse else int(given[c, y, x])
             other[c, y, x] = pixel if inverse else pixel - rounded
             means[row, c] = mean
             leads[row, c] = mean - middle * expert.UNIT
-            values[row, c] = pixel
-            z[0, c] = np.float64(window.clamped(pixel - middle, limit)) - value
-            wavefront.place(planes[c], y, x, height, width, pixel)
-            wavefront.place(errors[c], y, x, height, width, pixel * expert.UNIT - mean)
+            pixels[row, c] = pixel
+            z[c, y] = np.float64(window.clamped(pixel - middle, limit)) - value
+            here[place] = pixel
+            error[place] = pixel * expert.UNIT - mean
+        wavefront.spread(planes[c], t, height, width)
+        wavefront.spread(errors[c], t, height, width)
     return start + max(0, end - first)
 
 
@@ -224,25 +219,11 @@ def observe(
     `room`, for which a batch has rows. Returns the next step and the number of rows.
     """
     count = 0
+    z = np.zeros((truth.shape[1], truth.shape[2]))
     while t < stop and count < room:
         advance(design, batch, t, count, True)
         for b in range(len(batch.sizes)):
-            height, width = batch.sizes[b]
-            count = exchange(
-                batch.alphabet,
-                batch.planes[b],
-                batch.errors[b],
-                batch.found.partial[b],
-                batch.found.link[b],
-                t,
-                height,
-                width,
-                truth[b],
-                residuals[b],
-                False,
-                record,
-                count,
-            )
+            count = exchange(batch, b, t, truth[b], residuals[b], False, z, record, count)
         t += 1
     return t, count
 
@@ -256,11 +237,10 @@ def _run(design: Design, given: Planes, inverse: bool, alphabet: Alphabet) -> Pl
     channels, height, width = given.shape
     batch = begin(design, [(height, width)], channels, 0, alphabet)
     other = np.zeros_like(given)
-    seen = record(height, channels)
-    parts = (batch.planes[0], batch.errors[0], batch.found.partial[0], batch.found.link[0])
+    z, seen = np.zeros((channels, height)), record(height, channels)
     for t in range(wavefront.steps(height, width)):
         advance(design, batch, t, 0, False)
-        exchange(alphabet, *parts, t, height, width, given, other, inverse, seen, 0)
+        exchange(batch, 0, t, given, other, inverse, z, seen, 0)
     return other
 
 

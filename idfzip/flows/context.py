@@ -24,14 +24,16 @@ import numpy.typing as npt
 
 from idfzip.flows.alphabet import Alphabet, Integers
 from idfzip.flows.expert import Solution, bounded
-from idfzip.flows.wavefront import MARGIN
-from idfzip.flows.window import base
+from idfzip.flows.wavefront import MARGIN, slot
 from idfzip.integer.jit import inlined, kernel
 from idfzip.integer.log2 import log2
 
 LIMIT = 511
 SCALES = 52
 """Number of scales: index i stands for 2**(i / 4 - 3) steps."""
+
+LANES = 64
+"""Rows whose inputs are made side by side: their numbers fit a cache of the first level."""
 
 EXTRAS = 5
 """Inputs of a channel beside its neighbours and errors."""
@@ -59,6 +61,7 @@ def deepened(tables: Tables, deep: int) -> Tables:
     return Tables(tables.log, tables.gain[index - 4 * octaves] << (deep - octaves))
 
 
+@inlined
 def width(neighbours: int, errors: int, channels: int) -> int:
     """Return the number of inputs."""
     return channels * (neighbours + errors + EXTRAS) + 1
@@ -70,19 +73,28 @@ def limited(value: int) -> int:
     return min(max(value, -LIMIT), LIMIT)
 
 
-@inlined
-def offsets(places: npt.NDArray[np.int64], stride: int) -> npt.NDArray[np.int64]:
-    """Return the distances in a flat plane of neighbours, int64 (n, 2): dy, dx."""
-    found = np.empty(len(places), np.int64)
-    for k in range(len(places)):
-        found[k] = places[k, 0] * stride + places[k, 1]
-    return found
+class Room(NamedTuple):
+    """Working memory for `gather`: float32 (inputs, LANES) and int64 (LANES,)."""
+
+    inputs: npt.NDArray[np.float32]
+    near: npt.NDArray[np.int64]
+    level: npt.NDArray[np.int64]
+    gain: npt.NDArray[np.int64]
+    log: npt.NDArray[np.int64]
+
+
+def room(inputs: int) -> Room:
+    """Return working memory for so many inputs."""
+    return Room(
+        np.zeros((inputs, LANES), np.float32), *(np.zeros(LANES, np.int64) for _ in range(4))
+    )
 
 
 @kernel
 def gather(
     planes: Integers,
     errors: Integers,
+    bases: Integers,
     neighbours: npt.NDArray[np.int64],
     places: npt.NDArray[np.int64],
     tables: Tables,
@@ -92,63 +104,114 @@ def gather(
     t: int,
     first: int,
     end: int,
+    room: Room,
     inputs: npt.NDArray[np.float32],
     scales: npt.NDArray[np.int32],
     start: int,
 ) -> None:
     """Write the inputs of the rows `first` to `end` of tile `b` at step `t` from row `start` on.
 
-    `planes`, `errors` int32 (C, height + 4, width + 8); `neighbours`, `places` int64 (n, 2): dy,
-    dx; `inputs` float32 (rows, width), whole numbers; `scales` int32 (rows, C), indices.
+    `planes`, `errors` (C, RING, ..) are rings, `bases` (C, lanes) those of the group;
+    `neighbours`, `places` int64 (n, 2): dy, dx; `inputs` float32 (rows, width), whole numbers;
+    `scales` int32 (rows, C), indices.
     """
-    channels = planes.shape[0]
-    stride = planes.shape[2]
-    flat_planes = planes.reshape(channels, planes.shape[1] * stride)
-    flat_errors = errors.reshape(channels, planes.shape[1] * stride)
-    near_by = offsets(neighbours, stride)
-    error_at = offsets(places, stride)
-    log_table, gains = tables.log, tables.gain
-    wide_errors, energies, partial = found.error[b], found.energy[b], found.partial[b]
-    whole, deep, limit = planes.dtype.type, alphabet.deep, alphabet.limit
-    last = len(gains) - 1
-    half, fine_half, down, fine_down = whole(512 << deep), 32768 << deep, 10 + deep, 16 + deep
-    for y in range(first, end):
-        x = t - 2 * y
-        at = (y + MARGIN) * stride + x + MARGIN
-        row = inputs[start + y - first]
+    count = width(len(neighbours), len(places), len(planes))
+    for top in range(first, end, LANES):
+        size = min(LANES, end - top)
+        at = start + top - first
         i = 0
-        for c in range(channels):
-            plane = flat_planes[c]
-            error = flat_errors[c]
-            near = 0
-            for k in range(len(error_at)):
-                size = abs(int(error[at + error_at[k]]))
-                near += size * (2 if k < 2 else 1)  # the first two are W and N
-            wide = wide_errors[y, c]
-            index = ((log2(near + wide + 128, log_table) + 2) >> 2) - 28
-            index = min(max(index, 0), last)
-            scales[start + y - first, c] = index
-            gain = gains[index]
-            narrow_gain = whole(gain)
-            mean = base(planes, c, y, x)
-            for k in range(len(near_by)):
-                d = whole(plane[at + near_by[k]] - whole(mean))
-                scaled = whole(whole(whole(d * narrow_gain) + half) >> down)
-                row[i + k] = min(max(scaled, -LIMIT), LIMIT)
-            i += len(near_by)
-            for k in range(len(error_at)):
-                e = int(error[at + error_at[k]])
-                row[i + k] = limited((e * gain + fine_half) >> fine_down)
-            i += len(error_at)
-            level = 8 * (index - 12)  # 32 log2 of the scale
-            place = mean >> deep
-            row[i] = limited(place - 128 if c == 0 else place)
-            row[i + 1] = limited(2 * (log2(near + 32, log_table) - 144) - level)
-            row[i + 2] = limited(2 * (log2(wide + 8, log_table) - 144) - level)
-            row[i + 3] = limited(int(energies[y, c]) - level)
-            row[i + 4] = min(level, alphabet.loudest)
-            i += EXTRAS
-            if c == 0:
-                e = int(np.floor(bounded(partial[y, 0], limit) * 64.0 + 0.5))
-                row[i] = limited((e * gain + fine_half) >> fine_down)
-                i += 1
+        for c in range(len(planes)):
+            i = _see_channel(
+                planes[c], errors[c], bases[c, top:], neighbours, places, tables, alphabet,
+                found, b, c, t, top, size, room, scales, at, i,
+            )  # fmt: skip
+        for s in range(size):
+            row = inputs[at + s]
+            for k in range(count):
+                row[k] = room.inputs[k, s]
+
+
+@kernel
+def _see_channel(
+    plane: Integers,
+    error: Integers,
+    bases: Integers,
+    neighbours: npt.NDArray[np.int64],
+    places: npt.NDArray[np.int64],
+    tables: Tables,
+    alphabet: Alphabet,
+    found: Solution,
+    b: int,
+    c: int,
+    t: int,
+    top: int,
+    size: int,
+    room: Room,
+    scales: npt.NDArray[np.int32],
+    at: int,
+    i: int,
+) -> int:
+    """Write the inputs of channel `c` from the `i`-th on; return the one after them."""
+    log_table, gains = tables.log, tables.gain
+    whole, deep, limit = plane.dtype.type, alphabet.deep, alphabet.limit
+    half, fine_half, down, fine_down = whole(512 << deep), 32768 << deep, 10 + deep, 16 + deep
+    out, near, level = room.inputs, room.near[:size], room.level[:size]
+    gain, log = room.gain[:size], room.log[:size]
+    wide, energy = found.error[b, c, top : top + size], found.energy[b, c, top : top + size]
+    near[:] = 0
+    for k in range(len(places)):
+        dy, dx = places[k]
+        seen = error[slot(t + dx + 2 * dy), top + dy + MARGIN :]
+        twice = 1 if k < 2 else 0  # the first two are W and N
+        for s in range(size):
+            near[s] += np.int64(abs(seen[s])) << twice
+    for s in range(size):
+        level[s] = ((log2(near[s] + wide[s] + 128, log_table) + 2) >> 2) - 28
+    for s in range(size):
+        level[s] = min(max(level[s], 0), len(gains) - 1)
+    for s in range(size):
+        scales[at + s, c] = level[s]
+        gain[s] = gains[level[s]]
+    for k in range(len(neighbours)):
+        dy, dx = neighbours[k]
+        value, row = plane[slot(t + dx + 2 * dy), top + dy + MARGIN :], out[i + k]
+        for s in range(size):
+            d = whole(whole(value[s] - bases[s]) * whole(gain[s]))
+            row[s] = min(max(whole(whole(d + half) >> down), whole(-LIMIT)), whole(LIMIT))
+    i += len(neighbours)
+    for k in range(len(places)):
+        dy, dx = places[k]
+        seen, row = error[slot(t + dx + 2 * dy), top + dy + MARGIN :], out[i + k]
+        for s in range(size):
+            row[s] = limited((seen[s] * gain[s] + fine_half) >> fine_down)
+    i += len(places)
+    middle = 128 if c == 0 else 0
+    row = out[i]
+    for s in range(size):
+        row[s] = limited((bases[s] >> deep) - middle)
+    for s in range(size):
+        level[s] = 8 * (level[s] - 12)  # 32 log2 of the scale
+    row = out[i + 1]
+    for s in range(size):
+        log[s] = log2(near[s] + 32, log_table)
+    for s in range(size):
+        row[s] = limited(2 * (log[s] - 144) - level[s])
+    row = out[i + 2]
+    for s in range(size):
+        log[s] = log2(wide[s] + 8, log_table)
+    for s in range(size):
+        row[s] = limited(2 * (log[s] - 144) - level[s])
+    row = out[i + 3]
+    for s in range(size):
+        row[s] = limited(energy[s] - level[s])
+    row = out[i + 4]
+    for s in range(size):
+        row[s] = min(level[s], alphabet.loudest)
+    i += EXTRAS
+    if c == 0:
+        partial, row = found.partial[b, 0, top : top + size], out[i]
+        for s in range(size):
+            lead = int(np.floor(bounded(partial[s], limit) * 64.0 + 0.5))
+            row[s] = limited((lead * gain[s] + fine_half) >> fine_down)
+        i += 1
+    return i

@@ -28,7 +28,9 @@ import numpy as np
 import numpy.typing as npt
 
 from idfzip.flows.alphabet import Integers
-from idfzip.flows.window import ONE, Window, sample, sum_window
+from idfzip.flows.recursion import ONE, sum_window
+from idfzip.flows.wavefront import lanes
+from idfzip.flows.window import ABOVE, Samples, Window
 from idfzip.integer.jit import inlined, kernel
 from idfzip.integer.lanes import LANES, Rows, aligned, scale, subtract
 from idfzip.integer.log2 import log2
@@ -51,12 +53,12 @@ _ONE = np.float32(1)
 
 
 class Solution(NamedTuple):
-    """What the solved systems of one step say; first axes (tiles, rows).
+    """What the solved systems of one step say; the last axis is that of rows, in whole vectors.
 
-    `partial` float64 (.., C): the part of each channel's prediction that the neighbours give, in
-    steps; `link` float64 (.., C, C): weights of the earlier channels' errors at the pixel;
-    `energy` int32 (.., C): 16 log2 of the mean squared residual in the window;
-    `error` int64 (.., C): mean size of the errors made in the window, in 1/512 of a step.
+    `partial` float64 (tiles, C, ..): the part of each channel's prediction that the neighbours
+    give, in steps; `link` float64 (tiles, C, C, ..): weights of the earlier channels' errors at the
+    pixel; `energy` int32 (tiles, C, ..): 16 log2 of the mean squared residual in the window;
+    `error` int64 (tiles, C, ..): mean size of the errors made in the window, in 1/512 of a step.
     """
 
     partial: npt.NDArray[np.float64]
@@ -67,11 +69,12 @@ class Solution(NamedTuple):
 
 def solution(tiles: int, rows: int, channels: int) -> Solution:
     """Return room for the solutions of one step."""
+    wide = lanes(rows)
     return Solution(
-        np.zeros((tiles, rows, channels)),
-        np.zeros((tiles, rows, channels, channels)),
-        np.zeros((tiles, rows, channels), np.int32),
-        np.zeros((tiles, rows, channels), np.int64),
+        np.zeros((tiles, channels, wide)),
+        np.zeros((tiles, channels, channels, wide)),
+        np.zeros((tiles, channels, wide), np.int32),
+        np.zeros((tiles, channels, wide), np.int64),
     )
 
 
@@ -101,76 +104,87 @@ def eliminate(a: Rows, column: Rows, m: int, n: int) -> None:
 
 @kernel
 def solve(
-    planes: Integers,
-    regressors: npt.NDArray[np.int64],
     sums: Window,
+    samples: Samples,
     b: int,
     t: int,
     first: int,
     end: int,
-    width: int,
-    limit: int,
+    channels: int,
     ridge: int,
     log_table: npt.NDArray[np.int32],
     found: Solution,
 ) -> None:
     """Solve the systems of the rows `first` to `end` of tile `b` at step `t` into `found`.
 
-    `planes` int32 (C, height + 4, width + 8); `regressors` int64 (m, 3): channel, dy, dx.
+    Vectors are filled by the rows beside the group, whose results mean nothing.
     """
-    channels = planes.shape[0]
-    m = len(regressors)
-    n = m + channels
+    row, above, values = sums.row[b], sums.above[b], samples.values[b]
+    partial, link = found.partial[b], found.link[b]
+    energy, error = found.energy[b], found.error[b]
+    n = len(values) - 1 - channels
+    m = n - channels
     count = n * (n + 1) // 2
-    size = count + 1 + channels
-    row = sums.row[b]
-    above = sums.above[b]
-    partial = found.partial[b]
-    link = found.link[b]
-    energy = found.energy[b]
-    error = found.error[b]
-    total = np.zeros(size, row.dtype)
-    x0 = np.zeros(m, np.int64)
-    bases = np.zeros(channels, np.int64)
+    total = np.empty((row.shape[1], LANES), row.dtype)
     a = aligned(count + n)
     column = aligned(n + 1)
-    weight = np.zeros(LANES, np.int64)
-    fixed = np.float32(ridge)
-    for block in range(first, end, LANES):
-        lanes = min(LANES, end - block)
-        for s in range(lanes):
-            y = block + s
-            x = t - 2 * y
-            sum_window(row, above, y, x, width, total)
-            for k in range(count):
-                a[k, s] = total[k]
-            for i in range(n):
-                k = i * (i + 1) // 2 + i
-                a[k, s] = a[k, s] + (a[k, s] * RELATIVE_RIDGE + fixed)
-            weight[s] = int(total[count]) + ONE
-            for c in range(channels):
-                error[y, c] = (int(total[count + 1 + c]) << 5) // weight[s]
-            sample(planes, regressors, y, x, limit, bases, x0)
-            for i in range(m):
-                a[count + i, s] = x0[i]
-            for c in range(channels):
-                a[count + m + c, s] = 0.0
-        for s in range(lanes, LANES):  # idle lanes solve the identity
-            for k in range(count + n):
-                a[k, s] = 0.0
-            for i in range(n):
-                a[i * (i + 1) // 2 + i, s] = PIVOT
+    flat_total, flat = total.reshape(total.size), a.reshape(a.size)
+    weight = np.zeros(LANES)
+    for y in range(first // LANES * LANES, end, LANES):
+        sum_window(row, above, t, y + ABOVE, total)
+        for k in range(count * LANES):
+            flat[k] = flat_total[k]
+        _add_ridge(a, n, np.float32(ridge))
+        known = flat[count * LANES :]
+        for i in range(m):
+            for s in range(LANES):
+                known[i * LANES + s] = values[i, y + s]
+        known[m * LANES :] = np.float32(0)
         eliminate(a, column, m, n)
+        for s in range(LANES):
+            weight[s] = np.float64(total[count, s]) + ONE
         for c in range(channels):
-            start = (m + c) * (m + c + 1) // 2
-            for s in range(lanes):
-                y = block + s
-                partial[y, c] = -a[count + m + c, s]
-                for k in range(c):
-                    link[y, c, k] = a[start + m + k, s]
-                pivot = a[start + m + c, s]
-                power = int(pivot) if pivot < POWER else int(POWER)
-                energy[y, c] = log2(power, log_table) - log2(weight[s], log_table)
+            _take(a, c, m, n, total, weight, log_table, y, partial[c], link[c], energy[c])
+            sizes = total[count + 1 + c]
+            # Below 2**52, so that the quotient rounds down as that of whole numbers.
+            for s in range(LANES):
+                error[c, y + s] = int(np.float64(int(sizes[s]) << 5) / weight[s])
+
+
+@inlined
+def _add_ridge(a: Rows, n: int, fixed: np.float32) -> None:
+    for i in range(n):
+        diagonal = a[i * (i + 1) // 2 + i]
+        for s in range(LANES):
+            diagonal[s] = diagonal[s] + (diagonal[s] * RELATIVE_RIDGE + fixed)
+
+
+@inlined
+def _take(
+    a: Rows,
+    c: int,
+    m: int,
+    n: int,
+    total: Integers,
+    weight: npt.NDArray[np.float64],
+    log_table: npt.NDArray[np.int32],
+    y: int,
+    partial: npt.NDArray[np.float64],
+    link: npt.NDArray[np.float64],
+    energy: npt.NDArray[np.int32],
+) -> None:
+    """Write what the solved systems say of channel `c` of the rows from `y` on."""
+    start = (m + c) * (m + c + 1) // 2 + m
+    prediction, pivots = a[n * (n + 1) // 2 + m + c], a[start + c]
+    for s in range(LANES):
+        partial[y + s] = -prediction[s]
+    for k in range(c):
+        weights = a[start + k]
+        for s in range(LANES):
+            link[k, y + s] = weights[s]
+    for s in range(LANES):
+        power = int(pivots[s]) if pivots[s] < POWER else int(POWER)
+        energy[y + s] = log2(power, log_table) - log2(int(weight[s]), log_table)
 
 
 @inlined
@@ -198,12 +212,12 @@ def predict(
 
     It is clamped to twice `limit` and one, that is +-512 for 8 bits.
 
-    `partial` (rows, C) and `link` (rows, C, C) are a tile's part of a `Solution`; `z` float64
-    (rows, C) holds, in `row`, the errors, in steps, of the channels before `c`.
+    `partial` (C, rows) and `link` (C, C, rows) are a tile's part of a `Solution`; `z` float64
+    (C, rows) holds, in `row`, the errors, in steps, of the channels before `c`.
     """
-    value = float(partial[y, c])
+    value = float(partial[c, y])
     for k in range(c):
-        value = value + link[y, c, k] * z[row, k]
+        value = value + link[c, k, y] * z[k, row]
     return bounded(value, limit)
 
 

@@ -9,7 +9,9 @@ y::
     D(y, x) = F(y-2, x) + d (P(y-2, x+1) + d P(y-2, x+2)) + d D(y-1, x)
     A(y, x) = F(y, x-1) + F(y-1, x) + d P(y-1, x+1) + d D(y, x)      the window of pixel (y, x)
 
-Beside the products a window counts its samples and sums the sizes of the errors made in it.
+Beside the products a window counts its samples and sums the sizes of the errors made in it. P is
+not kept: P(y, x) = F(y, x) - d F(y, x-1), exactly. Samples outside the tile are nothing, so that F
+is 0 before a row begins and only decays behind its end.
 
 Differences in a sample are clamped to the alphabet's limit. For 8 bits a product is below 2**16,
 ONE adds 8 bits, and the weights of a window sum to less than 57 (6 bits), so that the sums fit 32
@@ -18,66 +20,72 @@ bits; each bit more adds two, and the sums are of 64 bits, below 2**46 for 16.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from idfzip.flows.alphabet import Alphabet, Integers, integer_type
-from idfzip.flows.wavefront import MARGIN
+from idfzip.flows.recursion import ONE, add_samples
+from idfzip.flows.wavefront import MARGIN, end_row, first_row, lanes, slot
 from idfzip.integer.jit import inlined, kernel
-
-ONE = 256
-"""The weight of one sample in the sums: 8 fractional bits."""
+from idfzip.integer.lanes import LANES
 
 ERROR_STEPS = 32
 """Errors are summed in 1/16 of a step, below this many times the limit of differences and one."""
 
-BLOCK = 8
-"""Rows of which products are held at a time."""
+ABOVE = 2
+"""Rows of nothing above the first, to which the recursion reaches."""
 
-VECTOR = 16
-"""Entries that a processor multiplies at once, at best."""
+BEHIND = 2
+"""Columns behind the end of a row that the recursion reaches to."""
 
 
 class Window(NamedTuple):
-    """The running sums of a batch of tiles, one slot of four for each of the last columns.
+    """The running sums of a batch of tiles, by steps modulo 4.
 
-    `row` is F, `above` D of the module's text; shape (tiles, rows, 4, terms), where terms are the
-    lower triangle of the outer product, the count, and each channel's error. P is not kept:
-    P(y, x) = F(y, x) - d F(y, x-1), exactly.
+    `row` is F, `above` D of the module's text; shape (tiles, 4, terms, ABOVE + rows or more), where
+    terms are the lower triangle of the outer product, the count, and each channel's error.
     """
 
     row: Integers
     above: Integers
 
 
+class Samples(NamedTuple):
+    """The samples of a group, with places for all rows of a tile; lanes are whole vectors of rows.
+
+    `bases` (tiles, C, lanes): the rounded means of W, N, NW, NE; `values` (tiles, n + 1 + C,
+    lanes): the neighbours' differences, those of the channels themselves, ONE, and the sizes of the
+    errors in 1/16 of a step, times ONE; all 0 beside the group.
+    """
+
+    bases: Integers
+    values: Integers
+
+
 def terms(regressors: int, channels: int) -> int:
-    """Return the number of running sums, with room for the last row's excess (see `learn`)."""
+    """Return the number of running sums."""
     n = regressors + channels
-    return max(n * (n + 1) // 2 + 1 + channels, n * (n - 1) // 2 + VECTOR)
+    return n * (n + 1) // 2 + 1 + channels
 
 
 def window(tiles: int, rows: int, regressors: int, channels: int, alphabet: Alphabet) -> Window:
     """Return the empty sums of `tiles` tiles of at most `rows` rows."""
-    shape = (tiles, rows, 4, terms(regressors, channels))
+    # An odd number of cache lines to a term, lest all terms of a row meet in a few sets.
+    wide = lanes(rows) + LANES * (1 + lanes(rows) // LANES % 2)
+    shape = (tiles, 4, terms(regressors, channels), wide)
     kind = integer_type(alphabet)
     return Window(np.zeros(shape, kind), np.zeros(shape, kind))
 
 
-@inlined
-def decayed(whole: Any, value: Any) -> Any:
-    """Return 27/32 of `value`, each part rounded down; both of the type `whole`."""
-    return whole(whole(value - (value >> 3)) - (value >> 5))
-
-
-@inlined
-def base(planes: Integers, c: int, y: int, x: int) -> int:
-    """Return the rounded mean of W, N, NW, NE of channel `c` of the pixel (y, x)."""
-    m = MARGIN
-    above = planes[c, y + m - 1]
-    total = int(planes[c, y + m, x + m - 1]) + above[x + m] + above[x + m - 1] + above[x + m + 1]
-    return int((total + 2) >> 2)
+def samples(tiles: int, rows: int, regressors: int, channels: int, alphabet: Alphabet) -> Samples:
+    """Return room for the samples of a group."""
+    kind, wide = integer_type(alphabet), lanes(rows)
+    return Samples(
+        np.zeros((tiles, channels, wide), kind),
+        np.zeros((tiles, regressors + 2 * channels + 1, wide), kind),
+    )
 
 
 @inlined
@@ -87,130 +95,74 @@ def clamped(value: int, limit: int) -> int:
 
 
 @inlined
-def sample(
-    planes: Integers,
-    regressors: npt.NDArray[np.int64],
-    y: int,
-    x: int,
-    limit: int,
-    bases: npt.NDArray[np.int64],
-    out: Integers,
-) -> None:
-    """Write the neighbours' part of the sample of pixel (y, x), and its channels' bases."""
-    for c in range(len(planes)):
-        bases[c] = base(planes, c, y, x)
-    for i in range(len(regressors)):
-        c = regressors[i, 0]
-        value = planes[c, y + MARGIN + regressors[i, 1], x + MARGIN + regressors[i, 2]]
-        out[i] = clamped(value - bases[c], limit)
+def reached(t: int, height: int, width: int) -> tuple[int, int]:
+    """Return the rows, in whole vectors, whose sums change in step `t`: from, to."""
+    top = first_row(t, width + BEHIND) // LANES * LANES
+    return top, (end_row(t, height) + LANES - 1) // LANES * LANES
 
 
 @kernel
-def sum_window(
-    row: Integers,
-    above: Integers,
-    y: int,
-    x: int,
+def sample(
+    planes: Integers,
+    regressors: npt.NDArray[np.int64],
+    t: int,
+    height: int,
     width: int,
-    total: Integers,
+    limit: int,
+    bases: Integers,
+    values: Integers,
 ) -> None:
-    """Write the window's sums of pixel (y, x) into `total` and keep D for the row below.
+    """Write the bases of the group of step `t`, and what is known of its samples.
 
-    `row` and `above` are a tile's part of a `Window`. Columns right of the tile add nothing.
+    `planes` (C, RING, ..) are rings; `bases` and `values` a tile's part of `Samples`.
     """
-    whole = row.dtype.type
-    d = above[y, x & 3]
-    n = len(total)
-    if y >= 2:
-        f0, f1, f2 = row[y - 2, x & 3], row[y - 2, (x + 1) & 3], row[y - 2, (x + 2) & 3]
-        before = above[y - 1, x & 3]
-        if x + 2 < width:
-            for k in range(n):
-                p1 = whole(f1[k] - decayed(whole, f0[k]))
-                p2 = whole(f2[k] - decayed(whole, f1[k]))
-                right = decayed(whole, whole(p1 + decayed(whole, p2)))
-                d[k] = whole(whole(f0[k] + right) + decayed(whole, before[k]))
-        elif x + 1 < width:
-            for k in range(n):
-                p1 = whole(f1[k] - decayed(whole, f0[k]))
-                d[k] = whole(whole(f0[k] + decayed(whole, p1)) + decayed(whole, before[k]))
-        else:
-            for k in range(n):
-                d[k] = whole(f0[k] + decayed(whole, before[k]))
-    else:
-        for k in range(n):
-            d[k] = 0
-    if y >= 1:
-        g0, g1 = row[y - 1, x & 3], row[y - 1, (x + 1) & 3]
-        if x + 1 < width:
-            for k in range(n):
-                q1 = whole(g1[k] - decayed(whole, g0[k]))
-                total[k] = whole(whole(g0[k] + decayed(whole, q1)) + decayed(whole, d[k]))
-        else:
-            for k in range(n):
-                total[k] = whole(g0[k] + decayed(whole, d[k]))
-    else:
-        for k in range(n):
-            total[k] = 0
-    if x > 0:
-        left = row[y, (x - 1) & 3]
-        for k in range(n):
-            total[k] = whole(total[k] + left[k])
+    m = MARGIN
+    first, end = first_row(t, width), end_row(t, height)
+    top, stop = reached(t, height, width)
+    for i in range(len(values)):
+        values[i, top:stop] = 0
+    for c in range(len(planes)):
+        ring, out = planes[c], bases[c]
+        west, north = ring[slot(t - 1), m:], ring[slot(t - 2), m - 1 :]
+        north_west, north_east = ring[slot(t - 3), m - 1 :], ring[slot(t - 1), m - 1 :]
+        for y in range(first, end):
+            out[y] = (west[y] + north[y] + north_west[y] + north_east[y] + 2) >> 2
+    for i in range(len(regressors)):
+        c, dy, dx = regressors[i]
+        near, base, out = planes[c, slot(t + dx + 2 * dy), m + dy :], bases[c], values[i]
+        for y in range(first, end):
+            out[y] = clamped(near[y] - base[y], limit)
 
 
 @kernel
 def learn(
     planes: Integers,
     errors: Integers,
-    regressors: npt.NDArray[np.int64],
     sums: Window,
+    samples: Samples,
     b: int,
     t: int,
-    first: int,
-    end: int,
+    height: int,
+    width: int,
     limit: int,
 ) -> None:
     """Add the samples of the pixels placed in step `t` of tile `b` to the sums.
 
-    `errors` holds, as `planes` holds the pixels, their errors in 1/64 of a step.
+    `planes` and `errors` (C, RING, ..) are its rings, errors in 1/64 of a step.
     """
-    channels = planes.shape[0]
-    m = len(regressors)
-    n = m + channels
-    row = sums.row[b]
-    whole = row.dtype.type
-    one, error_limit = whole(ONE), ERROR_STEPS * (limit + 1) - 1
-    f = np.zeros(max(n, VECTOR), row.dtype)
-    bases = np.zeros(channels, np.int64)
-    size = row.shape[2]
-    nothing = np.zeros(size, row.dtype)
-    # Products of a few rows first, then their sums: what was just stored is slow to load again.
-    products = np.zeros((BLOCK, size), row.dtype)
-    for block in range(first, end, BLOCK):
-        last = min(end, block + BLOCK)
-        for y in range(block, last):
-            x = t - 2 * y
-            sample(planes, regressors, y, x, limit, bases, f)
-            for c in range(channels):
-                f[m + c] = clamped(planes[c, y + MARGIN, x + MARGIN] - bases[c], limit)
-            p = products[y - block]
-            # Rows of the triangle are written in whole vectors; the next overwrites the excess.
-            k = 0
-            for i in range(n):
-                scaled = whole(f[i] * one)
-                for j in range(VECTOR):
-                    p[k + j] = whole(scaled * f[j])
-                for j in range(VECTOR, i + 1):
-                    p[k + j] = whole(scaled * f[j])
-                k += i + 1
-            p[k] = ONE
-            for c in range(channels):
-                error = min(abs(int(errors[c, y + MARGIN, x + MARGIN])) >> 2, error_limit)
-                p[k + 1 + c] = whole(error * ONE)
-        for y in range(block, last):
-            x = t - 2 * y
-            p = products[y - block]
-            r = row[y, x & 3]
-            previous = row[y, (x - 1) & 3] if x > 0 else nothing
-            for k in range(size):
-                r[k] = whole(decayed(whole, previous[k]) + p[k])
+    bases, values, row = samples.bases[b], samples.values[b], sums.row[b]
+    channels = len(planes)
+    n = len(values) - 1 - channels
+    error_limit = ERROR_STEPS * (limit + 1) - 1
+    first, end = first_row(t, width), end_row(t, height)
+    values[n, first:end] = ONE
+    for c in range(channels):
+        plane, error = planes[c, slot(t), MARGIN:], errors[c, slot(t), MARGIN:]
+        base, out, size = bases[c], values[n - channels + c], values[n + 1 + c]
+        for y in range(first, end):
+            out[y] = clamped(plane[y] - base[y], limit)
+        for y in range(first, end):
+            size[y] = min(abs(error[y]) >> 2, error_limit) * ONE
+    top, stop = reached(t, height, width)
+    for y in range(top, stop, LANES):
+        add_samples(row, t, y + ABOVE, values, y, n)

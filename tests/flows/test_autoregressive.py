@@ -53,8 +53,7 @@ def all_inputs(design, planes, one=BYTES):
         for row in range(count):
             inputs[first + row, t - 2 * (first + row)] = batch.inputs[row]
             scales[first + row, t - 2 * (first + row)] = batch.scales[row]
-        parts = (batch.planes[0], batch.errors[0], batch.found.partial[0], batch.found.link[0])
-        flow.exchange(batch.alphabet, *parts, t, height, width, planes, residuals, False, seen, 0)
+        flow.exchange(batch, 0, t, planes, residuals, False, np.zeros((channels, height)), seen, 0)
     return np.concatenate([inputs, scales], axis=2)
 
 

@@ -6,7 +6,7 @@ import pytest
 from idfzip.flows import wavefront
 from idfzip.flows.wavefront import MARGIN
 
-SIZES = [(1, 1), (1, 9), (9, 1), (2, 2), (3, 8), (8, 3), (6, 6), (12, 5)]
+SIZES = [(1, 1), (1, 9), (9, 1), (2, 2), (3, 8), (8, 3), (6, 6), (12, 5), (40, 3), (3, 40)]
 
 
 def neighbour(values, y, x, constant):
@@ -33,7 +33,7 @@ def test_groups_cover_each_pixel_once(height, width):
 @pytest.mark.parametrize(("height", "width"), SIZES)
 def test_margin_repeats_what_the_rule_says_and_is_known_in_time(height, width):
     values = np.arange(height * width, dtype=np.int32).reshape(height, width) + 1000
-    plane = wavefront.blank(height, width, 7)
+    plane = wavefront.ring(7, height, np.int32)
     for t in range(wavefront.steps(height, width)):
         rows = range(wavefront.first_row(t, width), wavefront.end_row(t, height))
         for y in rows:
@@ -41,10 +41,11 @@ def test_margin_repeats_what_the_rule_says_and_is_known_in_time(height, width):
             for dy in range(-MARGIN, 1):
                 for dx in range(-MARGIN, MARGIN + 1):
                     if wavefront.is_causal(dy, dx):
-                        found = plane[y + dy + MARGIN, x + dx + MARGIN]
+                        found = plane[wavefront.slot(t + dx + 2 * dy), y + dy + MARGIN]
                         assert found == neighbour(values, y + dy, x + dx, 7), (y, x, dy, dx)
         for y in rows:
-            wavefront.place(plane, y, t - 2 * y, height, width, values[y, t - 2 * y])
+            plane[wavefront.slot(t), y + MARGIN] = values[y, t - 2 * y]
+        wavefront.spread(plane, t, height, width)
 
 
 def test_what_is_causal():

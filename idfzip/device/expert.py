@@ -13,7 +13,7 @@ from torch import Tensor
 
 from idfzip.device.window import Products
 from idfzip.flows.expert import MEAN_BITS, PIVOT, POWER, RELATIVE_RIDGE, UNIT
-from idfzip.flows.window import ONE
+from idfzip.flows.recursion import ONE
 from idfzip.integer.log2 import STEPS
 
 Singles, Doubles = torch.float32, torch.float64

@@ -16,7 +16,7 @@ from idfzip.device.machine import Machine
 from idfzip.device.window import Products
 from idfzip.flows import context as contexts
 from idfzip.flows.alphabet import Alphabet
-from idfzip.flows.window import ONE
+from idfzip.flows.recursion import ONE
 from idfzip.priors import mixture as mixtures
 
 

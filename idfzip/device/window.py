@@ -7,7 +7,8 @@ from torch import Tensor
 
 from idfzip.device.field import Positions
 from idfzip.device.machine import Machine
-from idfzip.flows.window import ERROR_STEPS, ONE
+from idfzip.flows.recursion import ONE
+from idfzip.flows.window import ERROR_STEPS
 
 
 def decayed(value: Tensor) -> Tensor:

@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from idfzip.flows import context, expert, wavefront, window
 from idfzip.flows.alphabet import BYTES, Alphabet, Integers, integer_type
+from idfzip.flows.recursion import ONE
 from idfzip.flows.wavefront import MARGIN
 from idfzip.integer.jit import kernel
 from idfzip.integer.panel import ROWS, padded
@@ -117,7 +118,7 @@ def advance(design: Design, batch: Lockstep, t: int, start: int, inputs: bool) -
     The systems of step `t` are solved and, if asked, its inputs gathered from row `start` on.
     Returns the row after them.
     """
-    limit, ridge = batch.alphabet.limit, design.ridge[0] * window.ONE
+    limit, ridge = batch.alphabet.limit, design.ridge[0] * ONE
     sums, samples, found = batch.sums, batch.samples, batch.found
     for b in range(len(batch.sizes)):
         height, width = batch.sizes[b]

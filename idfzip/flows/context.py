@@ -61,7 +61,6 @@ def deepened(tables: Tables, deep: int) -> Tables:
     return Tables(tables.log, tables.gain[index - 4 * octaves] << (deep - octaves))
 
 
-@inlined
 def width(neighbours: int, errors: int, channels: int) -> int:
     """Return the number of inputs."""
     return channels * (neighbours + errors + EXTRAS) + 1
@@ -74,20 +73,24 @@ def limited(value: int) -> int:
 
 
 class Room(NamedTuple):
-    """Working memory for `gather`: float32 (inputs, LANES) and int64 (LANES,)."""
+    """Working memory of `gather`, a place for each of LANES rows.
+
+    `inputs` float32 (inputs, LANES); of a channel, int64 (LANES,): `near`, the sum of the errors
+    near by, the scale `chosen` and its `gain`, `level`, 32 log2 of it, and a logarithm.
+    """
 
     inputs: npt.NDArray[np.float32]
     near: npt.NDArray[np.int64]
-    level: npt.NDArray[np.int64]
+    chosen: npt.NDArray[np.int64]
     gain: npt.NDArray[np.int64]
+    level: npt.NDArray[np.int64]
     log: npt.NDArray[np.int64]
 
 
 def room(inputs: int) -> Room:
     """Return working memory for so many inputs."""
-    return Room(
-        np.zeros((inputs, LANES), np.float32), *(np.zeros(LANES, np.int64) for _ in range(4))
-    )
+    rest = (np.zeros(LANES, np.int64) for _ in Room._fields[1:])
+    return Room(np.zeros((inputs, LANES), np.float32), *rest)
 
 
 @kernel
@@ -115,50 +118,59 @@ def gather(
     `neighbours`, `places` int64 (n, 2): dy, dx; `inputs` float32 (rows, width), whole numbers;
     `scales` int32 (rows, C), indices.
     """
-    count = width(len(neighbours), len(places), len(planes))
+    made, chosen, gain = room.inputs, room.chosen, room.gain
+    partial, wide, energy = found.partial[b, 0], found.error[b], found.energy[b]
+    deep, limit = alphabet.deep, alphabet.limit
+    half, down = 32768 << deep, 16 + deep
     for top in range(first, end, LANES):
         size = min(LANES, end - top)
         at = start + top - first
         i = 0
         for c in range(len(planes)):
-            i = _see_channel(
-                planes[c], errors[c], bases[c, top:], neighbours, places, tables, alphabet,
-                found, b, c, t, top, size, room, scales, at, i,
-            )  # fmt: skip
+            base, error = bases[c, top:], errors[c]
+            _scale(error, places, t, top, size, wide[c, top:], tables, room)
+            for s in range(size):
+                scales[at + s, c] = chosen[s]
+            i = _add_neighbours(planes[c], neighbours, t, top, size, base, deep, room, i)
+            for k in range(len(places)):
+                dy, dx = places[k]
+                seen, out = error[slot(t + dx + 2 * dy), top + dy + MARGIN :], made[i + k]
+                for s in range(size):
+                    out[s] = limited((seen[s] * gain[s] + half) >> down)
+            i += len(places)
+            middle = 128 if c == 0 else 0
+            out = made[i]
+            for s in range(size):
+                out[s] = limited((base[s] >> deep) - middle)
+            _add_logarithms(size, wide[c, top:], energy[c, top:], tables.log, alphabet, room, i)
+            i += EXTRAS
+            if c == 0:
+                out = made[i]
+                for s in range(size):
+                    lead = int(np.floor(bounded(partial[top + s], limit) * 64.0 + 0.5))
+                    out[s] = limited((lead * gain[s] + half) >> down)
+                i += 1
         for s in range(size):
             row = inputs[at + s]
-            for k in range(count):
-                row[k] = room.inputs[k, s]
+            for k in range(i):
+                row[k] = made[k, s]
 
 
-@kernel
-def _see_channel(
-    plane: Integers,
+@inlined
+def _scale(
     error: Integers,
-    bases: Integers,
-    neighbours: npt.NDArray[np.int64],
     places: npt.NDArray[np.int64],
-    tables: Tables,
-    alphabet: Alphabet,
-    found: Solution,
-    b: int,
-    c: int,
     t: int,
     top: int,
     size: int,
+    wide: npt.NDArray[np.int64],
+    tables: Tables,
     room: Room,
-    scales: npt.NDArray[np.int32],
-    at: int,
-    i: int,
-) -> int:
-    """Write the inputs of channel `c` from the `i`-th on; return the one after them."""
+) -> None:
+    """Find the errors near by and the scales of `size` rows from `top` on of one channel."""
+    near, chosen, gain, level = room.near, room.chosen, room.gain, room.level
     log_table, gains = tables.log, tables.gain
-    whole, deep, limit = plane.dtype.type, alphabet.deep, alphabet.limit
-    half, fine_half, down, fine_down = whole(512 << deep), 32768 << deep, 10 + deep, 16 + deep
-    out, near, level = room.inputs, room.near[:size], room.level[:size]
-    gain, log = room.gain[:size], room.log[:size]
-    wide, energy = found.error[b, c, top : top + size], found.energy[b, c, top : top + size]
-    near[:] = 0
+    near[:size] = 0
     for k in range(len(places)):
         dy, dx = places[k]
         seen = error[slot(t + dx + 2 * dy), top + dy + MARGIN :]
@@ -166,52 +178,61 @@ def _see_channel(
         for s in range(size):
             near[s] += np.int64(abs(seen[s])) << twice
     for s in range(size):
-        level[s] = ((log2(near[s] + wide[s] + 128, log_table) + 2) >> 2) - 28
+        whole = ((log2(near[s] + wide[s] + 128, log_table) + 2) >> 2) - 28
+        chosen[s] = min(max(whole, 0), len(gains) - 1)
     for s in range(size):
-        level[s] = min(max(level[s], 0), len(gains) - 1)
+        gain[s] = gains[chosen[s]]
     for s in range(size):
-        scales[at + s, c] = level[s]
-        gain[s] = gains[level[s]]
+        level[s] = 8 * (chosen[s] - 12)
+
+
+@inlined
+def _add_neighbours(
+    plane: Integers,
+    neighbours: npt.NDArray[np.int64],
+    t: int,
+    top: int,
+    size: int,
+    base: Integers,
+    deep: int,
+    room: Room,
+    i: int,
+) -> int:
+    """Write the differences of a channel's neighbours from the `i`-th input on; return the next."""
+    whole, gain = plane.dtype.type, room.gain
+    half, down = whole(512 << deep), 10 + deep
     for k in range(len(neighbours)):
         dy, dx = neighbours[k]
-        value, row = plane[slot(t + dx + 2 * dy), top + dy + MARGIN :], out[i + k]
+        value, out = plane[slot(t + dx + 2 * dy), top + dy + MARGIN :], room.inputs[i + k]
         for s in range(size):
-            d = whole(whole(value[s] - bases[s]) * whole(gain[s]))
-            row[s] = min(max(whole(whole(d + half) >> down), whole(-LIMIT)), whole(LIMIT))
-    i += len(neighbours)
-    for k in range(len(places)):
-        dy, dx = places[k]
-        seen, row = error[slot(t + dx + 2 * dy), top + dy + MARGIN :], out[i + k]
-        for s in range(size):
-            row[s] = limited((seen[s] * gain[s] + fine_half) >> fine_down)
-    i += len(places)
-    middle = 128 if c == 0 else 0
-    row = out[i]
-    for s in range(size):
-        row[s] = limited((bases[s] >> deep) - middle)
-    for s in range(size):
-        level[s] = 8 * (level[s] - 12)  # 32 log2 of the scale
-    row = out[i + 1]
+            d = whole(whole(value[s] - base[s]) * whole(gain[s]))
+            out[s] = min(max(whole(whole(d + half) >> down), whole(-LIMIT)), whole(LIMIT))
+    return i + len(neighbours)
+
+
+@inlined
+def _add_logarithms(
+    size: int,
+    wide: npt.NDArray[np.int64],
+    energy: npt.NDArray[np.int32],
+    log_table: npt.NDArray[np.int32],
+    alphabet: Alphabet,
+    room: Room,
+    i: int,
+) -> None:
+    """Write the inputs after the `i`-th, the mean: errors, energy and scale, as logarithms."""
+    made, near, level, log = room.inputs, room.near, room.level, room.log
+    loudest = alphabet.loudest
+    near_out, wide_out, energy_out, scale_out = made[i + 1], made[i + 2], made[i + 3], made[i + 4]
     for s in range(size):
         log[s] = log2(near[s] + 32, log_table)
     for s in range(size):
-        row[s] = limited(2 * (log[s] - 144) - level[s])
-    row = out[i + 2]
+        near_out[s] = limited(2 * (log[s] - 144) - level[s])
     for s in range(size):
         log[s] = log2(wide[s] + 8, log_table)
     for s in range(size):
-        row[s] = limited(2 * (log[s] - 144) - level[s])
-    row = out[i + 3]
+        wide_out[s] = limited(2 * (log[s] - 144) - level[s])
     for s in range(size):
-        row[s] = limited(energy[s] - level[s])
-    row = out[i + 4]
+        energy_out[s] = limited(energy[s] - level[s])
     for s in range(size):
-        row[s] = min(level[s], alphabet.loudest)
-    i += EXTRAS
-    if c == 0:
-        partial, row = found.partial[b, 0, top : top + size], out[i]
-        for s in range(size):
-            lead = int(np.floor(bounded(partial[s], limit) * 64.0 + 0.5))
-            row[s] = limited((lead * gain[s] + fine_half) >> fine_down)
-        i += 1
-    return i
+        scale_out[s] = min(level[s], loudest)

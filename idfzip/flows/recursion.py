@@ -61,7 +61,9 @@ def _sum_window(row: Integers, above: Integers, t: int, lane: int, total: Intege
 class _Sums:
     """Sums in generated code: an array (4, terms, lanes), read and written by vectors."""
 
-    def __init__(self, context: Any, builder: Any, kind: Any, array: Any, t: Any, lane: Any):
+    def __init__(
+        self, context: Any, builder: Any, kind: Any, array: Any, t: Any, lane: Any
+    ) -> None:
         self._builder, self._t, self._lane = builder, t, lane
         found = context.make_array(kind)(context, builder, array)
         _, self.terms, self._width = cgutils.unpack_tuple(builder, found.shape, 3)

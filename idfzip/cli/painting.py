@@ -47,11 +47,9 @@ def lossless_file(path: Path, source: bytes, picture: Picture, job: Job) -> tupl
     kept instead.
     """
     quality = job.quality or lossy.FIRST_QUALITY
-    named = job.model is not None and job.model.architecture.lossy
-    painter = job.model if job.model and named else models.by_name(models.LOSSY)
+    painter, rest = lossy.told_apart(job.model)
     lossy.check(picture, painter)
-    content = groups.of(picture.kind)[-1].content
-    rest = job.model if job.model and not named else models.lossy_first(content, job.level)
+    rest = rest or models.lossy_first(groups.of(picture.kind)[-1].content, job.level)
     job.warm.up([painter, rest], job.quiet, job.effort.device)
     count = picture.pixels.shape[0] * picture.pixels.shape[1]
     with work.progress_bar(path.name, count * (1 + job.verify), job.quiet) as progress:

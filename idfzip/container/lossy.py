@@ -129,6 +129,16 @@ def compress_first(
     return _file(picture, work, (rest, model), effort, progress, embed, True).data
 
 
+def told_apart(given: Model | None) -> tuple[Model, Model | None]:
+    """Return the lossy model of a lossy-first file, and that of the rest where it was given.
+
+    One that is given is either; the released ones take the place of what is not.
+    """
+    if given is not None and given.architecture.lossy:
+        return given, None
+    return models.by_name(models.LOSSY), given
+
+
 def check(picture: Picture, model: Model) -> Vqvae:
     """Return the codec of a lossy model that fits a picture; raises errors as `compress`."""
     codec, kind = model.codec, picture.kind

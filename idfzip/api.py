@@ -14,6 +14,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from idfzip.container import archive, block, choice, devices, idfz, models, names
+from idfzip.container import lossy as painting
 from idfzip.container.index import Entry
 from idfzip.container.model_file import Model
 from idfzip.container.region import Region
@@ -54,6 +55,9 @@ def compress(
     device: str = devices.CPU,
     level: int = models.DEFAULT_LEVEL,
     progressive: bool = False,
+    lossy: bool = False,
+    lossy_first: bool = False,
+    quality: int | None = None,
 ) -> bytes:
     """Return an `.idfz` file of a Pillow image, or of an array (H, W) or (H, W, 1 to 4).
 
@@ -62,15 +66,43 @@ def compress(
     to 9, says how much is tried. `device` is "cpu", "cuda", "cuda:N", or "auto", which takes a GPU
     where it is there and faster; it changes no byte. A `progressive` file goes from coarse to fine,
     so that its beginning shows the whole image; such models code channels of 256 values at most. An
-    image of a kind that is not coded is kept as a TIFF. Raises UnsupportedImage for other arrays,
-    and for images that no file holds as they are, or that cannot be progressive; DeviceError where
-    the device is missing or fails.
+    image of a kind that is not coded is kept as a TIFF.
+
+    Nothing is lost unless the file is `lossy`: then it holds a picture that is alike only, of a
+    `quality` from 1 (smallest) to 100, 50 without one. A `lossy_first` file is lossless and begins
+    with such a picture, of 40 without a quality. Both are of grey and RGB of 8 bits, with or
+    without alpha, which is always kept.
+
+    Raises UnsupportedImage for other arrays, and for images that no file holds as they are, or that
+    cannot be progressive or lossy; ModelError for a model that does not fit; ValueError for options
+    that exclude each other; DeviceError where the device is missing or fails.
     """
+    _check_options(progressive, lossy, lossy_first, quality)
     picture = _read(image)
     if isinstance(picture, bytes):
+        if lossy or lossy_first:
+            raise UnsupportedImage("an image of a kind that is kept as it is cannot be lossy")
         return idfz.store(picture, "TIFF")
     given, effort = _model(model), _effort(threads, device)
+    if lossy:
+        wanted = quality or painting.DEFAULT_QUALITY
+        painter = given or models.by_name(models.LOSSY)
+        return painting.compress(picture, painter, wanted, effort, levels=progressive).data
+    if lossy_first:
+        painter, rest = painting.told_apart(given)
+        wanted = quality or painting.FIRST_QUALITY
+        return painting.compress_first(picture, painter, rest, wanted, effort, level=level)
     return choice.smallest(picture, None, given, effort, level, progressive=progressive).data
+
+
+def _check_options(progressive: bool, lossy: bool, first: bool, quality: int | None) -> None:
+    """Raise ValueError for options that exclude each other, or a quality out of range."""
+    if first and (lossy or progressive):
+        raise ValueError("lossy_first does not go with lossy or progressive")
+    if quality is not None and not (lossy or first):
+        raise ValueError("a quality needs lossy or lossy_first")
+    if quality is not None and not 1 <= quality <= painting.MOST_QUALITY:
+        raise ValueError(f"quality {quality}: 1 to {painting.MOST_QUALITY} expected")
 
 
 def _read(image: Image.Image | npt.NDArray[Any]) -> Picture | bytes:

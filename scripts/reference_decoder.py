@@ -68,6 +68,7 @@ class Model:
         facts = json.loads(metadata["decoding"])
         self.channels, self.layers = facts["channels"], facts.get("layers", 0)
         self.side: tuple[bytes, list[int]] = (b"", [])
+        self.painter: Model | None = None
         self.learning = facts.get("learning", (0, 0, 1))
 
     def __getitem__(self, name: str) -> Any:
@@ -156,12 +157,14 @@ def decode(data: bytes, models: list[Model]) -> Image | bytes:
     for index in range(len(groups) * len(places)):
         group, values = groups[index // len(places)], ladders[index // len(places)]
         top, left = places[index % len(places)]
-        first, _ = section.little(1), section.little(1)
+        first, second = section.little(1), section.little(1)
         length, crc = section.number(), section.little(4)
         size = (min(rows, height - top), min(columns, width - left))
         model = next(m for m in models if m.hash == hashes[first >> 4]) if first & 15 else None
         if model:
             model.side = (palette, values)
+            painters = [m for m in models if first & 15 == 6 and m.hash == hashes[second >> 4]]
+            model.painter = painters[0] if painters else None
         numbers = tile(reader.take(length), model, size, len(group), len(values))
         samples = [[[values[n] for n in pixel] for pixel in row] for row in numbers]
         if zlib.crc32(packed(samples, depth), zlib.crc32(struct.pack("<I", index))) != crc:

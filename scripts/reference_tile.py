@@ -229,11 +229,16 @@ class TileDecoder:
             if c == 0:
                 lead = math.floor(bounded(-a[n][m], bound) * 64.0 + 0.5)
                 inputs.append(self.scaled(lead, gain))
+        inputs += self.more_inputs(y, x, scales, len(inputs))
         values = [[clamp(v, -511, 511) for v in inputs]]
         for i in range(model.layers):
             values.append(self.layer(values[-1], f"trunk.{i}", True))
         lists: dict[str, Any] = {name: [] for name in ("seen", "z", "hidden", "slopes")}
         return {"a": a, "scales": scales, "values": values, **lists}
+
+    def more_inputs(self, y: int, x: int, scales: list[int], count: int) -> list[int]:
+        """Return inputs beyond these `count`: none, where there is no picture to look at."""
+        return []
 
     def gain(self, scale: int) -> int:
         """Return 2**(15 + deep) over a scale."""

@@ -80,6 +80,13 @@ class VqTileDecoder:
 
     def decode(self) -> list[Plane]:
         """Return the planes."""
+        planes = self.paint()
+        if self.ans.state or self.ans.words:
+            raise ValueError("stream does not end with its codes")
+        return planes
+
+    def paint(self) -> list[Plane]:
+        """Return the planes that the codes paint."""
         total = sum(self.stages)
         left = min(self.ans.quantile() >> 16, total)
         rest = total << 16
@@ -99,8 +106,6 @@ class VqTileDecoder:
             left -= min(left, stages)
             sums = self.stack(f"levels.{i}.lift", together(context, found))
             context = [[[rounded(v) for v in place] for place in row] for row in sums]
-        if self.ans.state or self.ans.words:
-            raise ValueError("stream does not end with its codes")
         return self.planes([row[side * sides[1] :] for row in context[side * sides[0] :]])
 
     def planes(self, painted: Grid) -> list[Plane]:

@@ -12,7 +12,7 @@ from idfzip.codecs.vqvae import Level as VqLevel
 from idfzip.codecs.vqvae import Vqvae
 from idfzip.container import model_file
 from idfzip.container.model_file import Model
-from idfzip.flows import context, lattice, permutation
+from idfzip.flows import autoregressive, context, lattice, permutation
 from idfzip.flows.autoregressive import Design
 from idfzip.flows.bipartite import Level
 from idfzip.integer.conv import Conv
@@ -37,11 +37,15 @@ def make_design(channels: int) -> Design:
 
 
 def make_flagship(
-    channels: int, seed: int = 0, size: int = 40, learning: Learning = STATIC
+    channels: int,
+    seed: int = 0,
+    size: int = 40,
+    learning: Learning = STATIC,
+    looks: bool = False,
 ) -> Flagship:
     rng = np.random.default_rng(seed)
     design = make_design(channels)
-    inputs = context.width(len(design.neighbours), len(design.places), channels)
+    inputs = autoregressive.width(design, channels, looks)
 
     def layer(i: int, o: int, bias: int = 4000) -> Layer:
         weight = rng.integers(-size, size + 1, (i, o)).astype(np.int16)

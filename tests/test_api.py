@@ -115,3 +115,53 @@ def test_threads_do_not_change_a_byte():
     one = idfzip.compress(pixels, threads=1)
     assert idfzip.compress(pixels, threads=4) == one
     assert len(idfz.parse(one).head.tiles) == 2
+
+
+def test_lossy_pictures():
+    pixels = np.concatenate([picture("smooth", 40, 48, 3), picture("noise", 40, 48, 1)], axis=2)
+    sizes = []
+    for quality in (20, 90):
+        data = idfzip.compress(pixels, lossy=True, quality=quality)
+        back = idfzip.decompress(data, as_array=True)
+        np.testing.assert_array_equal(back[..., 3], pixels[..., 3])
+        assert not np.array_equal(back, pixels)
+        sizes.append(len(data))
+    assert sizes[0] < sizes[1]
+    levels = idfzip.compress(pixels, lossy=True, quality=90, progressive=True)
+    assert idfz.parse(levels).levels > 1
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_lossless_files_that_begin_with_a_lossy_picture(channels):
+    pixels = picture("smooth", 33, 40, channels)
+    data = idfzip.compress(pixels, lossy_first=True, quality=30)
+    back = idfzip.decompress(data, as_array=True)
+    np.testing.assert_array_equal(back.reshape(pixels.shape), pixels)
+    assert idfz.parse(data).levels == 2
+    for name in ("lossy", "photo" if channels == 3 else "grey"):
+        named = idfzip.compress(pixels, lossy_first=True, model=name)
+        back = idfzip.decompress(named, as_array=True)
+        np.testing.assert_array_equal(back.reshape(pixels.shape), pixels)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"quality": 30}, "needs lossy"),
+        ({"lossy": True, "quality": 0}, "1 to 100 expected"),
+        ({"lossy": True, "lossy_first": True}, "does not go with"),
+        ({"progressive": True, "lossy_first": True}, "does not go with"),
+    ],
+)
+def test_options_of_loss_that_make_no_sense(options, message):
+    with pytest.raises(ValueError, match=message):
+        idfzip.compress(picture("smooth", 9, 9, 3), **options)
+
+
+def test_what_cannot_be_lossy():
+    with pytest.raises(UnsupportedImage, match="only grey and RGB"):
+        idfzip.compress(np.zeros((9, 9), np.uint16), lossy=True)
+    with pytest.raises(UnsupportedImage, match="cannot be lossy"):
+        idfzip.compress(Image.new("F", (9, 9)), lossy=True)
+    with pytest.raises(ModelError, match="is not lossy"):
+        idfzip.compress(picture("smooth", 9, 9, 3), lossy=True, model="photo")

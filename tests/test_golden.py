@@ -195,6 +195,31 @@ def test_reference_decoder_decodes_the_lossy_one(lossy_file):
     assert output.endswith(expected("lossy").tobytes())
 
 
+@pytest.fixture(scope="module")
+def lossy_first_file():
+    """`photo.png` after a lossy picture of it, in two tiles, by models of random weights."""
+    return DATA / "first.idfz", DATA / "small-first.idfm", DATA / "small-lossy.idfm"
+
+
+def test_package_decodes_the_lossy_first_one(lossy_first_file, monkeypatch):
+    data = lossy_first_file[0].read_bytes()
+    rest, painter = map(models.open_file, lossy_first_file[1:])
+    file = idfz.parse(data)
+    assert [tile.codec for tile in file.head.tiles] == [header.LOSSY_FIRST] * 2
+    monkeypatch.setattr(models, "folders", lambda: [DATA])
+    found, _ = idfz.decompress(file, None, Effort())
+    np.testing.assert_array_equal(found.pixels, expected("photo"))
+    monkeypatch.setattr(lossy, "FIRST_TILE", (16, 32))
+    assert lossy.compress_first(found, painter, rest, 60) == data
+
+
+def test_reference_decoder_decodes_the_lossy_first_one(lossy_first_file):
+    script = ROOT / "scripts" / "reference_lossy_first.py"
+    arguments = [sys.executable, "-S", script, *lossy_first_file]
+    output = subprocess.run(arguments, capture_output=True, check=True).stdout
+    assert output.endswith(expected("photo").tobytes())
+
+
 def test_a_stored_file():
     file = idfz.parse((DATA / "stored.idfz").read_bytes())
     assert idfz.decompress(file, None, Effort())[0] == idfz.Stored(b"a file of any kind", "")
@@ -211,6 +236,7 @@ def test_a_stored_file():
         ("reference_indexed", 400),
         ("reference_lattice", 200),
         ("reference_vq", 400),
+        ("reference_lossy_first", 100),
     ],
 )
 def test_the_reference_decoders_stay_short_and_alone(name, lines):

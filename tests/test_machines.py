@@ -15,7 +15,7 @@ import numpy as np
 from conftest import make_flagship, make_idf, make_lattice, make_vqvae, numbers, picture
 from idfzip.codecs import flagship
 from idfzip.codecs.flagship import Learning
-from idfzip.container import idfz, lossy, model_file, tiling
+from idfzip.container import idfz, lossy, model_file, models, tiling
 from idfzip.container.tiling import Effort
 from idfzip.flows import colour
 from idfzip.images.picture import Picture
@@ -40,6 +40,19 @@ if sys.argv[2].startswith("deep"):
     back = flagship.decode(model, streams, [(tile, size)] * 4, alphabet=values)
     assert all(np.array_equal(a, b) for a, b in zip(back, tiles))
     print(hashlib.sha256(b"".join(streams)).hexdigest())
+    sys.exit()
+if sys.argv[2] == "lossy-first":
+    lossy.FIRST_TILE = (tile, tile)
+    made = make_vqvae(3), make_flagship(3, learning=Learning(8000, 0), looks=True)
+    painter, rest = (
+        model_file.load(model_file.dump(codec, f"small{i}"), "x") for i, codec in enumerate(made)
+    )
+    models.for_file = lambda name, _: painter if painter.short == name.hash else rest
+    source = Picture(picture("smooth", size, size, 3))
+    data = lossy.compress_first(source, painter, rest, 70, Effort(threads, lockstep))
+    back, _ = idfz.decompress(idfz.parse(data), None, Effort(threads, lockstep))
+    assert np.array_equal(back.pixels, source.pixels)
+    print(hashlib.sha256(data).hexdigest())
     sys.exit()
 if sys.argv[2] == "vqvae":
     lossy.TILE = (tile, tile)
@@ -78,7 +91,10 @@ def digest(codec, size=72, tile=24, threads=1, lockstep=1, **environment):
 
 @pytest.fixture(
     scope="module",
-    params=["flagship", "learning", "idf", "lattice", "vqvae", "deep4096", "deep65536"],
+    params=[
+        *("flagship", "learning", "idf", "lattice", "vqvae", "lossy-first"),
+        *("deep4096", "deep65536"),
+    ],
 )
 def codec(request):
     return request.param

@@ -4,44 +4,22 @@ from __future__ import annotations
 
 import os
 import time
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 import click
-import numpy as np
 
-from idfzip.cli import files, tree, work
+from idfzip.cli import files, painting, tree, work
+from idfzip.cli.job import Job, check
 from idfzip.cli.tree import Outputs, Source
 from idfzip.container import choice, idfz, models
 from idfzip.container import lossy as lossy_files
-from idfzip.container.model_file import Model
-from idfzip.container.tiling import Effort, Part
-from idfzip.errors import IdfzipError
+from idfzip.container.tiling import Part
 from idfzip.images import reader
 from idfzip.images.picture import Picture
 from idfzip.images.reader import Unread
 
 SUFFIX = ".idfz"
-
-
-@dataclass(frozen=True)
-class Job:
-    """The options of one call; without a `quality` nothing is lost."""
-
-    model: Model | None
-    quality: int | None
-    progressive: bool
-    embed: bool
-    effort: Effort
-    level: int
-    max_pixels: int
-    force: bool
-    remove: bool
-    verify: bool
-    quiet: bool
-    verbose: bool
-    warm: work.Warm
 
 
 @click.command()
@@ -60,10 +38,12 @@ class Job:
 @work.model_option
 @click.option("--progressive", is_flag=True, help="Code from coarse to fine, for previews.")
 @click.option("--lossy", is_flag=True, help="Write smaller files of pictures that are alike only.")
+@click.option("--lossy-first", is_flag=True, help="Begin a lossless file with a lossy picture.")
 @click.option(
     "--quality",
     type=click.IntRange(1, lossy_files.MOST_QUALITY),
-    help=f"With --lossy: 1 (smallest) to 100; {lossy_files.DEFAULT_QUALITY} if not given.",
+    help="Of the lossy picture, 1 (smallest) to 100; with --lossy "
+    f"{lossy_files.DEFAULT_QUALITY} if not given, with --lossy-first {lossy_files.FIRST_QUALITY}.",
 )
 @click.option("--embed-model", is_flag=True, help="Put the model into the output.")
 @work.effort_option
@@ -85,6 +65,7 @@ def compress(
     model: str | None,
     progressive: bool,
     lossy: bool,
+    lossy_first: bool,
     quality: int | None,
     embed_model: bool,
     level: int,
@@ -106,7 +87,8 @@ def compress(
     The pixels are decoded again and compared before anything is written. The smallest is taken
     of what models make, of other codecs' files where that is worth trying, and of the file as it
     is, which is also kept where it cannot be decoded without loss. With --progressive models
-    alone are tried, unless the file as it is is smaller.
+    alone are tried, unless the file as it is is smaller; with --lossy-first, too, where -m names
+    the lossy model or that of the rest.
 
     With --lossy the file holds the picture that a model paints, which is the same wherever it is
     decoded; alpha is kept as it is. A source that is smaller than that is kept itself. Only grey
@@ -119,10 +101,13 @@ def compress(
         files.one_output(paths, output)
     if output_dir is not None and (output is not None or stdout):
         raise click.UsageError("--output-dir does not go with -o or -c")
-    if quality is not None and not lossy:
-        raise click.UsageError("--quality needs --lossy")
-    if lossy and archive:
-        raise click.UsageError("--lossy does not go with archives: use --output-dir")
+    if quality is not None and not (lossy or lossy_first):
+        raise click.UsageError("--quality needs --lossy or --lossy-first")
+    if lossy_first and (lossy or progressive):
+        raise click.UsageError("--lossy-first does not go with --lossy or --progressive")
+    if (lossy or lossy_first) and archive:
+        flag = "--lossy" if lossy else "--lossy-first"
+        raise click.UsageError(f"{flag} does not go with archives: use --output-dir")
     reader.limit(max_pixels)
     if remove and (no_verify or stdout or files.STANDARD in (*paths, output)):
         raise click.UsageError("--rm needs files in and out, and the verification")
@@ -140,6 +125,7 @@ def compress(
     job = Job(
         given,
         quality,
+        lossy_first,
         progressive,
         embed_model,
         effort,
@@ -196,8 +182,10 @@ def _one(source: Source, outputs: Outputs, target: Path, job: Job) -> None:
 
 def encoded(path: Path, source: bytes, found: Picture | Unread, job: Job) -> tuple[bytes, str]:
     """Return the `.idfz` file of what was read from a file's bytes, and what to say of it."""
+    if isinstance(found, Picture) and job.first:
+        return painting.lossless_file(path, source, found, job)
     if isinstance(found, Picture) and job.quality is not None:
-        return _lossy(path, source, found, job, job.quality)
+        return painting.lossy_file(path, source, found, job)
     if isinstance(found, Picture):
         return _coded(path, source, found, job)
     data = idfz.store(source, found.format)
@@ -246,49 +234,3 @@ def _coded(path: Path, source: bytes, picture: Picture, job: Job) -> tuple[bytes
         note += f", models tried: {', '.join(named) or 'none'}"
         note += ", verified" if job.verify else ", not verified"
     return found.data, note
-
-
-def _lossy(
-    path: Path, source: bytes, picture: Picture, job: Job, quality: int
-) -> tuple[bytes, str]:
-    """Return the lossy `.idfz` file of a picture, and what to say of it.
-
-    Where the source is smaller it is kept instead.
-    """
-    model = job.model or models.by_name(models.LOSSY)
-    job.warm.up([model], job.quiet, job.effort.device)
-    count = picture.pixels.shape[0] * picture.pixels.shape[1]
-    with work.progress_bar(path.name, count * (1 + job.verify), job.quiet) as progress:
-        start = time.perf_counter()
-        found = lossy_files.compress(
-            picture, model, quality, job.effort, progress, job.embed, job.progressive
-        )
-        seconds = time.perf_counter() - start
-        kept = idfz.store(source, picture.format)
-        if len(kept) <= len(found.data):
-            return kept, f"stored: the file as it is is smaller than {len(found.data)} bytes"
-        if job.verify:
-            file = idfz.parse(found.data, job.max_pixels)
-            check(idfz.decompress(file, model, job.effort, progress)[0], found.picture)
-    note = (
-        f"lossy, quality {quality}, {8 * len(found.data) / count:.3f} bits per pixel, "
-        f"{lossy_files.psnr(picture.pixels, found.picture.pixels):.2f} dB, "
-        f"{count / 1e6 / seconds:.2f} MP/s"
-    )
-    if job.verbose:
-        note += f", model {model.name} ({model.short.hex()})"
-        note += ", verified" if job.verify else ", not verified"
-    return found.data, note
-
-
-def check(found: Picture | idfz.Stored, expected: Picture | idfz.Stored) -> None:
-    """Raise IdfzipError unless decoding gave back what was coded."""
-    if isinstance(found, Picture) and isinstance(expected, Picture):
-        same = np.array_equal(found.pixels, expected.pixels)
-        same = same and found.kind == expected.kind and found.metadata == expected.metadata
-    elif isinstance(found, idfz.Stored) and isinstance(expected, idfz.Stored):
-        same = found.data == expected.data
-    else:
-        same = False
-    if not same:
-        raise IdfzipError("the result does not decode to the source; nothing was written")

@@ -10,7 +10,7 @@ import click
 
 from idfzip.cli import files, unpack, work
 from idfzip.container import archive, devices, idfz, models, names
-from idfzip.container.header import RAW, VQVAE, ImageHeader, StoredHeader
+from idfzip.container.header import LOSSY_FIRST, RAW, VQVAE, ImageHeader, StoredHeader
 from idfzip.errors import ModelError, OutputExists
 
 _json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -93,6 +93,7 @@ def facts(file: idfz.File, size: int) -> dict[str, Any]:
         found |= {
             "tiles": len(head.tiles),
             "levels": file.levels,
+            "lossy_first": any(tile.codec == LOSSY_FIRST for tile in head.tiles),
             "raw_tiles": sum(tile.codec == RAW for tile in head.tiles),
             "models": [{"name": m.name, "hash": m.hash.hex()} for m in head.models],
             "embedded_models": len(file.models),
@@ -122,6 +123,8 @@ def _line(row: dict[str, Any]) -> str:
     if row["by"] != "models":
         return line
     levels = f"{row['levels']} levels, " if row["levels"] else ""
+    if row["lossy_first"]:
+        levels = "a lossy picture first, "
     tiles = f"{row['tiles']} tile{'s' if row['tiles'] > 1 else ''}"
     return f"{line}, {tiles}, {levels}model {_named(row)}"
 

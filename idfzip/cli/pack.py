@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 from idfzip.cli import compress, files, work
-from idfzip.cli.compress import Job
+from idfzip.cli.job import Job, check
 from idfzip.cli.tree import Source
 from idfzip.container import block, idfz, models, names
 from idfzip.container.archive import LARGE, Writer
@@ -163,7 +163,7 @@ class _Packer:
         if small and self._job.verify:
             found = block.decode(row, body, model, device=self._job.effort.device)
             for item, picture in zip(small, found, strict=True):
-                compress.check(picture or Stored(b"", ""), cast(Picture, item.found))
+                check(picture or Stored(b"", ""), cast(Picture, item.found))
         kept = {item.entry.name for item in small}
         rest = [item for item in items if item.entry.name not in kept]
         return _Coded(

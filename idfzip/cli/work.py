@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 
+from idfzip.codecs import flagship
 from idfzip.codecs.flagship import Flagship
 from idfzip.container import devices
 from idfzip.container.devices import Device
@@ -195,6 +196,11 @@ def warm_up(models: Iterable[Model], quiet: bool, device: Device | None = None) 
             if device is not None and not isinstance(model.codec, Flagship):
                 say(f"model {model.name} is coded on the processor, not on {device}", quiet)
             dot = np.zeros((model.codec.channels, 2, 2), np.int32)
+            if isinstance(model.codec, Flagship):
+                picture = dot if model.codec.looks else None
+                streams = flagship.encode(model.codec, [dot], picture=picture)
+                flagship.decode(model.codec, streams, [(2, 2)], picture=picture)
+                continue
             streams = model.architecture.encode(model.codec, [dot])
             model.architecture.decode(model.codec, streams, [(2, 2)])
     finally:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from idfzip.codecs.decoding import View, decode_steps
 from idfzip.codecs.encoding import Intervals, encode_steps, ends
@@ -72,6 +73,11 @@ class Flagship:
         return self.network.channels
 
     @property
+    def looks(self) -> bool:
+        """Whether the network looks at a picture that is known before the tile."""
+        return self.network.inputs != autoregressive.width(self.design, self.channels, False)
+
+    @property
     def operations(self) -> int:
         """Products and sums for a pixel."""
         return self.network.operations
@@ -79,6 +85,13 @@ class Flagship:
 
 CHUNK = 2048
 """Rows that encoding takes to the network at once: groups may be joined, the pixels are known."""
+
+
+def _shown(model: Flagship, picture: Planes | None) -> Planes | None:
+    """Return the picture that a model sees, if any; raises ModelError where it lacks one."""
+    if model.looks and picture is None:
+        raise ModelError("a model that looks at a lossy picture: it codes with --lossy-first only")
+    return picture if model.looks else None
 
 
 def _tables(model: Flagship, batch: Lockstep) -> Tables:
@@ -91,19 +104,20 @@ def encode(
     tiles: Sequence[Planes],
     progress: Progress | None = None,
     alphabet: int = BYTES.values,
+    picture: Planes | None = None,
 ) -> list[bytes]:
     """Return the stream of each tile: planes, int32 (C, height, width).
 
     The first channel is in [0, alphabet), others in [-first, alphabet - 1 - first]; the alphabet is
     a number from 1 to 65536. Tiles are coded in lockstep, but one by one where the network learns:
-    each has its own. `progress` is called with numbers of pixels.
+    each has its own. `progress` is called with numbers of pixels. `picture` is as for `intervals`.
     """
     one = alphabets.alphabet(alphabet)
     batches = [tiles] if model.learning.rate == 0 else [[tile] for tile in tiles]
     streams = []
     for batch in batches:
         state = learner.learner(model.network, *model.learning, rows(model, batch_sizes(batch)))
-        found = intervals(model, batch, state, progress, one)
+        found = intervals(model, batch, state, progress, one, picture)
         for b, used in enumerate(found.used):
             words = ans.push_all(found.cumulative[b, :used], found.frequency[b, :used])
             streams.append(ans.to_bytes(words))
@@ -127,10 +141,12 @@ def intervals(
     state: Learner,
     progress: Progress | None = None,
     alphabet: Alphabet = BYTES,
+    picture: Planes | None = None,
 ) -> Intervals:
     """Return the symbols of each tile, coded in lockstep by a network that stands at `state`.
 
-    `state`, with room for `rows`, moves on with what it learns.
+    `state`, with room for `rows`, moves on with what it learns. `picture`, like the only tile, is
+    what a model that looks at one sees; others do not.
     """
     channels = model.channels
     sizes = batch_sizes(tiles)
@@ -140,7 +156,8 @@ def intervals(
         truth[b, :, : sizes[b][0], : sizes[b][1]] = tile
     residuals = np.zeros_like(truth)
     chunk = learning.PERIOD if model.learning.rate else CHUNK
-    batch = autoregressive.begin(model.design, sizes, channels, chunk + ROWS, alphabet)
+    shown = _shown(model, picture)
+    batch = autoregressive.begin(model.design, sizes, channels, chunk + ROWS, alphabet, shown)
     room = len(batch.inputs)
     seen = autoregressive.record(room, channels)
     buffers = model.network.buffers(room)
@@ -181,6 +198,7 @@ def decode(
     sizes: Sequence[tuple[int, int]],
     progress: Progress | None = None,
     alphabet: int = BYTES.values,
+    picture: Planes | None = None,
 ) -> list[Planes | None]:
     """Return the planes of each stream, None for a stream that is visibly damaged.
 
@@ -193,7 +211,7 @@ def decode(
         mine = list(sizes[i : i + size])
         coder = ans.decoder([ans.from_bytes(stream) for stream in streams[i : i + size]])
         state = learner.learner(model.network, *model.learning, rows(model, mine))
-        found = planes(model, mine, coder, state, progress, one)
+        found = planes(model, mine, coder, state, progress, one, picture)
         tiles += [tile if ans.is_finished(coder, b) else None for b, tile in enumerate(found)]
     return tiles
 
@@ -205,12 +223,13 @@ def planes(
     state: Learner,
     progress: Progress | None = None,
     alphabet: Alphabet = BYTES,
+    picture: Planes | None = None,
 ) -> list[Planes]:
     """Return the tiles that `intervals` with such a `state` gave the symbols of.
 
     `coder` has a stream for each of them, or one for all.
     """
-    return _run(model, sizes, coder, state, STEPS, False, progress, alphabet)[0]
+    return _run(model, sizes, coder, state, STEPS, False, progress, alphabet, picture)[0]
 
 
 def preview(
@@ -222,12 +241,26 @@ def preview(
 ) -> Seen:
     """Return what the first part of a stream shows: the steps before the cut, if there is one."""
     coder = ans.decoder([ans.from_bytes(stream)])
-    state = learner.learner(model.network, *model.learning, rows(model, [size]))
-    one = alphabets.alphabet(alphabet)
-    (tile,), done = _run(model, [size], coder, state, 1, cut, None, one)
-    y, x = np.mgrid[: size[0], : size[1]]
-    known = x + wavefront.SLOPE * y < done
+    tile, known = seen(model, coder, size, cut, alphabets.alphabet(alphabet))
     return Seen(tile, float(known.mean()), known)
+
+
+def seen(
+    model: Flagship,
+    coder: ans.Coder,
+    size: tuple[int, int],
+    cut: bool,
+    alphabet: Alphabet = BYTES,
+    picture: Planes | None = None,
+) -> tuple[Planes, npt.NDArray[np.bool_]]:
+    """Return the planes that the first part of the coder's stream gives, and where they are known.
+
+    The latter is of shape (height, width).
+    """
+    state = learner.learner(model.network, *model.learning, rows(model, [size]))
+    (tile,), done = _run(model, [size], coder, state, 1, cut, None, alphabet, picture)
+    y, x = np.mgrid[: size[0], : size[1]]
+    return tile, x + wavefront.SLOPE * y < done
 
 
 def _run(
@@ -239,6 +272,7 @@ def _run(
     cut: bool,
     progress: Progress | None,
     alphabet: Alphabet,
+    picture: Planes | None = None,
 ) -> tuple[list[Planes], int]:
     """Decode tiles, `stride` steps at a time; return their planes, and how many steps were taken.
 
@@ -246,7 +280,8 @@ def _run(
     """
     channels = model.channels
     room = learning.PERIOD if model.learning.rate else 0
-    batch = autoregressive.begin(model.design, sizes, channels, room + ROWS, alphabet)
+    shown = _shown(model, picture)
+    batch = autoregressive.begin(model.design, sizes, channels, room + ROWS, alphabet, shown)
     room = len(batch.inputs)
     extent = (max(h for h, _ in sizes), max(w for _, w in sizes))
     made = np.zeros((len(sizes), channels, *extent), np.int32)

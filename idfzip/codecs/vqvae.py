@@ -178,9 +178,24 @@ def encode_stages(
 ) -> tuple[list[bytes], Planes]:
     """Return the parts of a tile's stream, one for each stage, and the planes that it paints.
 
-    `stages` is 1 to `model.stages`; `rate` weighs bits against distance (`CodePrior.choose`).
-    At `sides` the planes have a margin of one stride, which is not among what is painted. The
-    first part holds the number of stages and the sides as well.
+    Arguments are those of `choose`.
+    """
+    noted, painted = choose(model, planes, stages, rate, sides)
+    cumulative, frequency = np.ascontiguousarray(np.concatenate(noted).T)
+    ends = np.cumsum([len(part) for part in noted]).tolist()
+    parts = ans.push_parts(cumulative, frequency, ends)
+    return [ans.to_bytes(part) for part in parts], painted
+
+
+def choose(
+    model: Vqvae, planes: Planes, stages: int, rate: int = 0, sides: Sides = (0, 0, 0, 0)
+) -> tuple[list[npt.NDArray[np.int32]], Planes]:
+    """Return the intervals of a tile's symbols, and the planes that these paint.
+
+    Intervals are int32 (symbols, 2) for each stage, the first of which holds the number of stages
+    and the sides as well. `stages` is 1 to `model.stages`; `rate` weighs bits against distance
+    (`CodePrior.choose`). At `sides` the planes, int32 (C, height, width), have a margin of one
+    stride, which is not among what is painted.
     """
     features = [to_values(model, planes)]
     for level in reversed(model.levels):
@@ -204,10 +219,9 @@ def encode_stages(
         return found.clip(-LIMIT, LIMIT)
 
     painted = _through(model, features[0].shape[:2], code)
-    cumulative, frequency = np.ascontiguousarray(np.concatenate(noted).T)
-    ends = np.cumsum([len(part) for part in noted])[1:].tolist()
-    parts = ans.push_parts(cumulative, frequency, ends)
-    return [ans.to_bytes(part) for part in parts], _to_planes(model, painted, planes.shape, sides)
+    start, first, *others = noted
+    found = [np.concatenate([start, first]), *others]
+    return found, _to_planes(model, painted, planes.shape, sides)
 
 
 def _through(
@@ -264,7 +278,7 @@ def decode(
     tiles: list[Planes | None] = []
     for stream, size in zip(streams, sizes, strict=True):
         coder = ans.decoder([ans.from_bytes(stream)])
-        planes, _ = _decode(model, coder, size, False)
+        planes, _ = paint(model, coder, size, False)
         tiles.append(planes if ans.is_finished(coder, 0) else None)
         if progress is not None:
             progress(size[0] * size[1])
@@ -276,14 +290,15 @@ def preview(
 ) -> Seen:
     """Return what the first part of a stream paints: the stages that are whole in it."""
     _check_alphabet(alphabet)
-    planes, share = _decode(model, ans.decoder([ans.from_bytes(stream)]), size, cut)
+    planes, share = paint(model, ans.decoder([ans.from_bytes(stream)]), size, cut)
     return Seen(planes, share)
 
 
-def _decode(
-    model: Vqvae, coder: ans.Coder, size: tuple[int, int], cut: bool
-) -> tuple[Planes, float]:
-    """Return the planes of a tile, and the share of its stages that were in the stream."""
+def paint(model: Vqvae, coder: ans.Coder, size: tuple[int, int], cut: bool) -> tuple[Planes, float]:
+    """Return the planes of a tile, and the share of its stages that were in the one stream.
+
+    The coder then stands behind the tile's codes. `cut` tells whether the stream may end before.
+    """
     quantile = ans.peek(coder.state, 0)
     stages = min(quantile // _ODD, model.stages)
     sides: Sides = (0, 0, 0, 0)

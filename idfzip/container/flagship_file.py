@@ -10,7 +10,7 @@ import numpy.typing as npt
 from idfzip.codecs.flagship import STATIC, Flagship, Learning
 from idfzip.container.tensors import Facts, Tensors, fact, prior, prior_tensors, table, tensor
 from idfzip.errors import ModelError
-from idfzip.flows import context
+from idfzip.flows import autoregressive, context
 from idfzip.flows.autoregressive import Design
 from idfzip.flows.wavefront import is_causal
 from idfzip.integer import grid
@@ -172,7 +172,9 @@ def from_tensors(tensors: Tensors, known: Facts) -> Flagship:
         raise ModelError("2 channels: 1 or 3 expected")
     design, tables = _design(tensors, channels), prior(tensors)
     network = network_from(tensors, "", layers, channels)
-    expected = context.width(len(design.neighbours), len(design.places), channels)
-    if network.inputs != expected:
-        raise ModelError(f"{network.inputs} inputs, the design gives {expected}")
+    expected = [autoregressive.width(design, channels, looks) for looks in (False, True)]
+    if network.inputs not in expected:
+        raise ModelError(
+            f"{network.inputs} inputs, the design gives {' or '.join(map(str, expected))}"
+        )
     return Flagship(design, network, tables, learning(known, layers))

@@ -22,9 +22,9 @@ FORMATS = ("", "PNG", "WEBP", "TIFF", "BMP", "PPM", "JPEG", "GIF")
 PACKINGS = ("", "webp", "png")
 """What holds the pixels: tiles, or the bytes of a file of another codec."""
 
-RAW, FLAGSHIP, IDF, INDEXED, LATTICE, VQVAE = 0, 1, 2, 3, 4, 5
+RAW, FLAGSHIP, IDF, INDEXED, LATTICE, VQVAE, LOSSY_FIRST = range(7)
 """Codecs of a tile: the pixels as they are; the flagship; the bipartite one; that of categories;
-the progressive one; the lossy one."""
+the progressive one; the lossy one; a lossy picture and what makes it exact."""
 
 MAX_SIDE = 1 << 30
 MAX_PIXELS = 500_000_000
@@ -33,7 +33,7 @@ MAX_PIXELS = 500_000_000
 MAX_TILE = (1024, 4096)
 """Most rows and columns of a tile: what decoding one takes grows with its rows and its pixels."""
 
-MAX_NET_TILE = {IDF: 1 << 18, VQVAE: 1 << 20}
+MAX_NET_TILE = {IDF: 1 << 18, VQVAE: 1 << 20, LOSSY_FIRST: 1 << 20}
 """Most pixels of a tile of codecs that keep all values of a network at once."""
 
 
@@ -51,13 +51,17 @@ class ModelName:
 
 @dataclass(frozen=True)
 class Tile:
-    """How a tile is coded: codec, model (index), colour transform, bytes, CRC-32 of its pixels."""
+    """How a tile is coded: codec, model (index), colour transform, bytes, CRC-32 of its pixels.
+
+    A lossy-first one has a second model, its `painter`.
+    """
 
     codec: int
     model: int
     colour: int
     length: int
     crc: int
+    painter: int = 0
 
 
 @dataclass(frozen=True)
@@ -150,7 +154,7 @@ def pack(header: Header) -> bytes:
     if listed:
         out += b"".join(map(ladder.pack, header.ladders))
     for tile in header.tiles:
-        out += bytes([tile.codec | tile.model << 4, tile.colour])
+        out += bytes([tile.codec | tile.model << 4, tile.colour | tile.painter << 4])
         out += number(tile.length) + tile.crc.to_bytes(4, "little")
     if tiled:
         out += header.crc.to_bytes(4, "little")
@@ -247,15 +251,18 @@ def _check_end(length: int, streams: int | None) -> None:
 
 
 def _tile(reader: Reader, models: int, group: Group) -> Tile:
-    first, colour = reader.byte(), reader.byte()
+    first, second = reader.byte(), reader.byte()
     codec, model = first & 15, first >> 4
-    if codec not in (RAW, FLAGSHIP, IDF, INDEXED, LATTICE, VQVAE):
+    colour, painter = second & 15, second >> 4
+    if codec > LOSSY_FIRST:
         raise FormatError(f"codec {codec} is not known to this release")
     if (model >= models) if codec != RAW else (model != 0):
         raise FormatError(f"tile of model {model}, {models} are named")
+    if (painter >= models) if codec == LOSSY_FIRST else (painter != 0):
+        raise FormatError(f"tile painted by model {painter}, {models} are named")
     if colour != int(codec != RAW and group.content == Content.COLOUR):
         raise FormatError(f"colour transform {colour} is not known to this release")
-    return Tile(codec, model, colour, reader.number(), reader.crc())
+    return Tile(codec, model, colour, reader.number(), reader.crc(), painter)
 
 
 def unpack_names(data: bytes, count: int) -> list[str]:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
+from idfzip.codecs.flagship import Flagship
 from idfzip.codecs.indexed import Indexed
 from idfzip.container import groups, header, model_file, models, palette, region, sections, tiling
 from idfzip.container import parts as levelled
@@ -127,6 +128,8 @@ def plan(
     """
     if model and model.architecture.lossy:
         raise ModelError(f"model {model.name} is lossy: it codes with --lossy only")
+    if model and isinstance(model.codec, Flagship) and model.codec.looks:
+        raise ModelError(f"model {model.name} codes with --lossy-first only")
     if model and progressive and model.architecture.encode_levels is None:
         raise ModelError(f"model {model.name} has no levels: it cannot code progressively")
     parts = []

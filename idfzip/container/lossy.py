@@ -1,19 +1,22 @@
-"""Lossy files: colour and grey painted by a lossy model, alpha kept as it is.
+"""Lossy files, and lossless ones that begin as such; alpha is kept as it is in both.
 
 A lossy file holds a picture of its own, the one that the model paints, exactly: its checksums are
-of the painted pixels, and reading it is reading any other `.idfz` file.
+of the painted pixels, and reading it is reading any other `.idfz` file. A lossy-first file goes on
+with what makes the picture exact; the codes of all tiles come first.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from idfzip.codecs import vqvae
-from idfzip.codecs.vqvae import Vqvae
+from idfzip.codecs import lossy_first, vqvae
+from idfzip.codecs.flagship import Flagship
+from idfzip.codecs.lossy_first import LossyFirst
+from idfzip.codecs.vqvae import Planes, Sides, Vqvae
 from idfzip.container import groups, header, idfz, models, tiling
 from idfzip.container.groups import Content, Group
 from idfzip.container.header import Tile
@@ -29,6 +32,12 @@ TILE = (1024, 1024)
 
 MOST_QUALITY = 100
 DEFAULT_QUALITY = 50
+
+FIRST_TILE = (512, 1024)
+"""The same of a lossless file that begins with a lossy picture."""
+
+FIRST_QUALITY = 40
+"""The quality of that picture, unless another is asked for."""
 
 _LAYOUTS = (Layout.GREY, Layout.GREY_ALPHA, Layout.RGB, Layout.RGBA)
 
@@ -79,52 +88,125 @@ def compress(
     Raises ModelError where the model is not lossy or does not fit, and UnsupportedImage for
     pictures that are neither grey nor colour of 8 bits.
     """
-    codec = model.codec
+    codec = check(picture, model)
+    wanted = plan(codec, quality)
+
+    def code(whole: Planes, sides: Sides) -> tuple[Parts, Planes]:
+        stream, painted = vqvae.encode_stages(codec, whole, *wanted, sides)
+        return stream if levels else [b"".join(stream)], painted
+
+    work = _Work(header.VQVAE, TILE, codec.stride, code)
+    return _file(picture, work, (model,), effort, progress, embed, levels)
+
+
+def compress_first(
+    picture: Picture,
+    model: Model,
+    rest: Model | None = None,
+    quality: int = FIRST_QUALITY,
+    effort: Effort = Effort(),  # noqa: B008
+    progress: Progress | None = None,
+    embed: bool = False,
+    level: int = models.DEFAULT_LEVEL,
+) -> bytes:
+    """Return a lossless file that begins with what `model` paints of a picture.
+
+    `rest` codes the pixels; without it a released model, of an effort `level`. Raises errors as
+    `compress`, and ModelError where the rest does not fit.
+    """
+    codec = check(picture, model)
+    group = groups.of(picture.kind)[-1]
+    rest = rest or models.lossy_first(group.content, level)
+    flagship = rest.codec
+    if not isinstance(flagship, Flagship) or flagship.channels != group.channels:
+        raise ModelError(f"model {rest.name} does not code {picture.kind} after a lossy picture")
+    both, wanted = LossyFirst(codec, flagship), plan(codec, quality)
+
+    def code(whole: Planes, sides: Sides) -> tuple[Parts, Planes]:
+        return lossy_first.encode(both, whole, *wanted, sides), both.inner(whole, sides)
+
+    work = _Work(header.LOSSY_FIRST, FIRST_TILE, codec.stride, code)
+    return _file(picture, work, (rest, model), effort, progress, embed, True).data
+
+
+def told_apart(given: Model | None) -> tuple[Model, Model | None]:
+    """Return the lossy model of a lossy-first file, and that of the rest where it was given.
+
+    One that is given is either; the released ones take the place of what is not.
+    """
+    if given is not None and given.architecture.lossy:
+        return given, None
+    return models.by_name(models.LOSSY), given
+
+
+def check(picture: Picture, model: Model) -> Vqvae:
+    """Return the codec of a lossy model that fits a picture; raises errors as `compress`."""
+    codec, kind = model.codec, picture.kind
     if not isinstance(codec, Vqvae):
         raise ModelError(f"model {model.name} is not lossy: leave out --lossy, or name another")
-    kind = picture.kind
     if kind.depth != 8 or kind.layout not in _LAYOUTS:
         raise UnsupportedImage(
             f"{kind}: only grey and RGB of 8 bits, with or without alpha, are coded with loss"
         )
-    alpha, painted = _groups(picture)
-    if codec.channels == 1 and painted.channels == 3:
+    if codec.channels == 1 and groups.of(kind)[-1].channels == 3:
         raise ModelError(f"model {model.name} is of grey images, the image is {kind}")
+    return codec
+
+
+@dataclass(frozen=True)
+class _Work:
+    """How a group is coded: the codec's number, the largest tile, the margin, and the function.
+
+    `code` takes planes with margins at the sides that are told, and gives the stream's parts and
+    the planes that decoding gives.
+    """
+
+    number: int
+    tile: tuple[int, int]
+    margin: int
+    code: Callable[[Planes, Sides], tuple[Parts, Planes]]
+
+
+def _file(
+    picture: Picture,
+    work: _Work,
+    needed: Sequence[Model],
+    effort: Effort,
+    progress: Progress | None,
+    embed: bool,
+    levels: bool,
+) -> Lossy:
+    """Return the file of a picture, its alpha without loss, and what it holds.
+
+    The first of the models that are needed codes the tiles, the last one paints.
+    """
     height, width, _ = picture.pixels.shape
-    size = tiling.grid(height, width, TILE)
+    size = tiling.grid(height, width, work.tile)
     pixels = picture.pixels.copy()
-    coded, parts = _alpha(picture, alpha, size, effort, progress)
-    wanted = plan(codec, quality)
-    rows, streams = _paint(pixels, painted, codec, wanted, size, len(coded.tiles), effort, progress)
-    if not levels:
-        streams = [[b"".join(stream)] for stream in streams]
+    coded, parts = _alpha(picture, size, effort, progress)
+    group = groups.of(picture.kind)[-1]
+    rows, streams = _tiles(pixels, group, work, size, len(coded.tiles), effort, progress)
+    used = {model.identity: model for model in (*coded.models, *needed)}
+    first, last = (list(used).index(needed[i].identity) for i in (0, -1))
+    painter = last if len(needed) > 1 else 0
     whole = Coded(
         size,
-        (*coded.models, model),
-        (*coded.tiles, *(replace(row, model=len(coded.models)) for row in rows)),
+        tuple(used.values()),
+        (*coded.tiles, *(replace(row, model=first, painter=painter) for row in rows)),
         [*coded.streams, *streams],
         levels,
     )
-    parts.append(Part(painted, groups.full(8), (model,)))
+    parts.append(Part(group, groups.full(8), tuple(needed)))
     found = replace(picture, pixels=pixels)
     return Lossy(idfz.assemble(found, whole, parts, embed), found)
 
 
-def _groups(picture: Picture) -> tuple[Group | None, Group]:
-    """Return the group of alpha, if there is one, and that which is painted."""
-    found = groups.of(picture.kind)
-    return (found[0] if len(found) > 1 else None), found[-1]
-
-
 def _alpha(
-    picture: Picture,
-    group: Group | None,
-    size: tuple[int, int],
-    effort: Effort,
-    progress: Progress | None,
+    picture: Picture, size: tuple[int, int], effort: Effort, progress: Progress | None
 ) -> tuple[Coded, list[Part]]:
     """Return the tiles of alpha, coded without loss, and what they are of; nothing without it."""
-    if group is None:
+    group, *others = groups.of(picture.kind)
+    if not others:
         return Coded(size, (), (), [], False), []
     samples = picture.pixels[:, :, group.place]
     ladder = groups.ladder(group, samples, 8)
@@ -139,19 +221,18 @@ def _cut(around: Pixels, sides: Sequence[int], margin: int) -> Pixels:
     return around[top : around.shape[0] - bottom, left : around.shape[1] - right]
 
 
-def _paint(
+def _tiles(
     pixels: Pixels,
     group: Group,
-    model: Vqvae,
-    wanted: tuple[int, int],
+    work: _Work,
     size: tuple[int, int],
     first: int,
     effort: Effort,
     progress: Progress | None,
 ) -> tuple[list[Tile], list[Parts]]:
-    """Return rows and streams of a group's tiles, and paint them over `pixels`."""
+    """Return rows and streams of a group's tiles, and write what they decode to into `pixels`."""
     height, width, _ = pixels.shape
-    boxes, source, margin = header.boxes(height, width, size), pixels.copy(), model.stride
+    boxes, source, margin = header.boxes(height, width, size), pixels.copy(), work.margin
     transform = int(group.content == Content.COLOUR)
 
     def code(batch: Sequence[int]) -> list[tuple[Tile, Parts]]:
@@ -164,11 +245,11 @@ def _paint(
             around = source[y - top : y + h + bottom, x - left : x + w + right, group.place]
             sides = (top // margin, left // margin, bottom // margin, right // margin)
             whole = colour.forward(_cut(around, (top, left, bottom, right), margin))
-            stream, painted = vqvae.encode_stages(model, whole, *wanted, sides)
-            tile = colour.inverse(painted[: group.channels]).astype(np.uint8)
+            stream, planes = work.code(whole, sides)
+            tile = colour.inverse(planes[: group.channels]).astype(np.uint8)
             pixels[place] = tile
             length, crc = sum(map(len, stream)), tiling.checksum(tile, first + i)
-            rows.append((Tile(header.VQVAE, 0, transform, length, crc), stream))
+            rows.append((Tile(work.number, 0, transform, length, crc), stream))
             if progress is not None:
                 progress(h * w)
         return rows

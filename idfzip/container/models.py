@@ -28,6 +28,9 @@ _FAST, _THOROUGH, ALL = 3, 8, 9
 """Efforts: up to the first the fastest model is taken, from the second on the most thorough one,
 at the last all of them; between the usual one."""
 
+FIRST = RELEASED | {Content.COLOUR: ("photo-fast", "photo-first", "photo-max")}
+"""The same, for what comes after a lossy picture."""
+
 LOSSY = "lossy"
 """The released model that `compress --lossy` takes, for colour and grey."""
 
@@ -89,10 +92,18 @@ def by_name(name: str) -> Model:
 def released(content: Content, level: int = DEFAULT_LEVEL) -> list[Model]:
     """Return the package's models to try for a group of planes at a level of effort, 1 to 9."""
     names = RELEASED[content]
-    if level < ALL and names:
-        place = 0 if level <= _FAST else len(names) - 1 if level >= _THOROUGH else len(names) // 2
-        names = names[place : place + 1]
-    return [by_name(name) for name in names]
+    return [by_name(name) for name in (names if level >= ALL else [_chosen(names, level)])]
+
+
+def lossy_first(content: Content, level: int = DEFAULT_LEVEL) -> Model:
+    """Return the package's model for a group of planes of which a lossy picture is known."""
+    return by_name(_chosen(FIRST[content], level))
+
+
+def _chosen(names: Sequence[str], level: int) -> str:
+    """Return one of names, from fast to thorough, at a level of effort."""
+    place = 0 if level <= _FAST else len(names) - 1 if level >= _THOROUGH else len(names) // 2
+    return names[place]
 
 
 def progressive(content: Content) -> list[Model]:

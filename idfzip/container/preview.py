@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from idfzip.codecs import lossy_first
 from idfzip.codecs.seen import Seen
 from idfzip.container import header, noise, parts, raw, tiling
 from idfzip.container.groups import Content
@@ -18,7 +19,7 @@ from idfzip.container.model_file import Model
 from idfzip.errors import FormatError, IdfzipError, UnsupportedImage
 from idfzip.flows import colour
 from idfzip.flows.alphabet import Integers
-from idfzip.images.picture import Layout, Picture, Pixels
+from idfzip.images.picture import Kind, Layout, Picture, Pixels
 
 _SEED = 0
 """Samples of the rest of an image are always the same."""
@@ -74,7 +75,8 @@ def preview(start: Start, models: Sequence[Model], sample: bool, threads: int = 
     """Return what the beginning of a file shows.
 
     Where a codec goes from coarse to fine, values that were not read are the means of what the
-    model expects; elsewhere the mean of their channel takes their place. With `sample` they are
+    model expects; elsewhere the mean of their channel takes their place, or what is opaque of an
+    alpha of which nothing was read. With `sample` they are
     drawn from the model in both cases. Raises FormatError where a model does not fit its tiles.
     """
     head = image_header(start)
@@ -100,10 +102,17 @@ def preview(start: Start, models: Sequence[Model], sample: bool, threads: int = 
     for c in range(shape[2]):
         plane, there = pixels[..., c], known[..., c]
         seen = plane[there]
-        plane[~there] = np.rint(seen.mean()) if len(seen) else 1 << (head.kind.depth - 1)
+        plane[~there] = np.rint(seen.mean()) if len(seen) else _blank(head.kind, c)
     read = sum(tile.share * tile.samples.size for tile in tiles)
     picture = Picture(pixels, layout=head.kind.layout, depth=head.kind.depth)
     return Preview(picture, read / pixels.size)
+
+
+def _blank(kind: Kind, channel: int) -> int:
+    """Return what stands for a channel of which nothing was read: opaque, or mid-grey."""
+    alpha = kind.layout in (Layout.GREY_ALPHA, Layout.RGBA)
+    opaque = alpha and channel == kind.layout.channels - 1
+    return (1 << kind.depth) - 1 if opaque else 1 << (kind.depth - 1)
 
 
 def _streams(start: Start, head: ImageHeader) -> list[bytes]:
@@ -127,7 +136,9 @@ def _tile(
         numbers, known = _raw(stream, row.length, len(ladder), (*size, group.channels))
         return _Tile(tiling.samples(ladder, numbers, dtype), known, float(known.mean()))
     model = models[row.model]
-    see = model.architecture.preview
+    codec, see = model.codec, model.architecture.preview
+    if row.codec == header.LOSSY_FIRST:
+        codec, see = tiling.painted(models, row), lossy_first.preview
     if see is None:
         raise IdfzipError(f"model {model.name}: its architecture has no preview")
     alphabet = tiling.alphabet(model, ladder)
@@ -137,10 +148,10 @@ def _tile(
     def shown(seen: Seen) -> Pixels:
         return tiling.samples(ladder, colour.inverse(seen.planes[: group.channels]), dtype)
 
-    seen = see(model.codec, words, size, cut, alphabet)
+    seen = see(codec, words, size, cut, alphabet)
     if cut and sample:
         words += noise.stream(size, group.channels, (_SEED, index))
-        return _Tile(shown(see(model.codec, words, size, False, alphabet)), whole, seen.share)
+        return _Tile(shown(see(codec, words, size, False, alphabet)), whole, seen.share)
     return _Tile(shown(seen), whole if seen.known is None else seen.known, seen.share)
 
 

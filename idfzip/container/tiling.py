@@ -12,8 +12,11 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from idfzip.codecs import lossy_first, vqvae
 from idfzip.codecs.flagship import Flagship
 from idfzip.codecs.indexed import Indexed, Palette
+from idfzip.codecs.lossy_first import LossyFirst
+from idfzip.codecs.vqvae import Vqvae
 from idfzip.container import header, raw
 from idfzip.container.architecture import Codec, EncodeLevels, Planes
 from idfzip.container.devices import Device
@@ -109,6 +112,8 @@ def codes(model: Model, group: Group, ladder: Ladder) -> bool:
     """Return whether a model codes such a group; one that no model codes has raw tiles."""
     architecture = model.architecture
     if (group.content == Content.INDEX) != architecture.categories:
+        return False
+    if isinstance(model.codec, Flagship) and model.codec.looks:
         return False
     fits = model.codec.channels == group.channels
     if architecture.lossy:  # a model of colour paints grey as colours that are grey
@@ -312,7 +317,7 @@ def decode(
 
     def code(batch: Sequence[int]) -> list[int]:
         parts = {i: streams[starts[i] : starts[i + 1]] for i in batch}
-        coded: dict[tuple[int, int], list[int]] = {}
+        coded: dict[tuple[int, int, int], list[int]] = {}
         for i in batch:
             g, tile = i // count, head.tiles[i]
             if tile.codec == header.RAW:
@@ -321,12 +326,14 @@ def decode(
             elif tile.length % 4:
                 put(i, None)
             else:
-                coded.setdefault((g, tile.model), []).append(i)
-        for (g, m), mine in coded.items():
+                coded.setdefault((g, tile.model, tile.painter), []).append(i)
+        for (g, m, _), mine in coded.items():
             model, sizes = models[m], [places[i % count][2:] for i in mine]
-            decoder, values = model.architecture.decode, alphabet(model, head.ladders[g])
-            given = [parts[i] for i in mine]
-            codec = primed(model.codec, palette, head.ladders[g])
+            values, given = alphabet(model, head.ladders[g]), [parts[i] for i in mine]
+            codec, decoder = model.codec, model.architecture.decode
+            if head.tiles[mine[0]].codec == header.LOSSY_FIRST:
+                codec, decoder = painted(models, head.tiles[mine[0]]), lossy_first.decode
+            codec = primed(codec, palette, head.ladders[g])
             if effort.device is not None and isinstance(codec, Flagship):
                 coming = effort.device.decode(model, codec, given, sizes, values)
                 found = _results(coming, [h * w for h, w in sizes], progress)
@@ -358,15 +365,30 @@ def samples(ladder: Ladder, numbers: Integers, dtype: type[np.uint8 | np.uint16]
 
 def check(rows: Sequence[Tile], models: Sequence[Model], group: Group, ladder: Ladder) -> None:
     """Raise FormatError unless each tile's model is of its codec and codes its group."""
-    for codec, m in {(row.codec, row.model) for row in rows if row.codec}:
-        model = models[m]
-        if model.architecture.number != codec:
+    for row in {replace(row, length=0, crc=0) for row in rows if row.codec}:
+        model = models[row.model]
+        if row.codec == header.LOSSY_FIRST:
+            if painted(models, row).channels != group.channels or len(ladder) != vqvae.VALUES:
+                raise FormatError(f"model {model.name} does not code {group.content.value}")
+            continue
+        if model.architecture.number != row.codec:
             raise FormatError(f"model {model.name} is not of the codec that its tiles name")
         if not codes(model, group, ladder):
             raise FormatError(
                 f"model {model.name} codes {model.codec.channels} channels, and not "
                 f"{group.content.value} of {len(ladder)} values"
             )
+
+
+def painted(models: Sequence[Model], row: Tile) -> LossyFirst:
+    """Return the codec of a lossy-first tile; raises FormatError where its models are others."""
+    painter, rest = models[row.painter].codec, models[row.model].codec
+    if not isinstance(painter, Vqvae) or not isinstance(rest, Flagship):
+        raise FormatError(
+            f"models {models[row.painter].name} and {models[row.model].name} are not of the codec "
+            "that their tiles name"
+        )
+    return LossyFirst(painter, rest)
 
 
 def _fitting(effort: Effort, models: Sequence[Model]) -> Effort:

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from idfzip.flows import context, expert, wavefront, window
+from idfzip.flows import context, expert, painted, wavefront, window
 from idfzip.flows.alphabet import BYTES, Alphabet, Integers, integer_type
 from idfzip.flows.recursion import ONE
 from idfzip.flows.wavefront import MARGIN
@@ -42,15 +42,17 @@ class Lockstep(NamedTuple):
     """A batch of tiles under way; rows of a group are ordered by tile, then by y.
 
     `planes` and `errors` (tiles, C, RING, ..) are rings (see `wavefront`), errors in 1/64 of a
-    step; `sizes` int64 (tiles, 2): height, width; `inputs` float32 (tiles * rows or more, inputs
-    or more), whole numbers; `scales` int32 of as many rows, (.., C); `tables` those of the design,
-    for the alphabet; `room` working memory.
+    step; `pictures` int32 (tiles, C, rows + 8, columns + 8) what is known before
+    (`painted.framed`), of no tiles where nothing is; `sizes` int64 (tiles, 2): height, width;
+    `inputs` float32 (tiles * rows or more, inputs or more), whole numbers; `scales` int32 of as
+    many rows, (.., C); `tables` those of the design, for the alphabet; `room` working memory.
     """
 
     alphabet: Alphabet
     tables: context.Tables
     planes: Integers
     errors: Integers
+    pictures: Planes
     sizes: npt.NDArray[np.int64]
     sums: window.Window
     samples: window.Samples
@@ -72,30 +74,42 @@ class Record(NamedTuple):
     values: npt.NDArray[np.int32]
 
 
+def width(design: Design, channels: int, looks: bool) -> int:
+    """Return the number of inputs, of a network that looks at a picture or of one that does not."""
+    plain = context.width(len(design.neighbours), len(design.places), channels)
+    return plain + channels * painted.INPUTS * looks
+
+
 def begin(
     design: Design,
     sizes: list[tuple[int, int]],
     channels: int,
     room: int = 0,
     alphabet: Alphabet = BYTES,
+    picture: Planes | None = None,
 ) -> Lockstep:
     """Return an empty batch for tiles of these sizes (height, width).
 
     It has room for the inputs of one group and of `room` rows more, in whole panels. Planes are
-    mid-grey, or without colour.
+    mid-grey, or without colour. `picture`, int32 (C, height, width), is one that is known before
+    the only tile, of 8 bits.
     """
     tiles, rows = len(sizes), max(h for h, _ in sizes)
     kind = integer_type(alphabet)
     empty = wavefront.ring(0, rows, kind)
     planes = np.zeros((tiles, channels, *empty.shape), kind)
     planes[:, 0] = alphabet.values >> 1
-    inputs = context.width(len(design.neighbours), len(design.places), channels)
     regressors = len(design.regressors)
+    inputs = width(design, channels, picture is not None)
+    pictures = np.zeros((0, channels, 0, 0), np.int32)
+    if picture is not None:
+        pictures = painted.framed(picture)[None]
     return Lockstep(
         alphabet,
         context.deepened(design.tables, alphabet.deep),
         planes,
         np.zeros_like(planes),
+        pictures,
         np.array(sizes, np.int64),
         window.window(tiles, rows, regressors, channels, alphabet),
         window.samples(tiles, rows, regressors, channels, alphabet),
@@ -152,6 +166,21 @@ def advance(design: Design, batch: Lockstep, t: int, start: int, inputs: bool) -
                 batch.scales,
                 start,
             )
+            if len(batch.pictures) > 0:
+                painted.gather(
+                    planes,
+                    bases,
+                    batch.pictures[b],
+                    design.neighbours,
+                    batch.tables,
+                    t,
+                    first,
+                    end,
+                    batch.inputs,
+                    context.width(len(design.neighbours), len(design.places), len(planes)),
+                    batch.scales,
+                    start,
+                )
         start += end - first
     return start
 

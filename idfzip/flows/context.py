@@ -61,6 +61,7 @@ def deepened(tables: Tables, deep: int) -> Tables:
     return Tables(tables.log, tables.gain[index - 4 * octaves] << (deep - octaves))
 
 
+@inlined
 def width(neighbours: int, errors: int, channels: int) -> int:
     """Return the number of inputs."""
     return channels * (neighbours + errors + EXTRAS) + 1

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from idfzip.codecs.flagship import Flagship, Learning
-from idfzip.flows import context
+from idfzip.flows import autoregressive
 from idfzip.flows.autoregressive import Design
 from idfzip.images import picture
 from idfzip.integer.twin import TwinNetwork
@@ -19,6 +19,7 @@ from idfzip.training.folder import Source
 from idfzip.training.freeze import freeze
 from idfzip.training.recipe import FlagshipRecipe
 from idfzip.training.rounds import Rounds
+from idfzip.training.samples import Paint
 
 CHECKED = 200_000
 """Pixels of the held-out images that an evaluation looks at."""
@@ -31,7 +32,7 @@ class Pixels:
     """Batches of pixels, drawn at random; a `Task`.
 
     What a step sees depends on the seed and its number only (`Rounds`). Coding with the model, the
-    network learns as the recipe says, or as `learning`.
+    network learns as the recipe says, or as `learning`; with `paint` it looks at what that makes.
     """
 
     unit = "bits per subpixel"
@@ -46,10 +47,12 @@ class Pixels:
         device: torch.device,
         start: TwinNetwork | None = None,
         learning: Learning | None = None,
+        paint: Paint | None = None,
     ) -> None:
         self._recipe, self.pixels = recipe, recipe.rows
         self._learning = recipe.learning if learning is None else learning
         self._design, self._seed, self._device, self._start = design, seed, device, start
+        self._paint = paint
         self._channels = held_out[0].shape[2]
         many = sum(s.shape[0] * s.shape[1] for s in held_out)
         share = min(1.0, CHECKED / many)
@@ -66,7 +69,7 @@ class Pixels:
         if self._start is not None:
             return self._start.to(self._device)
         recipe, design = self._recipe, self._design
-        inputs = context.width(len(design.neighbours), len(design.places), self._channels)
+        inputs = autoregressive.width(design, self._channels, self._paint is not None)
         twin = TwinNetwork(inputs, self._channels, recipe.hidden, recipe.head, recipe.mixture)
         return twin.to(self._device)
 
@@ -102,7 +105,7 @@ class Pixels:
         mirrored: bool,
     ) -> Store:
         """Return samples of images, on the device."""
-        found = samples.gather(self._design, images, share, seed, mirrored)
+        found = samples.gather(self._design, images, share, seed, mirrored, self._paint)
         return batch.store(found, self._device)
 
 

@@ -61,6 +61,12 @@ def _yes_or_no(value: Any) -> bool:
     return value
 
 
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise ValueError("a text expected")
+    return value
+
+
 def _one_of(names: tuple[str, ...]) -> Check:
     def check(value: Any) -> str:
         if value not in names:
@@ -117,7 +123,8 @@ class FlagshipRecipe(Recipe):
     differences the network sees, `ridge` the expert's; `hidden` the trunk's widths, `head` that of
     each channel's head, `mixture` the number of logistics; `rows` the pixels of a training step.
     While coding, the network learns with `learning_rate` in 2**-20 (0: not at all), except for
-    its first `learning_frozen` layers, from one of `learning_every` periods.
+    its first `learning_frozen` layers, from one of `learning_every` periods. With a `painter`, a
+    lossy model, it looks at what that paints: for `compress --lossy-first`.
     """
 
     regressors: tuple[tuple[int, ...], ...] = _key(_list(_offset(3), 1, 48))
@@ -130,6 +137,7 @@ class FlagshipRecipe(Recipe):
     learning_rate: int = _key(_whole(0, MAX_RATE), default=0)
     learning_frozen: int = _key(_whole(0, 8), default=0)
     learning_every: int = _key(_whole(1, MAX_EVERY), default=1)
+    painter: str = _key(_text, default="")
 
     @property
     def design(self) -> Design:

@@ -12,9 +12,12 @@ from dataclasses import dataclass, fields
 import numpy as np
 import numpy.typing as npt
 
-from idfzip.flows import autoregressive, colour, context
+from idfzip.flows import autoregressive, colour
 from idfzip.flows.autoregressive import Design, Planes
 from idfzip.images.picture import Pixels
+
+Paint = Callable[[Planes, np.random.Generator], Planes]
+"""Return a picture like an image's planes, one of many."""
 
 _CHUNK = 4096
 _THREADS = 2
@@ -41,12 +44,21 @@ class Samples:
         return len(self.inputs)
 
 
-def observe(design: Design, planes: Planes, share: float, rng: np.random.Generator) -> Samples:
-    """Return a random share of the pixels of one image's planes, int32 (C, height, width)."""
+def observe(
+    design: Design,
+    planes: Planes,
+    share: float,
+    rng: np.random.Generator,
+    picture: Planes | None = None,
+) -> Samples:
+    """Return a random share of the pixels of one image's planes, int32 (C, height, width).
+
+    `picture`, of that shape, is what a network sees beside them that looks at one.
+    """
     channels, height, width = planes.shape
-    batch = autoregressive.begin(design, [(height, width)], channels, _CHUNK)
+    batch = autoregressive.begin(design, [(height, width)], channels, _CHUNK, picture=picture)
     seen = autoregressive.record(len(batch.inputs), channels)
-    inputs = context.width(len(design.neighbours), len(design.places), channels)
+    inputs = autoregressive.width(design, channels, picture is not None)
     residuals = np.zeros((1, *planes.shape), np.int32)
     parts = []
     t, stop = 0, autoregressive.steps([(height, width)])
@@ -79,17 +91,20 @@ def gather(
     share: float,
     seed: int,
     mirrored: bool = False,
+    paint: Paint | None = None,
 ) -> Samples:
     """Return the samples of many images, read when they are due, and of their mirror images.
 
-    A share of the pixels is drawn from each; work is done by two threads.
+    A share of the pixels is drawn from each; work is done by two threads. With `paint` the network
+    looks at what it makes of the planes.
     """
 
     def one(job: int) -> Samples:
         pixels = images[job // (1 + mirrored)]()
         turned = pixels[:, ::-1] if mirrored and job % 2 else pixels
         planes = colour.forward(np.ascontiguousarray(turned))
-        return observe(design, planes, share, np.random.default_rng((seed, job)))
+        rng = np.random.default_rng((seed, job))
+        return observe(design, planes, share, rng, paint(planes, rng) if paint else None)
 
     with ThreadPoolExecutor(_THREADS) as pool:
         return join(list(pool.map(one, range(len(images) * (1 + mirrored)))))

@@ -9,13 +9,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from idfzip.codecs import vqvae
 from idfzip.codecs.flagship import Flagship
 from idfzip.codecs.idf import Idf
 from idfzip.codecs.lattice import Lattice
 from idfzip.codecs.vqvae import Vqvae
-from idfzip.container import model_file, models
+from idfzip.container import lossy, model_file, models
 from idfzip.container.model_file import Model
 from idfzip.errors import TrainingError
+from idfzip.flows import autoregressive
+from idfzip.flows.autoregressive import Planes
 from idfzip.integer.twin import Twin, TwinNetwork
 from idfzip.training import folder, freeze, freeze_idf, freeze_vqvae, loop
 from idfzip.training import recipe as recipes
@@ -34,10 +39,14 @@ from idfzip.training.recipe import (
     LatticeRecipe,
     VqvaeRecipe,
 )
+from idfzip.training.samples import Paint
 from idfzip.training.task import Task
 from idfzip.training.widen import widen
 
 SCRATCH = "scratch"
+
+_QUALITIES = 15, 61
+"""Pictures that are painted for training have these qualities, the last one excluded."""
 
 _KINDS: dict[type, type] = {
     FlagshipRecipe: Flagship,
@@ -160,13 +169,33 @@ def make_task(prepared: Prepared, group: Group) -> Task[Any, Any]:
         if prepared.plan.recipe is not None:
             raise TrainingError("a progressive model goes on by its own recipe: leave out --recipe")
         return Lattices(recipe, codec.design, *rest, thaw_lattice(codec), codec.learning)
+    paint = _paint(recipe)
     if not isinstance(codec, Flagship):
-        return Pixels(recipe, recipe.design, *rest)
+        return Pixels(recipe, recipe.design, *rest, paint=paint)
     narrow = freeze.thaw(codec.network)
     if prepared.plan.recipe is None:
+        if codec.looks:
+            raise TrainingError("a model that looks at a lossy picture goes on with its --recipe")
         return Pixels(recipe, codec.design, *rest, narrow, codec.learning)
-    sizes = (codec.network.inputs, codec.channels, recipe.hidden, recipe.head, recipe.mixture)
-    return Pixels(recipe, codec.design, *rest, widen(narrow, TwinNetwork(*sizes)))
+    inputs = autoregressive.width(codec.design, codec.channels, paint is not None)
+    sizes = (inputs, codec.channels, recipe.hidden, recipe.head, recipe.mixture)
+    wide = widen(narrow, TwinNetwork(*sizes))
+    return Pixels(recipe, codec.design, *rest, wide, paint=paint)
+
+
+def _paint(recipe: FlagshipRecipe) -> Paint | None:
+    """Return what paints pictures of random qualities, None where the network looks at none."""
+    if not recipe.painter:
+        return None
+    painter = models.by_name(recipe.painter).codec
+    if not isinstance(painter, Vqvae):
+        raise TrainingError(f"painter {recipe.painter}: a lossy model expected")
+
+    def paint(planes: Planes, rng: np.random.Generator) -> Planes:
+        quality = int(rng.integers(*_QUALITIES))
+        return vqvae.encode_stages(painter, planes, *lossy.plan(painter, quality))[1][: len(planes)]
+
+    return paint
 
 
 def to_file(prepared: Prepared, task: Task[Any, Any], network: Twin) -> bytes:

@@ -15,17 +15,19 @@ from idfzip.integer.twin import GridLinear, TwinNetwork
 def widen(narrow: TwinNetwork, wide: TwinNetwork) -> TwinNetwork:
     """Return `wide`, fresh from its constructor, computing what `narrow` computes.
 
-    Raises TrainingError where a layer of `narrow` is larger, or the numbers of layers, inputs,
-    channels or logistics differ.
+    Raises TrainingError where a layer of `narrow` is larger or takes more inputs, or the numbers
+    of layers, channels or logistics differ. New inputs come last.
     """
     layers = [[m for m in net.modules() if isinstance(m, GridLinear)] for net in (narrow, wide)]
     first, last = [(found[0], found[-1]) for found in layers]
     if (
         len(layers[0]) != len(layers[1])
-        or first[0].in_features != last[0].in_features
+        or first[0].in_features > last[0].in_features
         or first[1].out_features != last[1].out_features
     ):
-        raise TrainingError("only networks of the same depth, inputs and mixture can be widened")
+        raise TrainingError(
+            "only networks of the same depth and mixture and of no more inputs can be widened"
+        )
     depth = len(narrow.trunk)
     ends = [found[depth - 1].out_features for found in layers]
     for i, (old, new) in enumerate(zip(*layers, strict=True)):

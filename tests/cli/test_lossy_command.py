@@ -74,7 +74,7 @@ def test_nothing_is_lost_unless_asked(place):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--quality", "50"], "--quality needs --lossy"),
+        (["--quality", "50"], "--quality needs --lossy or --lossy-first"),
         (["--lossy", "--quality", "0"], "Invalid value for '--quality'"),
         (["--lossy", "-r", "-o", "all.idfz"], "does not go with archives"),
     ],

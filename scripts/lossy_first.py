@@ -4,7 +4,8 @@ Usage: `python scripts/lossy_first.py REST QUALITY FILE... > table.csv`
 
 REST is the model that codes the pixels: `photo-first` looks at the picture, `photo` does not; with
 QUALITY 0 there is no picture. Each line of the CSV is an image: pixels, bytes of the whole file,
-of its part up to the end of the picture, which `preview` shows, and of the picture's codes alone.
+of its part up to the end of the picture, which `preview` shows, and of the picture's codes alone,
+all without the source's metadata.
 Every file is decoded and compared; one thread.
 """
 
@@ -12,6 +13,7 @@ from __future__ import annotations
 
 import csv
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +21,7 @@ import numpy as np
 from idfzip.container import idfz, lossy, models, preview
 from idfzip.container.tiling import Effort
 from idfzip.images import reader
-from idfzip.images.picture import Picture
+from idfzip.images.picture import Metadata, Picture
 
 
 def measure(picture: Picture, rest: str, quality: int) -> tuple[int, int, int, int]:
@@ -48,7 +50,7 @@ def main() -> None:
         picture = reader.read(Path(file).read_bytes(), file)
         if not isinstance(picture, Picture):
             continue
-        row = measure(picture, rest, int(quality))
+        row = measure(replace(picture, metadata=Metadata()), rest, int(quality))
         totals += row
         table.writerow((Path(file).name, *row))
         sys.stdout.flush()

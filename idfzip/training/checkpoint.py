@@ -27,13 +27,14 @@ _MOMENTS = ("step", "exp_avg", "exp_avg_sq")
 
 @dataclass
 class State(Generic[N]):
-    """Where training stands; `running` is the smoothed loss."""
+    """Where training stands; `processor`, seconds of it; `running`, the smoothed loss."""
 
     network: N
     average: N
     optimizer: torch.optim.AdamW
     step: int = 0
     seconds: float = 0.0
+    processor: float = 0.0
     running: float = 0.0
 
 
@@ -42,7 +43,8 @@ def save(path: Path, state: State[Any], purpose: str) -> None:
 
     Raises TrainingError where it cannot be written.
     """
-    numbers = {"step": state.step, "seconds": state.seconds, "running": state.running}
+    names = ("step", "seconds", "processor", "running")
+    numbers = {name: getattr(state, name) for name in names}
     metadata = {"state": json.dumps(numbers), "purpose": purpose}
     data = safetensors.torch.save(_tensors(state), metadata)
     temporary = path.with_name(path.name + ".tmp")
@@ -87,7 +89,7 @@ def load(path: Path, state: State[Any], purpose: str) -> None:
         }
     numbers = json.loads(metadata["state"])
     state.step, state.seconds = int(numbers["step"]), float(numbers["seconds"])
-    state.running = float(numbers["running"])
+    state.processor, state.running = float(numbers["processor"]), float(numbers["running"])
 
 
 def _tensors(state: State[Any], empty_moments: bool = False) -> dict[str, Tensor]:

@@ -41,7 +41,8 @@ LAST_RATE = 0.01
 class Report:
     """The state of training after a step.
 
-    `share` of the training done, 0 to 1; `training` the smoothed bits per subpixel; `held_out`
+    `share` of the training done, 0 to 1; `seconds` by the clock, `processor` those of the processor
+    in this process, which on a shared machine are fewer; `training` the smoothed bits per subpixel; `held_out`
     those of the averaged network on held-out images, where they were just measured, with what else
     the task has to tell (`facts`); `speed` in pixels per second, over all processes.
     """
@@ -49,6 +50,7 @@ class Report:
     step: int
     share: float
     seconds: float
+    processor: float
     training: float
     speed: float
     held_out: float | None
@@ -106,6 +108,7 @@ def fit(
         checkpoint.load(keeping.path, state, keeping.purpose)
     loss = group.wrap(_loss(task, network, group))
     began, kept_at = time.monotonic() - state.seconds, time.monotonic()
+    used = time.process_time() - state.processor
     speed, told_at = 0.0, state.seconds
     while True:
         share = limit.share(state.step, time.monotonic() - began)
@@ -115,6 +118,7 @@ def fit(
         started = time.monotonic()
         _step(task, state, loss, share, group)
         state.seconds = time.monotonic() - began
+        state.processor = time.process_time() - used
         now = task.pixels * group.size / (time.monotonic() - started)
         speed = now if speed == 0 else 0.95 * speed + 0.05 * now
         if not group.leads:
@@ -125,7 +129,8 @@ def fit(
         bits = task.evaluate(state.average) if due else None
         facts = task.facts(state.average) if due else {}
         told_at = state.seconds if due else told_at
-        report(Report(state.step, done, state.seconds, state.running, speed, bits, facts))
+        times = (state.seconds, state.processor)
+        report(Report(state.step, done, *times, state.running, speed, bits, facts))
         if keeping and time.monotonic() - kept_at > keeping.seconds:
             checkpoint.save(keeping.path, state, keeping.purpose)
             kept_at = time.monotonic()

@@ -61,7 +61,8 @@ def draw(curves: dict[str, list[dict[str, Any]]], path: Path) -> None:
         minutes = [row["processor"] / 60 for row in found]
         axes.plot(minutes, [row["held_out"] for row in found], label=name)
     lowest = min(row["held_out"] for found in curves.values() for row in found)
-    axes.set(xlabel="minutes of a processor", ylabel="bits per subpixel, held out", ylim=(lowest - 0.1, 8))
+    titles = ("minutes of the processor", "bits per subpixel, held out")
+    axes.set(xlabel=titles[0], ylabel=titles[1], ylim=(lowest - 0.1, 8))
     axes.grid(alpha=0.3)
     axes.legend()
     figure.savefig(path, dpi=120)

@@ -43,8 +43,9 @@ class Report:
 
     `share` of the training done, 0 to 1; `seconds` by the clock, `processor` those of the processor
     in this process, which on a shared machine are fewer; `training` the smoothed bits per
-    subpixel; `held_out` those of the averaged network on held-out images, where they were just measured, with what else
-    the task has to tell (`facts`); `speed` in pixels per second, over all processes.
+    subpixel; `held_out` those of the averaged network on held-out images, where they were just
+    measured, with what else the task has to tell (`facts`); `speed` in pixels per second, over all
+    processes.
     """
 
     step: int

@@ -6,9 +6,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
-from conftest import make_flagship, picture
+from conftest import make_flagship, make_idf, make_vqvae, picture
 
-from idfzip.codecs import block
+from idfzip.codecs import block, vqvae
 from idfzip.codecs import flagship as kernels
 from idfzip.codecs.flagship import STATIC, Learning
 from idfzip.container import model_file
@@ -17,7 +17,7 @@ from idfzip.flows import colour
 
 torch = pytest.importorskip("torch", reason="devices need torch (the extra idfzip[cuda])")
 
-from idfzip.device import check, flagship, rule  # noqa: E402
+from idfzip.device import check, engine, flagship, rule  # noqa: E402
 from idfzip.device.schedule import Group, side_by_side  # noqa: E402
 from idfzip.device.worker import Worker  # noqa: E402
 
@@ -172,6 +172,80 @@ def test_the_rule_is_measured_once_and_kept(machine, model, monkeypatch, tmp_pat
     rule.cache().write_text("[]")
     times = iter([1.0, 5.0, 5.0])
     assert rule.least_batch(machine, model.codec, model.identity, 1) == rule.NEVER
+
+
+@pytest.fixture(params=["flow", "painter"])
+def other(request):
+    """Return a model of another codec."""
+    codec = {"flow": make_idf, "painter": make_vqvae}[request.param](3)
+    return model_file.load(model_file.dump(codec, request.param), "test")
+
+
+def test_other_codecs(alone, machine, other, warnings):
+    tiles = [tile(9 + i % 2, 10 + i % 3, i) for i in range(5)]
+    sizes = [one.shape[1:] for one in tiles]
+    here = other.architecture
+    assert check.passes(machine, other.codec, other.test)
+    assert check.passes(alone.machine, other.codec, other.test)
+    found = [future.result() for future in alone.encode(other, other.codec, tiles)]
+    assert found == here.encode_levels(other.codec, tiles)
+    streams = [b"".join(parts) for parts in found]
+    back = alone.decode(other, other.codec, streams, sizes)
+    for future, expected in zip(back, here.decode(other.codec, streams, sizes), strict=True):
+        np.testing.assert_array_equal(future.result(), expected)
+    (seen,) = alone.preview(other, other.codec, [streams[0][:8]], sizes[:1], True)
+    expected = here.preview(other.codec, streams[0][:8], sizes[0], True)
+    np.testing.assert_array_equal(seen.result().planes, expected.planes)
+    assert warnings == []
+
+
+def test_a_painting_to_come(alone):
+    codec = make_vqvae(3)
+    model = model_file.load(model_file.dump(codec, "painter"), "test")
+    given = (tile(16, 24), 2, 300, (1, 0, 0, 1))
+    parts, painted = alone.paint(model, codec, *given).result()
+    expected = vqvae.encode_stages(codec, *given)
+    assert parts == expected[0]
+    np.testing.assert_array_equal(painted, expected[1])
+
+
+def test_auto_leaves_other_codecs_where_they_are_faster(auto, other, monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(rule, "SIDE", 8)
+    monkeypatch.setattr(rule, "BATCHES", (1, 2))
+    times = iter([1.0, 5.0, 5.0])  # of one tile here, of one and of two tiles there
+    monkeypatch.setattr(rule, "_seconds", lambda work: (work(), next(times))[1])
+    monkeypatch.setattr(engine.of(other.codec), "encode", out_of_memory)
+    monkeypatch.setattr(check, "passes", lambda *args: True)
+    (future,) = auto.encode(other, other.codec, [tile(6, 5)])
+    assert future.result() == other.architecture.encode_levels(other.codec, [tile(6, 5)])[0]
+
+
+def test_a_device_that_fails_while_it_is_checked_is_left(auto, alone, other, monkeypatch, warnings):
+    def fail(*args):
+        raise RuntimeError("CUDA error: an illegal memory access\nmore")
+
+    monkeypatch.setattr(check, "passes", fail)
+    expected = other.architecture.encode_levels(other.codec, [tile(6, 5)])[0]
+    for _ in range(2):
+        assert auto.encode(other, other.codec, [tile(6, 5)])[0].result() == expected
+    assert len(warnings) == 1
+    (future,) = alone.encode(other, other.codec, [tile(6, 5)])
+    with pytest.raises(DeviceError, match=r"CUDA error: an illegal memory access$"):
+        future.result()
+
+
+def test_what_the_process_asked_of_torch_is_put_back(machine):
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("medium")
+    try:
+        with machine.in_use():
+            assert torch.backends.cuda.matmul.fp32_precision == "ieee"
+            assert torch.backends.mkldnn.matmul.fp32_precision == "ieee"
+        assert torch.get_float32_matmul_precision() == "medium"
+        assert torch.backends.mkldnn.matmul.fp32_precision == "bf16"
+    finally:
+        torch.set_float32_matmul_precision(before)
 
 
 def test_periods_follow_from_sizes():

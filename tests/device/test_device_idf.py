@@ -43,6 +43,13 @@ def test_any_size(machine, channels, levels, size):
     check(machine, make_idf(channels, levels=levels), [size])
 
 
+@pytest.mark.parametrize("size", [(4096, 6), (6, 4096), (4096, 4096)])
+def test_the_longest_sides(machine, size):
+    if min(size) > 6 and machine.device.type != "cuda":
+        pytest.skip("takes minutes without a GPU")
+    check(machine, make_idf(1), [size])
+
+
 @pytest.mark.parametrize("channels", [1, 3])
 def test_sizes_of_one_extent_are_one_batch(machine, channels):
     model = make_idf(channels)

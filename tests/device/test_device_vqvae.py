@@ -110,3 +110,10 @@ def test_the_self_test(machine, which):
     model = make_vqvae(*which)
     inputs, sums = vqvae_file.self_test(model)
     np.testing.assert_array_equal(device.sums(machine, model, inputs), sums)
+
+
+@pytest.mark.parametrize("size", [(4096, 24), (24, 4096), (4096, 4096)])
+def test_the_longest_sides(machine, size):
+    if min(size) > 24 and machine.device.type != "cuda":
+        pytest.skip("takes a minute without a GPU")
+    check(machine, make_vqvae(1, (1,)), [size], 1, 0, [(0, 0, 0, 0)])

@@ -142,7 +142,8 @@ def gpus() -> int:
 def listed() -> list[dict[str, Any]]:
     """Return the processor and every GPU, and whether released models pass their self-test there.
 
-    Each with the keys `device`, `name` and `models`, a dictionary of truths by model.
+    Each with the keys `device`, `name` and `models`, a dictionary of truths by model. Raises
+    DeviceError where a GPU fails.
     """
     progressive = [name for names in models.PROGRESSIVE.values() for name in names]
     released = [name for names in models.RELEASED.values() for name in names]
@@ -157,11 +158,11 @@ def listed() -> list[dict[str, Any]]:
     machine = importlib.import_module("idfzip.device.machine").Machine
     for i in range(torch.cuda.device_count()):
         found = machine(torch.device(f"cuda:{i}"))
-        there = {
-            model.name: passes(found, model.codec, model.test)
-            for model in known
-            if codes(model.codec)
-        }
+        coded = [model for model in known if codes(model.codec)]
+        try:
+            there = {model.name: passes(found, model.codec, model.test) for model in coded}
+        except RuntimeError as error:  # what torch raises where the device fails
+            raise DeviceError(f"cuda:{i}: {str(error).partition(chr(10))[0]}") from None
         name = torch.cuda.get_device_name(i)
         rows.append({"device": f"cuda:{i}", "name": name, "models": there})
     return rows

@@ -207,6 +207,20 @@ def test_devices_are_listed():
     assert run("info").exit_code == 2
 
 
+def test_a_gpu_that_fails_while_it_is_listed_is_one_line(monkeypatch):
+    from idfzip.device import check
+
+    def fail(*args):
+        raise RuntimeError("CUDA error: out of memory\nmore")
+
+    monkeypatch.setattr(devices, "gpus", lambda: 1)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    monkeypatch.setattr(check, "passes", fail)
+    found = run("info", "--devices")
+    assert found.exit_code == 1
+    assert found.output == "idfzip: cuda:0: CUDA error: out of memory\n"
+
+
 def test_functions_take_a_device(folder):
     images = {f"{i}.png": picture("smooth", 6, 5 + i, 3, i) for i in range(3)}
     model = folder / "small3.idfm"

@@ -16,6 +16,7 @@ from idfzip.flows import colour
 torch = pytest.importorskip("torch", reason="devices need torch (the extra idfzip[cuda])")
 
 from idfzip.device import flagship as device  # noqa: E402
+from idfzip.device import graph  # noqa: E402
 from idfzip.device.schedule import Group  # noqa: E402
 
 HOW = [STATIC, Learning(400, 2), Learning(1 << 14, 0), Learning(900, 1, 3)]
@@ -131,6 +132,27 @@ def test_blocks_of_tiles(machine, how):
     found = device.decode_blocks(machine, model, streams, groups)
     for one, (mine, _) in zip(found, blocks, strict=True):
         same(one, mine)
+
+
+@pytest.mark.parametrize("how", HOW)
+def test_steps_taken_before_a_graph_is_captured_leave_no_trace(machine, monkeypatch, how):
+    """On a GPU a step is run before it is captured; here it is run only."""
+
+    def prepare(self):
+        for _ in range(graph.WARM + 1):
+            self._function()
+
+    if machine.device.type != "cuda":
+        monkeypatch.setattr(graph.Replayed, "prepare", prepare)
+    model = make_flagship(3, learning=how)
+    tiles = tiles_of(SIZES, 3)
+    same(decoded(machine, model, kernels.encode(model, tiles), SIZES), tiles)
+    many = tiles_of([(2, 3)] * 140, 1)
+    model = make_flagship(1, learning=how)
+    coded = block.encode(model, many, 140)
+    group = Group(((2, 3),) * 140, 140)
+    (found,) = device.decode_blocks(machine, model, [coded.stream], [group])
+    same(found, many)
 
 
 @pytest.mark.parametrize("how", [STATIC, Learning(900, 1, 3)])

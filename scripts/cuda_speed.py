@@ -1,10 +1,12 @@
 """Measure coding on a device beside the processor: speed, stages, distance from the limits.
 
-Usage: `python scripts/cuda_speed.py --device cuda [--source IMAGE] [--json FILE]`. Three works,
-with `photo` and with `photo-max`: one photograph of 24 megapixels, 1,000 images of 512 x 512, and
-an archive of 10,000 of 32 x 32, cut from the source, mirrored where it ends, with noise of one step
-so that nothing repeats. From pixels in memory to bytes in memory and back; results are compared
-with the source, and with the processor's bytes for as many images as the processor is measured on.
+Usage: `python scripts/cuda_speed.py --device cuda [-m MODEL] [--source IMAGE] [--json FILE]`. Three
+works, with `photo` and with `photo-max`: one photograph of 24 megapixels, 1,000 images of
+512 x 512, and an archive of 10,000 of 32 x 32, cut from the source, mirrored where it ends, with
+noise of one step so that nothing repeats; with `lossy`, or a bipartite model that `-m` names, the
+first two of them. From pixels in memory to bytes in memory and back; results are compared with the
+source, or with what was painted, and with the processor's bytes for as many images as the processor
+is measured on. Stages are those of the flagship's models.
 `--photo`, `--images` and `--small` set the sizes, `--device torch` runs the same without a GPU.
 """
 
@@ -23,8 +25,9 @@ import torch
 
 from idfzip.codecs import flagship as kernels
 from idfzip.codecs.flagship import Flagship
-from idfzip.container import block, devices, idfz, models
+from idfzip.container import block, devices, idfz, lossy, models
 from idfzip.container.index import Entry
+from idfzip.container.lossy import Lossy
 from idfzip.container.model_file import Model
 from idfzip.container.threads import in_order
 from idfzip.container.tiling import Effort
@@ -74,6 +77,18 @@ def decode_files(effort: Effort, files: Sequence[bytes], model: Model) -> list[P
     return [found.pixels for found, _ in in_order(jobs, effort.jobs) if isinstance(found, Picture)]
 
 
+def encode_paintings(effort: Effort, images: Sequence[Pixels], model: Model) -> list[Lossy]:
+    """Return a lossy file of each image, and what it paints."""
+    each = effort if len(images) == 1 else effort.alone
+    jobs = (partial(lossy.compress, Picture(pixels), model, effort=each) for pixels in images)
+    return list(in_order(jobs, effort.jobs))
+
+
+def decode_paintings(effort: Effort, files: Sequence[Lossy], model: Model) -> list[Pixels]:
+    """Return the pixels of lossy files."""
+    return decode_files(effort, [file.data for file in files], model)
+
+
 def _blocks(images: Sequence[Pixels]) -> list[list[block.Image]]:
     """Return images in the blocks of an archive."""
     per = max(1, block.PIXELS // images[0][..., 0].size)
@@ -95,6 +110,7 @@ def decode_blocks(effort: Effort, coded: Sequence[Any], model: Model) -> list[Pi
 
 WORKS: dict[str, tuple[Any, Any]] = {
     "files": (encode_files, decode_files),
+    "paintings": (encode_paintings, decode_paintings),
     "archive": (encode_blocks, decode_blocks),
 }
 
@@ -108,7 +124,8 @@ def measured(effort: Effort, images: Sequence[Pixels], model: Model, kind: str) 
     middle = time.perf_counter()
     back = decode(effort, coded, model)
     end = time.perf_counter()
-    if len(back) != len(images) or not all(map(np.array_equal, back, images)):
+    wanted = [one.picture.pixels for one in coded] if kind == "paintings" else images
+    if len(back) != len(wanted) or not all(map(np.array_equal, back, wanted)):
         raise click.ClickException(f"{model.name}: the pixels do not come back")
     seconds = (middle - start, end - middle)
     return {
@@ -186,6 +203,10 @@ def _wait(machine: Machine) -> None:
         torch.cuda.synchronize(machine.device)
 
 
+def _bytes(files: Sequence[bytes | Lossy]) -> list[bytes]:
+    return [file.data if isinstance(file, Lossy) else file for file in files]
+
+
 def table(rows: Sequence[Row]) -> str:
     """Return the speeds in Markdown."""
     lines = [
@@ -205,7 +226,7 @@ def table(rows: Sequence[Row]) -> str:
 @click.option("--photo", nargs=2, type=int, default=(4000, 6000), help="Rows, columns.")
 @click.option("--images", nargs=2, type=int, default=(1000, 512), help="Number, side.")
 @click.option("--small", nargs=2, type=int, default=(10000, 32), help="Number, side.")
-@click.option("-m", "--model", "names", multiple=True, default=("photo", "photo-max"))
+@click.option("-m", "--model", "names", multiple=True, default=("photo", "photo-max", "lossy"))
 @click.option("-T", "--threads", default=2, show_default=True, help="Of the processor.")
 @click.option("--share", default=0.02, show_default=True, help="Of the images, by the processor.")
 @click.option("--profile", nargs=2, type=int, default=(64, 256), help="Tiles, side.")
@@ -245,7 +266,10 @@ def main(
     more: Row = {"limits": limits(machine)}
     for name in names:
         model = models.by_name(name)
-        for work, (kind, given) in works.items():
+        for work, (usual, given) in works.items():
+            kind = "paintings" if model.architecture.lossy else usual
+            if usual == "archive" and not isinstance(model.codec, Flagship):
+                continue
             some = given[: max(1, round(len(given) * share))]
             there = Effort(threads, device=worker)
             for warm in (there, Effort(threads)):
@@ -254,13 +278,14 @@ def main(
             row["device"] = measured(there, given, model, kind)
             row["processor"] = measured(Effort(threads), some, model, kind)
             parts = (row["device"].pop("coded"), row["processor"].pop("coded"))
-            if kind == "files" and parts[0][: len(some)] != parts[1]:
+            if usual == "files" and _bytes(parts[0][: len(some)]) != _bytes(parts[1]):
                 raise click.ClickException(f"{name}, {work}: not the bytes of the processor")
             rows.append(row)
-        more[name] = {
-            "a pixel": counted(model.flagship),
-            "stages": stages(machine, model.flagship, *profile),
-        }
+        if isinstance(model.codec, Flagship):
+            more[name] = {
+                "a pixel": counted(model.flagship),
+                "stages": stages(machine, model.flagship, *profile),
+            }
     click.echo(table(rows))
     click.echo(json.dumps(more, indent=1))
     if out is not None:

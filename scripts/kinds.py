@@ -130,7 +130,7 @@ def table(sets: dict[str, list[Row]]) -> str:
 def main(sets: tuple[str, ...], results: Path, readme: Path) -> None:
     """Measure sets of images, add them to the results, and write the README's table."""
     data: dict[str, list[Row]] = json.loads(results.read_text()) if results.exists() else {}
-    known = codecs.choose(codecs.listed(all_cores()), OTHERS)
+    known = codecs.choose(codecs.listed(codecs.How(all_cores())), OTHERS)
     others = [codec for codec in known if isinstance(codec, Codec)]
     for argument in sets:
         name, _, path = argument.rpartition("=")

@@ -55,9 +55,9 @@ def measure(
     """
     found = run.survey(paths, tile)
     threads = all_cores()
-    given = codecs.with_models(extra, threads)
+    given = codecs.with_models(extra, codecs.How(threads))
     wanted = [codecs.OURS, *names] if names else []
-    result = run.plan(found, [*codecs.choose(codecs.listed(threads), wanted), *given])
+    result = run.plan(found, [*codecs.choose(codecs.listed(codecs.How(threads)), wanted), *given])
     pixels = sum(image.count for images in run.held(result, found).values() for image in images)
     total = pixels * repeat * len(result.codecs)
     with tqdm(total=total, unit="px", unit_scale=True, desc=str(paths[0])) as bar:

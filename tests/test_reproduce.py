@@ -26,8 +26,8 @@ def folder(tmp_path, monkeypatch):
     monkeypatch.setenv("IDFZIP_MODELS", str(shelf(tmp_path / "shelf")))
     monkeypatch.chdir(tmp_path)
     listed = codecs.listed
-    few = [c for c in listed(1) if c.name in ("idfzip", "png", "jpeg2000")]
-    monkeypatch.setattr(codecs, "listed", lambda threads: [*few, double("bad", decode=flip)])
+    few = [c for c in listed(codecs.How(1)) if c.name in ("idfzip", "png", "jpeg2000")]
+    monkeypatch.setattr(codecs, "listed", lambda how: [*few, double("bad", decode=flip)])
     shutil.copy(ROOT / "README.md", tmp_path / "README.md")
     Image.fromarray(picture("smooth", 16, 24, 3)).save(tmp_path / "mosaic.png")
     return images(tmp_path / "kodak", height=32, width=40)

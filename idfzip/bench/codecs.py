@@ -9,7 +9,7 @@ import io
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from PIL import Image, features
@@ -64,23 +64,34 @@ class Missing:
     how: str
 
 
-def listed(threads: int, device: str = devices.CPU) -> list[Codec | Missing]:
+class How(NamedTuple):
+    """Threads, the name of a device and its `max_batch`: what `--memory`'s processes are told."""
+
+    threads: int
+    device: str = devices.CPU
+    max_batch: int | None = None
+
+    def __str__(self) -> str:
+        threads = "1 thread" if self.threads == 1 else f"{self.threads} threads"
+        return threads if self.device == devices.CPU else f"{threads}, device {self.device}"
+
+
+def listed(how: How) -> list[Codec | Missing]:
     """Return idfzip with the released models and all classical codecs, in the order of tables."""
     known = {model.identity: model for c in models.RELEASED for model in models.released(c)}
     names = " and ".join(f"{m.name} ({m.short.hex()})" for m in known.values())
     ours = Codec(
         OURS,
-        f"released models {names}, other codecs as at --effort {models.DEFAULT_LEVEL}, "
-        + _threads(threads, device),
+        f"released models {names}, other codecs as at --effort {models.DEFAULT_LEVEL}, " + str(how),
         _PLAIN | _DEEP | {PALETTE},
-        functools.partial(_smallest, (threads, device)),
-        functools.partial(_decompress, None, (threads, device)),
+        functools.partial(_smallest, how),
+        functools.partial(_decompress, None, how),
         tuple(known.values()),
     )
-    return [ours, *_of_imagecodecs(threads), *_of_pillow()]
+    return [ours, *_of_imagecodecs(how.threads), *_of_pillow()]
 
 
-def with_models(names: Sequence[str], threads: int, device: str = devices.CPU) -> list[Codec]:
+def with_models(names: Sequence[str], how: How) -> list[Codec]:
     """Return idfzip with each model, by its name, hash or path; raises ModelError.
 
     Models of one name are told apart by their hashes; the same model twice is taken once.
@@ -91,7 +102,7 @@ def with_models(names: Sequence[str], threads: int, device: str = devices.CPU) -
     for model in found:
         short = model.short.hex()
         title = model.name if titles.count(model.name) == 1 else f"{model.name}-{short[:8]}"
-        codecs.append(_idfzip(f"{OURS}:{title}", f"model {short}", model, threads, device))
+        codecs.append(_idfzip(f"{OURS}:{title}", f"model {short}", model, how))
     return codecs
 
 
@@ -104,38 +115,30 @@ def choose(found: Sequence[Codec | Missing], names: Sequence[str]) -> list[Codec
     return [codec for codec in found if not names or codec.name in names]
 
 
-def _idfzip(name: str, which: str, model: Model, threads: int, device: str) -> Codec:
+def _idfzip(name: str, which: str, model: Model, how: How) -> Codec:
     return Codec(
         name,
-        f"{which}, {_threads(threads, device)}",
+        f"{which}, {how}",
         frozenset([LAYOUTS[model.codec.channels]]),
-        functools.partial(_compress, model, (threads, device)),
-        functools.partial(_decompress, model, (threads, device)),
+        functools.partial(_compress, model, how),
+        functools.partial(_decompress, model, how),
         (model,),
     )
 
 
-def _threads(count: int, device: str = devices.CPU) -> str:
-    threads = "1 thread" if count == 1 else f"{count} threads"
-    return threads if device == devices.CPU else f"{threads}, device {device}"
-
-
-_How = tuple[int, str]
-"""Threads and the name of a device, which a process that measures memory is told, too."""
-
-
 @functools.lru_cache(maxsize=4)
-def _effort(how: _How) -> Effort:
-    threads, device = how
-    return Effort(threads, device=devices.find(device, threads, None, _warn))
+def effort(how: How) -> Effort:
+    """Return how work is spread; the device stays ready for the next call."""
+    found = devices.find(how.device, how.threads, how.max_batch, _warn)
+    return Effort(how.threads, device=found)
 
 
 def _warn(text: str) -> None:
     warnings.warn(text, RuntimeWarning, stacklevel=2)
 
 
-def _smallest(how: _How, sample: Sample) -> bytes:
-    return choice.smallest(_picture(sample), None, None, _effort(how)).data
+def _smallest(how: How, sample: Sample) -> bytes:
+    return choice.smallest(_picture(sample), None, None, effort(how)).data
 
 
 def _picture(sample: Sample) -> Picture:
@@ -150,12 +153,12 @@ def _picture(sample: Sample) -> Picture:
     return Picture(pixels, "PNG", Metadata(chunks=chunks), Layout.PALETTE, 8)
 
 
-def _compress(model: Model, how: _How, sample: Sample) -> bytes:
-    return idfz.compress(Picture(sample.pixels), model, _effort(how))
+def _compress(model: Model, how: How, sample: Sample) -> bytes:
+    return idfz.compress(Picture(sample.pixels), model, effort(how))
 
 
-def _decompress(model: Model | None, how: _How, data: bytes, layout: str) -> Array:
-    found, _ = idfz.decompress(idfz.parse(data), model, _effort(how))
+def _decompress(model: Model | None, how: How, data: bytes, layout: str) -> Array:
+    found, _ = idfz.decompress(idfz.parse(data), model, effort(how))
     if not isinstance(found, Picture):
         raise BenchError("the file holds no pixels")
     if found.kind.layout == Layout.PALETTE:
@@ -224,7 +227,7 @@ def _open(data: bytes, layout: str) -> Array:
 
 
 def _of_imagecodecs(threads: int) -> list[Codec | Missing]:
-    many = _threads(threads)
+    many = str(How(threads))
     spread = {"numthreads": threads}
     jxl = {"lossless": True, **spread}
     avif = {"level": 100, "speed": 6, **spread}

@@ -14,10 +14,9 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, features
 
-from idfzip.bench.codecs import GET, OURS, Missing
+from idfzip.bench.codecs import GET, OURS, How, Missing, effort
 from idfzip.container import idfz, lossy, models
 from idfzip.container.model_file import Model
-from idfzip.container.tiling import Effort
 from idfzip.errors import BenchError, ModelError
 from idfzip.images.picture import Picture
 
@@ -45,7 +44,7 @@ _DISTANCES = (25, 20, 15, 10, 7, 5, 4, 3, 2, 1.5, 1)
 _OWN = (20, 40, 60, 80, 100)
 
 
-def listed(names: Sequence[str], threads: int) -> list[Painter | Missing]:
+def listed(names: Sequence[str], how: How) -> list[Painter | Missing]:
     """Return idfzip with the released lossy model, or those of `names`, then the classical ones.
 
     Raises ModelError for a model that is not lossy, ModelNotFound.
@@ -54,7 +53,7 @@ def listed(names: Sequence[str], threads: int) -> list[Painter | Missing]:
     for model in {m.identity: m for m in map(models.by_name, names or [models.LOSSY])}.values():
         if not model.architecture.lossy:
             raise ModelError(f"model {model.name} is not lossy: leave out --lossy, or name another")
-        found.append(_idfzip(model, threads))
+        found.append(_idfzip(model, how))
     return [*found, *_of_pillow(), *_of_imagecodecs()]
 
 
@@ -67,19 +66,17 @@ def choose(found: Sequence[Painter | Missing], names: Sequence[str]) -> list[Pai
     return [painter for painter in found if not names or painter.name in names]
 
 
-def _idfzip(model: Model, threads: int) -> Painter:
-    effort = Effort(threads)
-
+def _idfzip(model: Model, how: How) -> Painter:
     def encode(pixels: Pixels, quality: float) -> bytes:
-        return lossy.compress(Picture(pixels), model, int(quality), effort).data
+        return lossy.compress(Picture(pixels), model, int(quality), effort(how)).data
 
     def decode(data: bytes) -> Pixels:
-        found, _ = idfz.decompress(idfz.parse(data), model, effort)
+        found, _ = idfz.decompress(idfz.parse(data), model, effort(how))
         if not isinstance(found, Picture):
             raise BenchError("the file holds no pixels")
         return found.pixels.astype(np.uint8, copy=False)
 
-    settings = f"model {model.short.hex()}, --quality, {threads} thread{'s' * (threads > 1)}"
+    settings = f"model {model.short.hex()}, --quality, {how}"
     return Painter(f"{OURS}:{model.name}", settings, _OWN, encode, decode, (model,))
 
 

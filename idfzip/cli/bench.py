@@ -16,6 +16,7 @@ from idfzip.cli import files, work
 from idfzip.images import reader
 
 if TYPE_CHECKING:
+    from idfzip.bench.codecs import How
     from idfzip.bench.run import Result, Survey
 
 INTERRUPTED = 130
@@ -41,6 +42,7 @@ _output = click.Path(path_type=Path)
 @click.option("--tile", type=click.IntRange(1), help="Cut mosaics into such squares.")
 @work.threads_option
 @work.device_option
+@work.batch_option
 @work.force_option
 @work.quiet_option
 def bench(
@@ -56,6 +58,7 @@ def bench(
     tile: int | None,
     threads: int,
     device: str,
+    max_batch: int | None,
     force: bool,
     quiet: bool,
 ) -> None:
@@ -68,8 +71,8 @@ def bench(
     With --lossy, lossy codecs paint every image at a ladder of qualities instead (-m names lossy
     models): bits a pixel, PSNR and MS-SSIM, and --plot draws the curves.
     """
+    from idfzip.bench import codecs, report, run
     from idfzip.bench import plot as plots
-    from idfzip.bench import report, run
 
     for path in (as_json, as_csv, plot):
         if path is not None:
@@ -77,12 +80,11 @@ def bench(
     if plot is not None:
         plots.check(plot.suffix)
     Image.MAX_IMAGE_PIXELS = reader.MAX_PIXELS // 2
+    how = codecs.How(work.effort(threads).threads, device, max_batch)
     if lossy:
-        _lossy(paths, names, models, work.effort(threads).threads, as_json, as_csv, plot, per_image)
+        _lossy(paths, names, models, how, as_json, as_csv, plot, per_image)
         return
-    survey, result = _prepare(
-        paths, names, models, tile or 0, work.effort(threads).threads, device, quiet
-    )
+    survey, result = _prepare(paths, names, models, tile or 0, how, quiet)
     total = sum(i.count for images in run.held(result, survey).values() for i in images)
     with _bar(total * len(result.codecs) * repeat, quiet) as advance:
         run.run(result, survey, repeat, advance)
@@ -99,7 +101,7 @@ def _lossy(
     paths: Sequence[Path],
     names: Sequence[str],
     models: Sequence[str],
-    threads: int,
+    how: How,
     as_json: Path | None,
     as_csv: Path | None,
     plot: Path | None,
@@ -109,7 +111,7 @@ def _lossy(
     from idfzip.bench import lossy, painters
     from idfzip.bench import plot as plots
 
-    chosen = painters.choose(painters.listed(models, threads), names)
+    chosen = painters.choose(painters.listed(models, how), names)
     here = [p for p in chosen if isinstance(p, painters.Painter)]
     work.warm_up([model for painter in here for model in painter.models], True)
     result = lossy.run(paths, chosen)
@@ -132,16 +134,15 @@ def _prepare(
     names: Sequence[str],
     models: Sequence[str],
     tile: int,
-    threads: int,
-    device: str,
+    how: How,
     quiet: bool,
 ) -> tuple[Survey, Result]:
     """Return the images and the codecs to compare, with idfzip's kernels warm."""
     from idfzip.bench import codecs, run
 
-    given = codecs.with_models(models, threads, device)
+    given = codecs.with_models(models, how)
     survey = run.survey(paths, tile)
-    result = run.plan(survey, [*given, *codecs.choose(codecs.listed(threads, device), names)])
+    result = run.plan(survey, [*given, *codecs.choose(codecs.listed(how), names)])
     work.warm_up([model for codec in result.codecs for model in codec.models], quiet)
     return survey, result
 

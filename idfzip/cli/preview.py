@@ -11,6 +11,7 @@ from idfzip.cli import files, work
 from idfzip.cli.compress import SUFFIX
 from idfzip.container import idfz, models
 from idfzip.container import preview as previews
+from idfzip.container.tiling import Effort
 from idfzip.errors import CutError, FormatError
 from idfzip.images import writer
 
@@ -30,6 +31,8 @@ _FIRST = 1 << 16
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="PNG.")
 @work.model_option
 @work.threads_option
+@work.device_option
+@work.batch_option
 @work.force_option
 @work.quiet_option
 def preview(
@@ -40,6 +43,8 @@ def preview(
     output: Path | None,
     model: str | None,
     threads: int,
+    device: str,
+    max_batch: int | None,
     force: bool,
     quiet: bool,
 ) -> None:
@@ -54,8 +59,10 @@ def preview(
     target = output or path.with_name(path.name.removesuffix(SUFFIX) + ".preview.png")
     files.check_free(target, force)
 
+    effort = work.effort(threads, device, max_batch, quiet)
+
     def show(path: Path) -> None:
-        shown, read = _shown(path, fraction, levels, sample, model, threads, quiet)
+        shown, read = _shown(path, fraction, levels, sample, model, effort, quiet)
         files.write(target, writer.write(shown.picture), force)
         work.say(f"{path}: {read} in {target}, not verified", quiet)
 
@@ -68,7 +75,7 @@ def _shown(
     levels: int | None,
     sample: bool,
     model: str | None,
-    threads: int,
+    effort: Effort,
     quiet: bool,
 ) -> tuple[previews.Preview, str]:
     """Return what a part of a file shows, and what was read of it in words."""
@@ -77,8 +84,8 @@ def _shown(
     head = previews.image_header(start)
     given = None if model is None else models.by_name(model)
     found = idfz.needed_models(start.file, given)
-    work.warm_up(found, quiet)
-    shown = previews.preview(start, found, sample, work.effort(threads).threads)
+    work.warm_up(found, quiet, effort.device)
+    shown = previews.preview(start, found, sample, effort)
     rest = "all values" if shown.share == 1 else f"{100 * shown.share:.1f}% of the values"
     return shown, f"{len(data)} of {size} bytes read, {rest}; {head.width}x{head.height}"
 

@@ -37,6 +37,9 @@ def _size(context: click.Context, option: click.Parameter, value: str) -> tuple[
     default=Path("samples.png"),
     help="PNG (samples.png).",
 )
+@work.threads_option
+@work.device_option
+@work.batch_option
 @work.force_option
 @work.quiet_option
 def sample(
@@ -45,6 +48,9 @@ def sample(
     seed: int,
     size: tuple[int, int],
     output: Path,
+    threads: int,
+    device: str,
+    max_batch: int | None,
     force: bool,
     quiet: bool,
 ) -> None:
@@ -55,7 +61,8 @@ def sample(
     """
     files.check_free(output, force)
     found = models.usual(3) if model is None else models.by_name(model)
-    work.warm_up([found], quiet)
-    grid = noise.grid(noise.images(found, number, seed, size))
+    effort = work.effort(threads, device, max_batch, quiet)
+    work.warm_up([found], quiet, effort.device)
+    grid = noise.grid(noise.images(found, number, seed, size, effort))
     files.write(output, writer.write(Picture(grid)), force)
     work.say(f"{output}: {number} images of model {found.name}, seed {seed}", quiet)

@@ -193,7 +193,7 @@ def warm_up(models: Iterable[Model], quiet: bool, device: Device | None = None) 
     timer.start()
     try:
         for model in models:
-            if device is not None and not isinstance(model.codec, Flagship):
+            if device is not None and not device.codes(model.codec):
                 say(f"model {model.name} is coded on the processor, not on {device}", quiet)
             dot = np.zeros((model.codec.channels, 2, 2), np.int32)
             if isinstance(model.codec, Flagship):

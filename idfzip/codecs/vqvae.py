@@ -160,7 +160,7 @@ def _mirrored(count: int, extent: int) -> npt.NDArray[np.int64]:
     return np.minimum(index, 2 * count - 1 - index)
 
 
-def _to_planes(model: Vqvae, painted: Values, shape: tuple[int, ...], sides: Sides) -> Planes:
+def to_planes(model: Vqvae, painted: Values, shape: tuple[int, ...], sides: Sides) -> Planes:
     """Return the planes of what the painter gives, of `shape` (C, height, width) less margins."""
     top, left, bottom, right = (side * model.stride for side in sides)
     inside = painted[top : shape[1] - bottom, left : shape[2] - right]
@@ -171,6 +171,26 @@ def _count_interval(model: Vqvae, count: int) -> tuple[int, int]:
     """Return the interval of a number of stages: 0 .. all less 1 are rare."""
     rest = model.stages * _ODD
     return (count * _ODD, _ODD) if count < model.stages else (rest, ans.TOTAL - rest)
+
+
+def opening(model: Vqvae, stages: int, sides: Sides) -> npt.NDArray[np.int32]:
+    """Return the intervals with which a stream begins, int32 (2, 2): stages and sides."""
+    margins = int("".join(map(str, sides)), 2) << 20, 1 << 20
+    return np.array([_count_interval(model, stages), margins], np.int32)
+
+
+def open_stream(model: Vqvae, coder: ans.Coder, cut: bool) -> tuple[int, Sides]:
+    """Return the number of stages and the sides with which a coder's stream begins.
+
+    No stages where it is `cut` before.
+    """
+    if cut and ans.is_starved(coder.place, coder.state, 0):
+        return 0, (0, 0, 0, 0)
+    stages = min(ans.peek(coder.state, 0) // _ODD, model.stages)
+    ans.pop(coder.words, coder.place, coder.state, 0, *_count_interval(model, stages))
+    flags = ans.peek(coder.state, 0) >> 20
+    ans.pop(coder.words, coder.place, coder.state, 0, flags << 20, 1 << 20)
+    return stages, (flags >> 3 & 1, flags >> 2 & 1, flags >> 1 & 1, flags & 1)
 
 
 def encode_stages(
@@ -200,8 +220,7 @@ def choose(
     features = [to_values(model, planes)]
     for level in reversed(model.levels):
         features.append(level.encoder.values(features[-1]))
-    margins = int("".join(map(str, sides)), 2) << 20, 1 << 20
-    noted = [np.array([_count_interval(model, stages), margins], np.int32)]
+    noted = [opening(model, stages, sides)]
     left = stages
 
     def code(index: int, context: Values) -> Values:
@@ -221,7 +240,7 @@ def choose(
     painted = _through(model, features[0].shape[:2], code)
     start, first, *others = noted
     found = [np.concatenate([start, first]), *others]
-    return found, _to_planes(model, painted, planes.shape, sides)
+    return found, to_planes(model, painted, planes.shape, sides)
 
 
 def _through(
@@ -242,7 +261,7 @@ def encode_levels(
     alphabet: int = VALUES,
 ) -> list[list[bytes]]:
     """Return the parts of each tile's stream, one for each stage, all of which are coded."""
-    _check_alphabet(alphabet)
+    check_alphabet(alphabet)
     found = []
     for planes in tiles:
         found.append(encode_stages(model, planes, model.stages)[0])
@@ -261,7 +280,8 @@ def encode(
     return [b"".join(parts) for parts in encode_levels(model, tiles, progress, alphabet)]
 
 
-def _check_alphabet(alphabet: int) -> None:
+def check_alphabet(alphabet: int) -> None:
+    """Raise ModelError unless a channel has 256 values."""
     if alphabet != VALUES:
         raise ModelError(f"{alphabet} values a channel: a lossy model paints {VALUES}")
 
@@ -274,7 +294,7 @@ def decode(
     alphabet: int = VALUES,
 ) -> list[Planes | None]:
     """Return the planes of each stream, None for a stream that is visibly damaged."""
-    _check_alphabet(alphabet)
+    check_alphabet(alphabet)
     tiles: list[Planes | None] = []
     for stream, size in zip(streams, sizes, strict=True):
         coder = ans.decoder([ans.from_bytes(stream)])
@@ -289,7 +309,7 @@ def preview(
     model: Vqvae, stream: bytes, size: tuple[int, int], cut: bool, alphabet: int = VALUES
 ) -> Seen:
     """Return what the first part of a stream paints: the stages that are whole in it."""
-    _check_alphabet(alphabet)
+    check_alphabet(alphabet)
     planes, share = paint(model, ans.decoder([ans.from_bytes(stream)]), size, cut)
     return Seen(planes, share)
 
@@ -299,16 +319,7 @@ def paint(model: Vqvae, coder: ans.Coder, size: tuple[int, int], cut: bool) -> t
 
     The coder then stands behind the tile's codes. `cut` tells whether the stream may end before.
     """
-    quantile = ans.peek(coder.state, 0)
-    stages = min(quantile // _ODD, model.stages)
-    sides: Sides = (0, 0, 0, 0)
-    if cut and ans.is_starved(coder.place, coder.state, 0):
-        stages = 0
-    else:
-        ans.pop(coder.words, coder.place, coder.state, 0, *_count_interval(model, stages))
-        flags = ans.peek(coder.state, 0) >> 20
-        ans.pop(coder.words, coder.place, coder.state, 0, flags << 20, 1 << 20)
-        sides = (flags >> 3 & 1, flags >> 2 & 1, flags >> 1 & 1, flags & 1)
+    stages, sides = open_stream(model, coder, cut)
     left, read = stages, 0
     height = size[0] + (sides[0] + sides[2]) * model.stride
     width = size[1] + (sides[1] + sides[3]) * model.stride
@@ -329,5 +340,5 @@ def paint(model: Vqvae, coder: ans.Coder, size: tuple[int, int], cut: bool) -> t
         return found.clip(-LIMIT, LIMIT)
 
     painted = _through(model, model.extent(height, width), code)
-    planes = _to_planes(model, painted, (model.channels, height, width), sides)
+    planes = to_planes(model, painted, (model.channels, height, width), sides)
     return planes, read / max(stages, 1)

@@ -17,6 +17,8 @@ import numpy.typing as npt
 
 from idfzip.codecs.block import Coded
 from idfzip.codecs.flagship import Flagship
+from idfzip.codecs.seen import Seen
+from idfzip.codecs.vqvae import Sides, Vqvae
 from idfzip.container import models
 from idfzip.errors import DeviceError
 
@@ -43,20 +45,36 @@ class Known(Protocol):
 
 
 class Device(Protocol):
-    """What codes flagship tiles and blocks, as `device.worker.Worker`; results are to come."""
+    """What codes tiles and blocks, as `device.worker.Worker`; results are to come."""
+
+    def codes(self, codec: object) -> bool: ...  # noqa: D102
 
     def encode(  # noqa: D102
-        self, model: Known, codec: Flagship, tiles: Sequence[Planes], alphabet: int
-    ) -> Sequence[Future[bytes]]: ...
+        self, model: Known, codec: Any, tiles: Sequence[Planes], alphabet: int
+    ) -> Sequence[Future[list[bytes]]]: ...
 
     def decode(  # noqa: D102
         self,
         model: Known,
-        codec: Flagship,
+        codec: Any,
         streams: Sequence[bytes],
         sizes: Sequence[tuple[int, int]],
         alphabet: int,
     ) -> Sequence[Future[Planes | None]]: ...
+
+    def preview(  # noqa: D102
+        self,
+        model: Known,
+        codec: Any,
+        streams: Sequence[bytes],
+        sizes: Sequence[tuple[int, int]],
+        cut: bool,
+        alphabet: int,
+    ) -> Sequence[Future[Seen]]: ...
+
+    def paint(  # noqa: D102
+        self, model: Known, codec: Vqvae, tile: Planes, stages: int, rate: int, sides: Sides
+    ) -> Future[tuple[list[bytes], Planes]]: ...
 
     def encode_block(  # noqa: D102
         self, model: Known, codec: Flagship, tiles: Sequence[Planes], lockstep: int
@@ -124,23 +142,27 @@ def gpus() -> int:
 def listed() -> list[dict[str, Any]]:
     """Return the processor and every GPU, and whether released models pass their self-test there.
 
-    Each with the keys `device`, `name` and `models`, a dictionary of truths by model.
+    Each with the keys `device`, `name` and `models`, a dictionary of truths by model. Raises
+    DeviceError where a GPU fails.
     """
-    known = [models.by_name(name) for names in models.RELEASED.values() for name in names]
+    progressive = [name for names in models.PROGRESSIVE.values() for name in names]
+    released = [name for names in models.RELEASED.values() for name in names]
+    known = [models.by_name(name) for name in (*released, *progressive, models.LOSSY)]
     here = {model.name: model.passes_self_test() for model in known}
     rows: list[dict[str, Any]] = [{"device": CPU, "name": _processor(), "models": here}]
     if not gpus() or find_spec("torch") is None:
         return rows
     torch = importlib.import_module("torch")
     passes = importlib.import_module("idfzip.device.check").passes
+    codes = importlib.import_module("idfzip.device.engine").codes
     machine = importlib.import_module("idfzip.device.machine").Machine
     for i in range(torch.cuda.device_count()):
         found = machine(torch.device(f"cuda:{i}"))
-        there = {
-            model.name: passes(found, model.codec, model.test)
-            for model in known
-            if isinstance(model.codec, Flagship)
-        }
+        coded = [model for model in known if codes(model.codec)]
+        try:
+            there = {model.name: passes(found, model.codec, model.test) for model in coded}
+        except RuntimeError as error:  # what torch raises where the device fails
+            raise DeviceError(f"cuda:{i}: {str(error).partition(chr(10))[0]}") from None
         name = torch.cuda.get_device_name(i)
         rows.append({"device": f"cuda:{i}", "name": name, "models": there})
     return rows

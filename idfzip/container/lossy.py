@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
@@ -18,6 +19,7 @@ from idfzip.codecs.flagship import Flagship
 from idfzip.codecs.lossy_first import LossyFirst
 from idfzip.codecs.vqvae import Planes, Sides, Vqvae
 from idfzip.container import groups, header, idfz, models, tiling
+from idfzip.container.devices import Device
 from idfzip.container.groups import Content, Group
 from idfzip.container.header import Tile
 from idfzip.container.model_file import Model
@@ -26,6 +28,9 @@ from idfzip.container.tiling import Coded, Effort, Part, Progress
 from idfzip.errors import ModelError, UnsupportedImage
 from idfzip.flows import colour
 from idfzip.images.picture import Layout, Picture, Pixels
+
+Paint = Callable[..., tuple[list[bytes], Planes]]
+"""Returns stream and painting of planes, stages, rate and sides, as `vqvae.encode_stages`."""
 
 TILE = (1024, 1024)
 """Largest tile: rows and columns. Each is painted alone, so that memory is bounded."""
@@ -89,10 +94,10 @@ def compress(
     pictures that are neither grey nor colour of 8 bits.
     """
     codec = check(picture, model)
-    wanted = plan(codec, quality)
+    wanted, paint = plan(codec, quality), _painter(model, codec, effort.device)
 
     def code(whole: Planes, sides: Sides) -> tuple[Parts, Planes]:
-        stream, painted = vqvae.encode_stages(codec, whole, *wanted, sides)
+        stream, painted = paint(whole, *wanted, sides)
         return stream if levels else [b"".join(stream)], painted
 
     work = _Work(header.VQVAE, TILE, codec.stride, code)
@@ -126,7 +131,8 @@ def compress_first(
         return lossy_first.encode(both, whole, *wanted, sides), both.inner(whole, sides)
 
     work = _Work(header.LOSSY_FIRST, FIRST_TILE, codec.stride, code)
-    return _file(picture, work, (rest, model), effort, progress, embed, True).data
+    here = replace(effort, device=None)  # no device codes such tiles
+    return _file(picture, work, (rest, model), here, progress, embed, True).data
 
 
 def told_apart(given: Model | None) -> tuple[Model, Model | None]:
@@ -221,6 +227,14 @@ def _cut(around: Pixels, sides: Sequence[int], margin: int) -> Pixels:
     return around[top : around.shape[0] - bottom, left : around.shape[1] - right]
 
 
+def _painter(model: Model, codec: Vqvae, device: Device | None) -> Paint:
+    """Return `vqvae.encode_stages` of a model, or the like that waits for a device."""
+    if device is None:
+        return partial(vqvae.encode_stages, codec)
+    there = partial(device.paint, model, codec)
+    return lambda *given: there(*given).result()
+
+
 def _tiles(
     pixels: Pixels,
     group: Group,
@@ -254,5 +268,5 @@ def _tiles(
                 progress(h * w)
         return rows
 
-    found = tiling.spread(code, range(len(boxes)), effort)
+    found = tiling.spread(code, range(len(boxes)), replace(effort, threads=effort.jobs))
     return [row for row, _ in found], [stream for _, stream in found]

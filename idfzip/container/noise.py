@@ -6,9 +6,16 @@ decoding noise is sampling (and where a stream breaks off, noise draws what migh
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 import numpy as np
 
+from idfzip.codecs.seen import Seen
+from idfzip.container.devices import Device
 from idfzip.container.model_file import Model
+from idfzip.container.threads import in_order
+from idfzip.container.tiling import Effort
 from idfzip.errors import ModelError
 from idfzip.flows import colour
 from idfzip.images.picture import Pixels
@@ -28,17 +35,42 @@ def stream(size: tuple[int, int], channels: int, seed: tuple[int, ...]) -> bytes
     return np.asarray(raw).astype("<u8").tobytes()
 
 
-def images(model: Model, count: int, seed: int, size: tuple[int, int]) -> list[Pixels]:
+def viewer(model: Model, device: Device | None) -> Callable[..., Seen]:
+    """Return what gives what a stream of a size shows, `cut` or not, of an alphabet.
+
+    Raises ModelError where the model's codec shows nothing of a part of a stream.
+    """
+    see = model.architecture.preview
+    if see is None:
+        raise ModelError(f"model {model.name}: its architecture has no preview")
+    if device is None or not device.codes(model.codec):
+        return partial(see, model.codec)
+
+    def there(words: bytes, size: tuple[int, int], cut: bool, alphabet: int) -> Seen:
+        (coming,) = device.preview(model, model.codec, [words], [size], cut, alphabet)
+        return coming.result()
+
+    return there
+
+
+def images(
+    model: Model,
+    count: int,
+    seed: int,
+    size: tuple[int, int],
+    effort: Effort = Effort(),  # noqa: B008
+) -> list[Pixels]:
     """Return images drawn from a model, uint8 (height, width, C).
 
     The same on every machine; raises ModelError where the model's codec cannot draw.
     """
-    draw = model.architecture.preview
-    if draw is None:
-        raise ModelError(f"model {model.name}: images cannot be drawn from its architecture")
-    noise = [stream(size, model.codec.channels, (seed, i)) for i in range(count)]
-    drawn = [colour.inverse(draw(model.codec, words, size, False).planes) for words in noise]
-    return [pixels.astype(np.uint8) for pixels in drawn]
+    draw = viewer(model, effort.device)
+
+    def one(i: int) -> Pixels:
+        words = stream(size, model.codec.channels, (seed, i))
+        return colour.inverse(draw(words, size, False, 256).planes).astype(np.uint8)
+
+    return list(in_order((partial(one, i) for i in range(count)), effort.jobs))
 
 
 def grid(pictures: list[Pixels], gap: int = 2) -> Pixels:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -12,11 +13,13 @@ import numpy.typing as npt
 from idfzip.codecs import lossy_first
 from idfzip.codecs.seen import Seen
 from idfzip.container import header, noise, parts, raw, tiling
+from idfzip.container.devices import Device
 from idfzip.container.groups import Content
 from idfzip.container.header import ImageHeader, StoredHeader
 from idfzip.container.idfz import Start
 from idfzip.container.model_file import Model
-from idfzip.errors import FormatError, IdfzipError, UnsupportedImage
+from idfzip.container.tiling import Effort
+from idfzip.errors import FormatError, UnsupportedImage
 from idfzip.flows import colour
 from idfzip.flows.alphabet import Integers
 from idfzip.images.picture import Kind, Layout, Picture, Pixels
@@ -71,7 +74,12 @@ def through(start: Start, levels: int) -> int:
     return start.size + parts.through(start.table, levels)
 
 
-def preview(start: Start, models: Sequence[Model], sample: bool, threads: int = 1) -> Preview:
+def preview(
+    start: Start,
+    models: Sequence[Model],
+    sample: bool,
+    effort: Effort = Effort(),  # noqa: B008
+) -> Preview:
     """Return what the beginning of a file shows.
 
     Where a codec goes from coarse to fine, values that were not read are the means of what the
@@ -87,9 +95,9 @@ def preview(start: Start, models: Sequence[Model], sample: bool, threads: int = 
     streams = _streams(start, head)
 
     def see(i: int) -> _Tile:
-        return _tile(head, i, streams[i], models, sample)
+        return _tile(head, i, streams[i], models, sample, effort.device)
 
-    with ThreadPoolExecutor(threads) as pool:
+    with ThreadPoolExecutor(effort.jobs) as pool:
         tiles = list(pool.map(see, range(len(streams))))
     shape = (head.height, head.width, head.kind.layout.channels)
     pixels = np.empty(shape, tiling.sample_type(head.kind))
@@ -125,7 +133,12 @@ def _streams(start: Start, head: ImageHeader) -> list[bytes]:
 
 
 def _tile(
-    head: ImageHeader, index: int, stream: bytes, models: Sequence[Model], sample: bool
+    head: ImageHeader,
+    index: int,
+    stream: bytes,
+    models: Sequence[Model],
+    sample: bool,
+    device: Device | None,
 ) -> _Tile:
     row, count = head.tiles[index], len(head.boxes)
     group, ladder = head.groups[index // count], head.ladders[index // count]
@@ -136,11 +149,9 @@ def _tile(
         numbers, known = _raw(stream, row.length, len(ladder), (*size, group.channels))
         return _Tile(tiling.samples(ladder, numbers, dtype), known, float(known.mean()))
     model = models[row.model]
-    codec, see = model.codec, model.architecture.preview
+    see = noise.viewer(model, device)
     if row.codec == header.LOSSY_FIRST:
-        codec, see = tiling.painted(models, row), lossy_first.preview
-    if see is None:
-        raise IdfzipError(f"model {model.name}: its architecture has no preview")
+        see = partial(lossy_first.preview, tiling.painted(models, row))
     alphabet = tiling.alphabet(model, ladder)
     cut = len(stream) < row.length
     words = stream[: len(stream) & ~3]
@@ -148,10 +159,10 @@ def _tile(
     def shown(seen: Seen) -> Pixels:
         return tiling.samples(ladder, colour.inverse(seen.planes[: group.channels]), dtype)
 
-    seen = see(codec, words, size, cut, alphabet)
+    seen = see(words, size, cut, alphabet)
     if cut and sample:
         words += noise.stream(size, group.channels, (_SEED, index))
-        return _Tile(shown(see(codec, words, size, False, alphabet)), whole, seen.share)
+        return _Tile(shown(see(words, size, False, alphabet)), whole, seen.share)
     return _Tile(shown(seen), whole if seen.known is None else seen.known, seen.share)
 
 

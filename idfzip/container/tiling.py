@@ -190,7 +190,7 @@ def encode(
         return rows
 
     tried = [model for part in parts for model in part.models]
-    results = spread(code, range(count * len(parts)), _fitting(effort, tried))
+    results = spread(code, range(count * len(parts)), fitting(effort, tried))
     used = {model.identity: model for model, _, _ in results if model is not None}
     order = list(used)
     tiles = tuple(
@@ -236,27 +236,27 @@ def _code(
 
 
 def _coder(model: Model, levels: bool, device: Device | None) -> EncodeLevels:
-    """Return the function that gives streams in parts: the model's own, or one of whole streams."""
-    architecture = model.architecture
-    known = model
-    if levels:
-        if architecture.encode_levels is None:
-            raise ModelError(f"model {model.name} has no levels: it cannot code progressively")
-        return architecture.encode_levels
+    """Return the function that gives streams in parts: of the model's levels, or each one part."""
+    architecture, known = model.architecture, model
+    in_parts = architecture.encode_levels
+    if levels and in_parts is None:
+        raise ModelError(f"model {model.name} has no levels: it cannot code progressively")
 
-    def whole(
+    def code(
         model: Any, tiles: Sequence[Planes], progress: Progress | None = None, alphabet: int = 256
     ) -> list[list[bytes]]:
-        if device is not None and isinstance(model, Flagship):
+        if device is not None and device.codes(model):
             coming = device.encode(known, model, tiles, alphabet)
-            streams = _results(coming, [tile[0].size for tile in tiles], progress)
-            return [[stream] for stream in streams]
+            streams = results(coming, [tile[0].size for tile in tiles], progress)
+            return streams if levels else [[b"".join(parts)] for parts in streams]
+        if levels and in_parts is not None:
+            return in_parts(model, tiles, progress, alphabet)
         return [[stream] for stream in architecture.encode(model, tiles, progress, alphabet)]
 
-    return whole
+    return code
 
 
-def _results(
+def results(
     futures: Sequence[Future[T]], pixels: Sequence[int], progress: Progress | None
 ) -> list[T]:
     """Wait for what a device makes of tiles of so many pixels."""
@@ -334,9 +334,9 @@ def decode(
             if head.tiles[mine[0]].codec == header.LOSSY_FIRST:
                 codec, decoder = painted(models, head.tiles[mine[0]]), lossy_first.decode
             codec = primed(codec, palette, head.ladders[g])
-            if effort.device is not None and isinstance(codec, Flagship):
+            if effort.device is not None and effort.device.codes(codec):
                 coming = effort.device.decode(model, codec, given, sizes, values)
-                found = _results(coming, [h * w for h, w in sizes], progress)
+                found = results(coming, [h * w for h, w in sizes], progress)
             else:
                 found = decoder(codec, given, sizes, progress, values)
             for i, planes in zip(mine, found, strict=True):
@@ -345,7 +345,8 @@ def decode(
         return list(batch)
 
     wanted = [i for i in range(len(head.tiles)) if part.meets(places[i % count])]
-    spread(code, wanted, _fitting(effort, models))
+    apart = any(tile.codec == header.LOSSY_FIRST for tile in head.tiles)  # no device codes them
+    spread(code, wanted, effort if apart else fitting(effort, models))
     all_of_it = pixels.shape[:2] == (head.height, head.width)
     if not failed and all_of_it and len(head.tiles) > 1 and crc32(pixels) != head.crc:
         failed = wanted
@@ -391,9 +392,9 @@ def painted(models: Sequence[Model], row: Tile) -> LossyFirst:
     return LossyFirst(painter, rest)
 
 
-def _fitting(effort: Effort, models: Sequence[Model]) -> Effort:
+def fitting(effort: Effort, models: Sequence[Model]) -> Effort:
     """Return an effort that gives a device all tiles at once if it codes all these models."""
-    if effort.device is None or not all(isinstance(m.codec, Flagship) for m in models):
+    if effort.device is None or not all(effort.device.codes(m.codec) for m in models):
         return effort
     return replace(effort, threads=1, lockstep=1 << 30)
 

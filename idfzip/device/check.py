@@ -7,31 +7,28 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
-from idfzip.codecs import flagship as kernels
-from idfzip.codecs.flagship import Flagship
-from idfzip.device import flagship as device
-from idfzip.device import network
+from idfzip.device import engine
 from idfzip.device.machine import Machine
 
-SIDE = 20
+SIDE, VALUES = 20, 256
 
 
-def passes(machine: Machine, flagship: Flagship, test: Mapping[str, npt.NDArray[Any]]) -> bool:
+def passes(machine: Machine, codec: Any, test: Mapping[str, npt.NDArray[Any]]) -> bool:
     """Return whether a device gives a model's stored sums, and codes a tile as the kernels do."""
-    inputs = machine.tensor(test["test.inputs"].astype(np.float32))
-    with torch.inference_mode():
-        fan = network.run_trunk(inputs, network.weights(flagship.network, machine)).fan
-        sums = fan.to(torch.int32).cpu().numpy()
-    if not np.array_equal(sums, test["test.sums"]):
-        return False
-    tile = any_tile(flagship.channels, SIDE)
-    streams = kernels.encode(flagship, [tile])
-    if device.encode(machine, flagship, [tile]) != streams:
-        return False
-    (found,) = device.decode(machine, flagship, streams, [tile.shape[1:]])
-    return found is not None and np.array_equal(found, tile)
+    one = engine.of(codec)
+    with machine.in_use():
+        if not np.array_equal(one.sums(machine, codec, test["test.inputs"]), test["test.sums"]):
+            return False
+        tile = any_tile(codec.channels, SIDE)
+        parts = engine.encode_here(codec, tile, VALUES)
+        (later,) = one.encode(machine, codec, [tile], VALUES)
+        if later() != parts:
+            return False
+        stream, size = b"".join(parts), (SIDE, SIDE)
+        (found,) = one.read(machine, codec, [stream], [size], False, VALUES)
+    (expected,) = engine.here(codec).decode(codec, [stream], [size])
+    return expected is not None and found.finished and np.array_equal(found.seen.planes, expected)
 
 
 def any_tile(channels: int, side: int) -> npt.NDArray[np.int32]:

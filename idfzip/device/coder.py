@@ -52,6 +52,11 @@ def finished(coder: Coder) -> list[bool]:
     return [bool(one) for one in done.cpu().numpy()]
 
 
+def starved(coder: Coder) -> Tensor:
+    """Return whether each stream lacks a word, if it was cut, bool (G,); once it does, it stays."""
+    return ((coder.state >> 32) == 0) & (coder.place == coder.end)
+
+
 def take(
     coder: Coder,
     found: Mixtures,

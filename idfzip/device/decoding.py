@@ -96,13 +96,15 @@ class Decoder:
         how: Learning,
         runs: Sequence[Run],
         streams: Sequence[bytes],
+        cut: bool = False,
         captured: bool = True,
     ) -> None:
         """Raises FormatError for a stream that is no whole number of words.
 
-        Steps that are not `captured` show their stages, by name, to torch's profiler.
+        If streams are `cut`, it is counted how far they go (`shown`). Steps that are not `captured`
+        show their stages, by name, to torch's profiler.
         """
-        self._captured = captured
+        self._captured, self._cut = captured, cut
         self.model, self._runs = model, runs
         machine, flagship = model.machine, model.flagship
         self._groups, self._tiles = len(streams), max(run.tiles for run in runs)
@@ -118,6 +120,7 @@ class Decoder:
         self._period = _Period(model, self._groups, PERIOD - 1 + most) if how.rate else None
         self._sizes = machine.empty(tiles, 2, dtype=torch.int64)
         self._t = machine.empty(1, dtype=torch.int64)
+        self._shown = machine.empty(self._groups, dtype=torch.int64)
         number = machine.range(tiles * self._slots)
         self._slot, self._tile = number % self._slots, number // self._slots
         self._group = self._tile // self._tiles
@@ -146,6 +149,7 @@ class Decoder:
         fresh = coder.decoder(self.model.machine, self._streams)
         for mine, other in zip(self._coder, fresh, strict=True):
             mine.copy_(other)
+        self._shown.zero_()
 
     def run(self) -> list[Tensor]:
         """Return for each run the planes, (groups * tiles, C, rows, columns), and nothing else.
@@ -158,6 +162,12 @@ class Decoder:
     def finished(self) -> list[bool]:
         """Return whether each stream ended just where its symbols did."""
         return coder.finished(self._coder)
+
+    def shown(self) -> list[int]:
+        """Return how many steps the streams held all words of; many where they are not `cut`."""
+        if not self._cut:
+            return [sum(run.steps for run in self._runs)] * self._groups
+        return [int(count) for count in self._shown.cpu().numpy()]
 
     def _decoded(self, run: Run) -> Tensor:
         self._begin()
@@ -216,6 +226,8 @@ class Decoder:
             done = Seen(inputs, seen, values, hidden, deltas)
             with stage("learn"):
                 self._period.add(self._group, order, p.inside, done, counts.sum(1))
+        if self._cut:
+            self._shown.add_(~coder.starved(self._coder))
         self._t.add_(1)
 
     def _channels(

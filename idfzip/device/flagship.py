@@ -2,34 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from idfzip.codecs.block import Coded
 from idfzip.codecs.flagship import Flagship
+from idfzip.codecs.seen import Seen
 from idfzip.coding import ans
+from idfzip.device import costs, network
 from idfzip.device.decoding import Decoder
 from idfzip.device.encoding import Encoder, Symbols
 from idfzip.device.machine import Machine
 from idfzip.device.model import Model, model
 from idfzip.device.schedule import Group, side_by_side
+from idfzip.device.seen import Read
 from idfzip.flows import alphabet as alphabets
+from idfzip.flows import wavefront
 from idfzip.flows.alphabet import BYTES
 from idfzip.flows.autoregressive import Planes
 
 
 def encode(
-    machine: Machine,
-    flagship: Flagship,
-    tiles: Sequence[Planes],
-    alphabet: int = BYTES.values,
-) -> list[bytes]:
-    """Return the stream of each tile, as `codecs.flagship.encode`, all of them side by side."""
+    machine: Machine, flagship: Flagship, tiles: Sequence[Planes], alphabet: int
+) -> list[Callable[[], list[bytes]]]:
+    """Return for each tile what gives its stream, as `codecs.flagship.encode`, of one part."""
     blocks = [([tile], 1) for tile in tiles]
-    return [pushed(one).stream for one in encode_blocks(machine, flagship, blocks, alphabet)]
+    return [partial(_stream, one) for one in encode_blocks(machine, flagship, blocks, alphabet)]
+
+
+def _stream(noted: Noted) -> list[bytes]:
+    return [pushed(noted).stream]
 
 
 @dataclass(frozen=True)
@@ -85,17 +92,25 @@ def pushed(noted: Noted) -> Coded:
     return Coded(ans.to_bytes(ans.push_all(cumulative, frequency)), bits)
 
 
-def decode(
+def read(
     machine: Machine,
     flagship: Flagship,
     streams: Sequence[bytes],
     sizes: Sequence[tuple[int, int]],
-    alphabet: int = BYTES.values,
-) -> list[Planes | None]:
-    """Return the planes of each stream, None for a damaged one, as `codecs.flagship.decode`."""
+    cut: bool,
+    alphabet: int,
+) -> list[Read]:
+    """Return what streams hold; of one that is `cut`, the steps before as many as are known."""
     groups = [Group((size,)) for size in sizes]
-    found, whole = _decoded(machine, flagship, streams, groups, alphabet)
-    return [tiles[0] if good else None for tiles, good in zip(found, whole, strict=True)]
+    decoder, found = _decoded(machine, flagship, streams, groups, alphabet, cut)
+    reads = []
+    for tile, size, whole, steps in zip(
+        found, sizes, decoder.finished(), decoder.shown(), strict=True
+    ):
+        y, x = np.mgrid[: size[0], : size[1]]
+        known = x + wavefront.SLOPE * y < steps
+        reads.append(Read(Seen(tile[0], float(known.mean()), known), whole))
+    return reads
 
 
 def decode_blocks(
@@ -106,7 +121,7 @@ def decode_blocks(
     alphabet: int = BYTES.values,
 ) -> list[list[Planes]]:
     """Return the tiles of each block's stream, as `codecs.block.decode`."""
-    return _decoded(machine, flagship, streams, groups, alphabet)[0]
+    return _decoded(machine, flagship, streams, groups, alphabet, False)[1]
 
 
 def _decoded(
@@ -115,13 +130,13 @@ def _decoded(
     streams: Sequence[bytes],
     groups: Sequence[Group],
     alphabet: int,
-) -> tuple[list[list[Planes]], list[bool]]:
+    cut: bool,
+) -> tuple[Decoder, list[list[Planes]]]:
     one = model(machine, flagship, alphabets.alphabet(alphabet))
     runs = side_by_side(groups)
     with torch.inference_mode():
-        decoder = Decoder(one, flagship.learning, runs, streams)
+        decoder = Decoder(one, flagship.learning, runs, streams, cut=cut)
         planes = [room.cpu().numpy() for room in decoder.run()]
-        whole = decoder.finished()
     tiles: list[list[Planes]] = []
     for g, group in enumerate(groups):
         mine: list[Planes] = []
@@ -130,4 +145,22 @@ def _decoded(
             for k, (height, width) in enumerate(now):
                 mine.append(np.ascontiguousarray(room[g * per + k, :, :height, :width]))
         tiles.append(mine)
-    return tiles, whole
+    return decoder, tiles
+
+
+def sums(
+    machine: Machine, flagship: Flagship, inputs: npt.NDArray[np.int16]
+) -> npt.NDArray[np.int32]:
+    """Return what a device gives for a self-test's inputs (see `container.flagship_file`)."""
+    return network.fan_sums(machine, flagship.network, inputs)
+
+
+def alike(model: Flagship, stream: bytes, size: tuple[int, int], cut: bool) -> Hashable:
+    """Return what tiles of one batch have in common: how the network learns."""
+    return model.learning
+
+
+def memory(model: Flagship, size: tuple[int, int], alphabet: int, encoding: bool) -> int:
+    """Return about how many bytes coding a tile takes on a device."""
+    cost = costs.encoding if encoding else costs.decoding
+    return cost(model, Group((size,)), alphabet)

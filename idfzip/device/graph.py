@@ -38,7 +38,8 @@ class Replayed:
                     self._function()
             torch.cuda.current_stream().wait_stream(side)
             graph = torch.cuda.CUDAGraph()
-            with torch.cuda.graph(graph):
+            # Other threads may use the device meanwhile: they work for other workers.
+            with torch.cuda.graph(graph, capture_error_mode="thread_local"):
                 self._function()
             self._graph = graph
 

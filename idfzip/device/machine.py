@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
+
+T = TypeVar("T")
 
 Allocate = Callable[[tuple[int, ...], torch.dtype, torch.device], Tensor]
 """Returns a tensor of a shape, whose values nobody relies on."""
@@ -22,10 +26,47 @@ def allocate(shape: tuple[int, ...], dtype: torch.dtype, device: torch.device) -
 
 @dataclass(frozen=True)
 class Machine:
-    """A device of torch; every buffer comes from `allocate`, so that tests can poison it."""
+    """A device of torch; every buffer comes from `allocate`, so that tests can poison it.
+
+    `hands` are threads for the host's share of the work; without them the caller does it.
+    """
 
     device: torch.device
     allocate: Allocate = allocate
+    hands: Executor | None = None
+
+    @property
+    def is_gpu(self) -> bool:
+        """Whether it is a GPU, and not torch's code for the processor."""
+        return self.device.type == "cuda"
+
+    @contextmanager
+    def in_use(self) -> Iterator[None]:
+        """Have the device be the current one, and products of singles exact, for this thread.
+
+        Triton launches on the current device only. What this process has asked torch for, TF32 or
+        less in products, is put back afterwards.
+        """
+        backends: tuple[Any, ...] = (torch.backends.cuda.matmul, torch.backends.mkldnn.matmul)  # type: ignore[attr-defined]
+        before = [one.fp32_precision for one in backends]
+        for one in backends:
+            one.fp32_precision = "ieee"
+        try:
+            with torch.cuda.device(self.device if self.is_gpu else -1):
+                yield
+        finally:
+            for one, precision in zip(backends, before, strict=True):
+                one.fp32_precision = precision
+
+    def each(self, work: Callable[[int], T], count: int) -> list[T]:
+        """Return what the host makes of 0 .. count - 1, in threads if there are some."""
+        numbers = range(count)
+        return list(map(work, numbers) if self.hands is None else self.hands.map(work, numbers))
+
+    def free(self) -> int:
+        """Return the free bytes of a GPU's memory: the driver's, and those that torch has kept."""
+        kept = torch.cuda.memory_reserved(self.device) - torch.cuda.memory_allocated(self.device)
+        return int(torch.cuda.mem_get_info(self.device)[0]) + kept
 
     def empty(self, *shape: int, dtype: torch.dtype) -> Tensor:
         """Return room whose values nobody relies on."""
@@ -42,6 +83,6 @@ class Machine:
     def tensor(self, array: npt.NDArray[Any], dtype: torch.dtype | None = None) -> Tensor:
         """Return a copy of an array; through pinned memory where that overlaps with work."""
         made = torch.from_numpy(np.ascontiguousarray(array))
-        if self.device.type == "cuda":
-            return made.pin_memory().to(self.device, dtype=dtype, non_blocking=True)
+        if self.is_gpu:  # converted there: here it would lose the pinned memory
+            return made.pin_memory().to(self.device, non_blocking=True).to(dtype or made.dtype)
         return made.to(dtype=dtype, copy=True)

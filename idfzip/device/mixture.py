@@ -8,6 +8,8 @@ import torch
 from torch import Tensor
 
 from idfzip.coding.ans import PRECISION, TOTAL
+from idfzip.device.machine import Machine
+from idfzip.priors import mixture
 from idfzip.priors.mixture import END, LOWEST, SIGMOID_BITS, WEIGHT_BITS
 
 Doubles = torch.float64
@@ -20,6 +22,11 @@ class Tables(NamedTuple):
     sigmoid: Tensor
     inverse: Tensor
     span: Tensor
+
+
+def tables(machine: Machine, found: mixture.Tables) -> Tables:
+    """Return a model's tables on a device."""
+    return Tables(*(machine.tensor(getattr(found, name), torch.int64) for name in Tables._fields))
 
 
 class Mixtures(NamedTuple):

@@ -48,7 +48,7 @@ def model(machine: Machine, flagship: Flagship, alphabet: Alphabet) -> Model:
         flagship,
         alphabet,
         Tables(one(tables.log), one(tables.gain)),
-        mixture.Tables(one(prior.exp), one(prior.sigmoid), one(prior.inverse), one(prior.span)),
+        mixture.tables(machine, prior),
         Products(machine, n, flagship.channels, alphabet.limit),
         torch.int64 if alphabet.deep else torch.int32,
     )

@@ -100,6 +100,16 @@ def run_trunk(inputs: Tensor, w: Weights) -> Trunk:
     return Trunk(values, inputs @ w.fan)
 
 
+def fan_sums(
+    machine: Machine, network: Network, inputs: npt.NDArray[np.int16]
+) -> npt.NDArray[np.int32]:
+    """Return the trunk's part of the heads' sums, as `integer.network.fan_sums`."""
+    with torch.inference_mode():
+        values = machine.tensor(inputs.astype(np.float32))
+        fan = run_trunk(values, weights(network, machine)).fan
+        return fan.to(torch.int32).cpu().numpy()
+
+
 def run_head(c: int, fan: Tensor, seen: Tensor, w: Weights) -> Head:
     """Compute channel `c`'s head; `seen` (G, P, 4 C): what the channels before show."""
     width = w.head_bias[c].shape[-1]

@@ -12,14 +12,13 @@ import json
 import os
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 
-from idfzip.codecs import flagship as kernels
-from idfzip.codecs.flagship import Flagship
-from idfzip.device import flagship as device
-from idfzip.device.check import any_tile
+from idfzip.device import check, engine
 from idfzip.device.machine import Machine
 
 BATCHES = (1, 4, 16, 64, 256)
@@ -33,28 +32,31 @@ def cache() -> Path:
     return Path(home) / "idfzip" / "devices.json"
 
 
-def least_batch(machine: Machine, flagship: Flagship, identity: str, threads: int) -> int:
+def least_batch(machine: Machine, codec: Any, identity: str, threads: int) -> int:
     """Return from how many tiles on a device is taken, measured now if it is not known."""
     name = torch.cuda.get_device_name(machine.device) if machine.device.type == "cuda" else "cpu"
     key = f"{name}, {threads} threads, torch {torch.__version__}, model {identity[:16]}"
     known = _read()
     if key not in known:
-        known[key] = _measured(machine, flagship, threads)
+        known[key] = _measured(machine, codec, threads)
         _write(known)
     return known[key]
 
 
-def _measured(machine: Machine, flagship: Flagship, threads: int) -> int:
-    tile = any_tile(flagship.channels, SIDE)
+def _measured(machine: Machine, codec: Any, threads: int) -> int:
+    one, here = engine.of(codec), engine.here(codec)
     size = (SIDE, SIDE)
-    (stream,) = kernels.encode(flagship, [tile])
-    kernels.decode(flagship, [stream], [size])
-    alone = _seconds(lambda: kernels.decode(flagship, [stream], [size]))
-    device.decode(machine, flagship, [stream], [size])  # takes what is made once
+    stream = b"".join(engine.encode_here(codec, check.any_tile(codec.channels, SIDE), check.VALUES))
+
+    def there(count: int) -> None:
+        given = ([stream] * count, [size] * count)
+        one.read(machine, codec, *given, cut=False, alphabet=check.VALUES)
+
+    here.decode(codec, [stream], [size])
+    alone = _seconds(lambda: here.decode(codec, [stream], [size]))
+    there(1)  # takes what is made once
     for count in BATCHES:
-        streams, sizes = [stream] * count, [size] * count
-        side_by_side = _seconds(lambda s=streams, z=sizes: device.decode(machine, flagship, s, z))  # type: ignore[misc]
-        if side_by_side < alone * count / min(count, threads):
+        if _seconds(partial(there, count)) < alone * count / min(count, threads):
             return count
     return NEVER
 

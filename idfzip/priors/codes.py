@@ -92,7 +92,12 @@ class CodePrior:
         A code is that of the least squared distance plus `rate` / 16 times its bits (entropy-
         constrained vector quantisation, Chou et al. 1989), place by place.
         """
-        base = self.known.sums(known)
+        return self.choose_given(self.known.sums(known), wanted, rate, tables)
+
+    def choose_given(
+        self, base: Sums, wanted: Values, rate: int, tables: Tables
+    ) -> tuple[Codes, npt.NDArray[np.int32]]:
+        """Do as `choose`, given the sums (height, width, hidden) of what is known."""
         codes = np.empty(base.shape[:2], np.int32)
         intervals = np.empty((codes.size, 2), np.int32)
         book, log = self.codebook.astype(np.int32), tables.log
@@ -102,7 +107,10 @@ class CodePrior:
 
     def decode(self, known: Values, coder: ans.Coder, tables: Tables, cut: bool) -> Codes | None:
         """Return the codes in the coder's one stream; None if it is `cut` and ends before."""
-        base = self.known.sums(known)
+        return self.decode_given(self.known.sums(known), coder, tables, cut)
+
+    def decode_given(self, base: Sums, coder: ans.Coder, tables: Tables, cut: bool) -> Codes | None:
+        """Do as `decode`, given the sums (height, width, hidden) of what is known."""
         codes = np.empty(base.shape[:2], np.int32)
         parts = (self.table, self.weight, self.out.bias, tables.exp)
         return codes if _decode(base, *parts, coder, codes, cut) else None

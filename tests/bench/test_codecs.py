@@ -23,7 +23,7 @@ NAMES = ["idfzip", *CLASSICAL]
 @pytest.fixture
 def listed(tmp_path, monkeypatch):
     monkeypatch.setenv("IDFZIP_MODELS", str(shelf(tmp_path / "shelf")))
-    return codecs.listed(1)
+    return codecs.listed(codecs.How(1))
 
 
 def make(kind, content):
@@ -89,7 +89,7 @@ def test_jpeg_2000_uses_its_colour_transform(listed):
 
 def test_without_imagecodecs_it_is_said_how_to_get_them(monkeypatch):
     monkeypatch.setitem(sys.modules, "imagecodecs", None)
-    found = codecs.listed(1)
+    found = codecs.listed(codecs.How(1))
     assert [codec.name for codec in found] == NAMES
     missing = [codec for codec in found if isinstance(codec, Missing)]
     assert [codec.name for codec in missing] == NAMES[1:6]
@@ -104,17 +104,17 @@ def test_choosing_by_name(listed):
 
 
 def test_models_of_ones_own_hold_their_channels(listed, tmp_path):
-    (codec,) = codecs.with_models([str(tmp_path / "shelf" / "grey.idfm")], 1)
+    (codec,) = codecs.with_models([str(tmp_path / "shelf" / "grey.idfm")], codecs.How(1))
     assert codec.name == "idfzip:grey"
     assert codec.kinds == {"grey"}
     with pytest.raises(ModelNotFound, match="model nothing"):
-        codecs.with_models(["nothing"], 1)
+        codecs.with_models(["nothing"], codecs.How(1))
 
 
 def test_models_of_one_name_are_told_apart(listed, tmp_path):
     files = [tmp_path / "shelf" / "photo.idfm", tmp_path / "other.idfm"]
     files[1].write_bytes(model_file.dump(make_flagship(3, seed=1), "photo"))
-    found = codecs.with_models([*map(str, files), "photo"], 1)
+    found = codecs.with_models([*map(str, files), "photo"], codecs.How(1))
     hashes = [codec.models[0].short.hex() for codec in found]
     assert [codec.name for codec in found] == [f"idfzip:photo-{h[:8]}" for h in hashes]
     assert len(set(hashes)) == 2

@@ -11,6 +11,7 @@ from conftest import make_vqvae, picture
 from PIL import Image
 
 from idfzip.bench import lossy, painters, plot
+from idfzip.bench.codecs import How
 from idfzip.bench.painters import Painter
 from idfzip.cli.main import main
 from idfzip.container import model_file
@@ -101,7 +102,7 @@ def test_what_cannot_be_compared(folder, models, tmp_path):
     path = tmp_path / "small.idfm"
     path.write_bytes(model_file.dump(models[3].codec, "small"))
     with pytest.raises(ModelError, match="is not lossy"):
-        painters.listed([str(path)], 1)
+        painters.listed([str(path)], How(1))
 
 
 def test_between():

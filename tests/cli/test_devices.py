@@ -7,12 +7,12 @@ import json
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from conftest import make_flagship, picture
+from conftest import make_flagship, make_idf, make_vqvae, picture
 from PIL import Image
 
 import idfzip
 from idfzip.cli.main import main
-from idfzip.container import devices, model_file
+from idfzip.container import devices, lossy, model_file, tiling
 from idfzip.errors import DeviceError
 
 torch = pytest.importorskip("torch", reason="devices need torch (the extra idfzip[cuda])")
@@ -93,6 +93,79 @@ def test_a_model_of_another_codec_is_left_to_the_processor(folder):
     assert "model indexed is coded on the processor, not on cpu" in found.output
 
 
+@pytest.fixture
+def shelf(tmp_path, monkeypatch):
+    """Return a folder with a model of each codec, and images of several tiles and of one."""
+    made = {"small": make_flagship(3), "flow": make_idf(3), "painter": make_vqvae(3)}
+    for name, codec in made.items():
+        (tmp_path / f"{name}.idfm").write_bytes(model_file.dump(codec, name))
+    monkeypatch.setattr(tiling, "TILE_ROWS", 12)
+    monkeypatch.setattr(tiling, "TILE_COLUMNS", 18)
+    monkeypatch.setattr(lossy, "TILE", (16, 24))
+    folder = tmp_path / "images"
+    folder.mkdir()
+    for i, size in enumerate([(23, 35), (11, 17), (1, 1)]):
+        Image.fromarray(picture("smooth", *size, 3, i)).save(folder / f"{i}.bmp")
+    return tmp_path
+
+
+HOW = {
+    "flow": ("-m", "flow.idfm"),
+    "levels": ("-m", "flow.idfm", "--progressive"),
+    "painted": ("-m", "painter.idfm", "--lossy", "--quality", "70"),
+    "painted in levels": ("-m", "painter.idfm", "--lossy", "--progressive"),
+}
+
+
+@pytest.mark.parametrize("how", HOW)
+def test_all_codecs_of_a_device_write_the_files_of_the_processor(shelf, monkeypatch, how):
+    monkeypatch.chdir(shelf)
+    made = []
+    for device in ("cpu", "torch"):
+        out = shelf / device
+        found = run(
+            *("compress", "-r", "images", "--output-dir", out, "--device", device, *HOW[how])
+        )
+        assert found.exit_code == 0, found.output
+        assert "0.bmp" in found.output
+        assert not any("0.bmp" in line and "stored" in line for line in found.output.split("\n"))
+        assert "is coded on the processor" not in found.output
+        made.append({path.name: path.read_bytes() for path in out.iterdir()})
+    assert made[0] == made[1]
+    assert len(made[0]) == 3
+    model = HOW[how][:2]
+    found = run("test", "-r", "cpu", "--device", "torch", "--max-batch", "300", *model)
+    assert found.exit_code == 0, found.output
+
+
+@pytest.mark.parametrize("how", ["flow", "levels", "painted in levels", "small"])
+def test_previews_of_a_device_are_those_of_the_processor(shelf, monkeypatch, how):
+    monkeypatch.chdir(shelf)
+    options = HOW.get(how, ("-m", "small.idfm"))
+    found = run("compress", "images/0.bmp", "-o", "x.idfz", *options, "-q")
+    assert found.exit_code == 0, found.output
+    for more in (("--fraction", "0.97"), ("--fraction", "0.97", "--sample"), ()):
+        made = []
+        for device in ("cpu", "torch"):
+            which = ("--device", device, "-o", f"{device}.png", "-f", *options[:2])
+            found = run("preview", "x.idfz", *more, *which)
+            assert found.exit_code == 0, found.output
+            made.append((shelf / f"{device}.png").read_bytes())
+        assert made[0] == made[1]
+
+
+@pytest.mark.parametrize("name", ["flow", "small", "painter"])
+def test_samples_of_a_device_are_those_of_the_processor(shelf, monkeypatch, name):
+    monkeypatch.chdir(shelf)
+    made = []
+    for device in ("cpu", "torch"):
+        how = ("-m", f"{name}.idfm", "-n", "3", "--size", "9x7", "--device", device)
+        found = run("sample", *how, "-o", f"{device}.png")
+        assert found.exit_code == 0, found.output
+        made.append((shelf / f"{device}.png").read_bytes())
+    assert made[0] == made[1]
+
+
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
 @pytest.mark.parametrize("name", ["cuda", "cuda:3"])
 def test_a_gpu_that_is_not_there_is_one_line(folder, name):
@@ -132,6 +205,20 @@ def test_devices_are_listed():
     assert all(all(row["models"].values()) for row in rows)
     assert "photo" in run("info", "--devices").output
     assert run("info").exit_code == 2
+
+
+def test_a_gpu_that_fails_while_it_is_listed_is_one_line(monkeypatch):
+    from idfzip.device import check
+
+    def fail(*args):
+        raise RuntimeError("CUDA error: out of memory\nmore")
+
+    monkeypatch.setattr(devices, "gpus", lambda: 1)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    monkeypatch.setattr(check, "passes", fail)
+    found = run("info", "--devices")
+    assert found.exit_code == 1
+    assert found.output == "idfzip: cuda:0: CUDA error: out of memory\n"
 
 
 def test_functions_take_a_device(folder):

@@ -16,6 +16,7 @@ from idfzip.flows import colour
 torch = pytest.importorskip("torch", reason="devices need torch (the extra idfzip[cuda])")
 
 from idfzip.device import flagship as device  # noqa: E402
+from idfzip.device import graph  # noqa: E402
 from idfzip.device.schedule import Group  # noqa: E402
 
 HOW = [STATIC, Learning(400, 2), Learning(1 << 14, 0), Learning(900, 1, 3)]
@@ -27,6 +28,17 @@ def tiles_of(sizes, channels, values=256):
         colour.forward(numbers(CONTENTS[i % 7], *size, channels, values, i))
         for i, size in enumerate(sizes)
     ]
+
+
+def encoded(machine, model, tiles, values=256):
+    """Return the streams that a device makes of tiles."""
+    return [b"".join(later()) for later in device.encode(machine, model, tiles, values)]
+
+
+def decoded(machine, model, streams, sizes, values=256):
+    """Return the planes that a device makes of streams, None for those that are damaged."""
+    found = device.read(machine, model, streams, sizes, False, values)
+    return [read.seen.planes if read.finished else None for read in found]
 
 
 def same(found, tiles):
@@ -44,8 +56,8 @@ def test_a_batch_is_the_same_bytes(machine, how, channels, count):
     model = make_flagship(channels, learning=how)
     tiles = tiles_of(SIZES[:count], channels)
     streams = kernels.encode(model, tiles)
-    assert device.encode(machine, model, tiles) == streams
-    same(device.decode(machine, model, streams, SIZES[:count]), tiles)
+    assert encoded(machine, model, tiles) == streams
+    same(decoded(machine, model, streams, SIZES[:count]), tiles)
 
 
 def test_five_hundred_images_in_a_batch(machine):
@@ -53,8 +65,8 @@ def test_five_hundred_images_in_a_batch(machine):
     sizes = [(1 + i % 3, 1 + i % 4) for i in range(500)]
     tiles = tiles_of(sizes, 3)
     streams = kernels.encode(model, tiles)
-    assert device.encode(machine, model, tiles) == streams
-    same(device.decode(machine, model, streams, sizes), tiles)
+    assert encoded(machine, model, tiles) == streams
+    same(decoded(machine, model, streams, sizes), tiles)
 
 
 @pytest.mark.parametrize("values", [1, 2, 100, 257, 65536])
@@ -64,8 +76,8 @@ def test_any_depth(machine, values):
         model = make_flagship(channels, learning=how)
         tiles = tiles_of(sizes, channels, values)
         streams = kernels.encode(model, tiles, alphabet=values)
-        assert device.encode(machine, model, tiles, values) == streams
-        same(device.decode(machine, model, streams, sizes, values), tiles)
+        assert encoded(machine, model, tiles, values) == streams
+        same(decoded(machine, model, streams, sizes, values), tiles)
 
 
 @given(
@@ -83,8 +95,8 @@ def test_any_picture(machine, content, height, width, channels, values, how):
     model = make_flagship(channels, learning=how)
     tile = colour.forward(numbers(content, height, width, channels, values))
     streams = kernels.encode(model, [tile], alphabet=values)
-    assert device.encode(machine, model, [tile], values) == streams
-    same(device.decode(machine, model, streams, [(height, width)], values), [tile])
+    assert encoded(machine, model, [tile], values) == streams
+    same(decoded(machine, model, streams, [(height, width)], values), [tile])
 
 
 @pytest.mark.parametrize("name", ["photo", "photo-max", "grey"])
@@ -100,10 +112,10 @@ def test_released_models(machine, name):
         pixels = np.asarray(image)[60:92, 60:100, : model.channels]
     tile = colour.forward(pixels)
     streams = kernels.encode(model, [tile])
-    assert device.encode(machine, model, [tile]) == streams
+    assert encoded(machine, model, [tile]) == streams
     small = np.ascontiguousarray(tile[:, :12, :14])
     streams = kernels.encode(model, [small])
-    same(device.decode(machine, model, streams, [(12, 14)]), [small])
+    same(decoded(machine, model, streams, [(12, 14)]), [small])
 
 
 @pytest.mark.parametrize("how", HOW)
@@ -122,6 +134,43 @@ def test_blocks_of_tiles(machine, how):
         same(one, mine)
 
 
+@pytest.mark.parametrize("how", HOW)
+def test_steps_taken_before_a_graph_is_captured_leave_no_trace(machine, monkeypatch, how):
+    """On a GPU a step is run before it is captured; here it is run only."""
+
+    def prepare(self):
+        for _ in range(graph.WARM + 1):
+            self._function()
+
+    if machine.device.type != "cuda":
+        monkeypatch.setattr(graph.Replayed, "prepare", prepare)
+    model = make_flagship(3, learning=how)
+    tiles = tiles_of(SIZES, 3)
+    same(decoded(machine, model, kernels.encode(model, tiles), SIZES), tiles)
+    many = tiles_of([(2, 3)] * 140, 1)
+    model = make_flagship(1, learning=how)
+    coded = block.encode(model, many, 140)
+    group = Group(((2, 3),) * 140, 140)
+    (found,) = device.decode_blocks(machine, model, [coded.stream], [group])
+    same(found, many)
+
+
+@pytest.mark.parametrize("how", [STATIC, Learning(900, 1, 3)])
+def test_a_cut_stream_shows_what_the_kernels_see(machine, how):
+    model = make_flagship(3, learning=how)
+    sizes = [(7, 9), (3, 12), (7, 9)]
+    (one, other, last) = kernels.encode(model, tiles_of(sizes, 3))
+    streams = [one[:8], other[: len(other) // 8 * 4], last]
+    for found, stream, size in zip(
+        device.read(machine, model, streams, sizes, True, 256), streams, sizes, strict=True
+    ):
+        expected = kernels.preview(model, stream, size, True)
+        assert found.seen.share == expected.share
+        np.testing.assert_array_equal(found.seen.known, expected.known)
+        planes = (one.planes[:, expected.known] for one in (found.seen, expected))
+        np.testing.assert_array_equal(*planes)
+
+
 @pytest.mark.parametrize("how", [STATIC, Learning(900, 1, 3)])
 def test_damage_harms_only_its_own_image(machine, how):
     model = make_flagship(3, learning=how)
@@ -131,7 +180,7 @@ def test_damage_harms_only_its_own_image(machine, how):
     broken = bytearray(streams[1])
     broken[len(broken) // 2] ^= 0x10
     given = [streams[0], bytes(broken), b"", streams[3]]
-    found = device.decode(machine, model, given, sizes)
+    found = decoded(machine, model, given, sizes)
     same([found[0], found[3]], [tiles[0], tiles[3]])
     assert found[1] is None or not np.array_equal(found[1], tiles[1])
     for one, other in zip(found, kernels.decode(model, given, sizes), strict=True):
@@ -152,5 +201,5 @@ def test_a_tile_of_the_largest_size(machine):
         for x in range(0, 4096, 1024)
     ]
     streams = kernels.encode(model, cut)
-    assert device.encode(machine, model, cut) == streams
-    same(device.decode(machine, model, streams, [(256, 1024)] * len(cut)), cut)
+    assert encoded(machine, model, cut) == streams
+    same(decoded(machine, model, streams, [(256, 1024)] * len(cut)), cut)

@@ -69,6 +69,37 @@ def test_the_kernel_takes_what_the_operators_take(machine):
     subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parent, env=env, check=True)
 
 
+@pytest.mark.parametrize("rounds", [1, 2])
+def test_the_kernel_compiles_for_a_gpu_that_is_not_here(rounds):
+    """What an interpreter takes, a compiler may not."""
+    triton = pytest.importorskip("triton", reason="the kernel needs triton")
+    from triton.backends.compiler import GPUTarget
+    from triton.compiler import ASTSource
+
+    from idfzip.device import kernels
+
+    pointers = [
+        "place",
+        "end",
+        "state",
+        "counts",
+        "weights",
+        "means",
+        "inverses",
+        "lows",
+        "sigmoid",
+        "values",
+    ]
+    types = {"words": "*i32", **dict.fromkeys(pointers, "*i64")}
+    types |= dict.fromkeys(("tiles", "slots", "alphabet"), "i32")
+    fixed = {"components": 5, "rounds": rounds, "ways": coder.WAYS, "total": ans.TOTAL}
+    fixed |= {"precision": ans.PRECISION, "reach": mixtures.END, "down": 36}
+    signature = {**types, **dict.fromkeys(fixed, "constexpr")}
+    source = ASTSource(kernels._take, signature=signature, constexprs=fixed)
+    made = triton.compile(source, GPUTarget("cuda", 90, 32), {"enable_fp_fusion": False})
+    assert made.asm["cubin"]
+
+
 def test_states_are_those_of_the_kernels(machine):
     """States above 2**63 are negative in int64 and must not be taken for small ones."""
     rng = np.random.default_rng(0)

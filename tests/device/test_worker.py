@@ -6,9 +6,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
-from conftest import make_flagship, picture
+from conftest import make_flagship, make_idf, make_vqvae, picture
 
-from idfzip.codecs import block
+from idfzip.codecs import block, vqvae
 from idfzip.codecs import flagship as kernels
 from idfzip.codecs.flagship import STATIC, Learning
 from idfzip.container import model_file
@@ -17,7 +17,7 @@ from idfzip.flows import colour
 
 torch = pytest.importorskip("torch", reason="devices need torch (the extra idfzip[cuda])")
 
-from idfzip.device import check, flagship, rule  # noqa: E402
+from idfzip.device import check, engine, flagship, rule  # noqa: E402
 from idfzip.device.schedule import Group, side_by_side  # noqa: E402
 from idfzip.device.worker import Worker  # noqa: E402
 
@@ -56,6 +56,11 @@ def batches(monkeypatch):
     return seen
 
 
+def whole(futures):
+    """Return the streams to come."""
+    return [b"".join(future.result()) for future in futures]
+
+
 def tile(height, width, seed=0):
     return colour.forward(picture("smooth", height, width, 3, seed))
 
@@ -66,7 +71,7 @@ def test_what_threads_bring_is_coded_together(alone, model, batches):
     batches.clear()
     with ThreadPoolExecutor(12) as pool:
         found = list(
-            pool.map(lambda t: alone.encode(model, model.codec, [t], 256)[0].result(), tiles)
+            pool.map(lambda t: whole(alone.encode(model, model.codec, [t], 256))[0], tiles)
         )
     assert found == kernels.encode(model.codec, tiles)
     assert sum(batches) == 12
@@ -79,10 +84,10 @@ def test_kinds_do_not_mix(alone, model):
     plain = alone.encode(model, model.codec, tiles, 256)
     moving = alone.encode(model, learning, tiles, 256)
     deep = alone.encode(model, model.codec, tiles, 700)
-    assert [f.result() for f in plain] == kernels.encode(model.codec, tiles)
-    assert [f.result() for f in moving] == kernels.encode(learning, tiles)
-    assert [f.result() for f in deep] == kernels.encode(model.codec, tiles, alphabet=700)
-    streams = [f.result() for f in moving]
+    assert whole(plain) == kernels.encode(model.codec, tiles)
+    streams = whole(moving)
+    assert streams == kernels.encode(learning, tiles)
+    assert whole(deep) == kernels.encode(model.codec, tiles, alphabet=700)
     back = alone.decode(model, learning, streams, [(9, 8), (3, 4)], 256)
     for one, expected in zip(back, tiles, strict=True):
         np.testing.assert_array_equal(one.result(), expected)
@@ -101,7 +106,7 @@ def test_blocks(alone, auto, model, monkeypatch):
 def test_batches_have_no_more_pixels_than_are_allowed(machine, model, batches):
     one = Worker(machine, True, 1, 100, print)
     tiles = [tile(6, 5, seed) for seed in range(7)]
-    found = [future.result() for future in one.encode(model, model.codec, tiles, 256)]
+    found = whole(one.encode(model, model.codec, tiles, 256))
     assert found == kernels.encode(model.codec, tiles)
     assert max(batches) == 3
 
@@ -120,7 +125,7 @@ def test_out_of_memory_is_one_line(alone, model, monkeypatch):
 
 def test_auto_goes_on_on_the_processor(auto, model, monkeypatch, warnings):
     monkeypatch.setattr(rule, "least_batch", lambda *args: 1)
-    monkeypatch.setattr(flagship, "decode", out_of_memory)
+    monkeypatch.setattr(flagship, "read", out_of_memory)
     monkeypatch.setattr(check, "passes", lambda *args: True)
     stream = kernels.encode(model.codec, [tile(6, 5)])
     (future,) = auto.decode(model, model.codec, stream, [(6, 5)], 256)
@@ -134,8 +139,8 @@ def test_a_device_that_counts_wrongly_is_not_used(alone, auto, model, monkeypatc
     (future,) = alone.encode(model, model.codec, [tile(6, 5)], 256)
     with pytest.raises(DeviceError, match="self-test"):
         future.result()
-    (future,) = auto.encode(model, model.codec, [tile(6, 5)], 256)
-    assert [future.result()] == kernels.encode(model.codec, [tile(6, 5)])
+    found = whole(auto.encode(model, model.codec, [tile(6, 5)], 256))
+    assert found == kernels.encode(model.codec, [tile(6, 5)])
     assert "self-test" in warnings[0]
 
 
@@ -151,7 +156,7 @@ def test_small_batches_of_auto_stay_on_the_processor(auto, model, monkeypatch, b
     monkeypatch.setattr(check, "passes", lambda *args: True)
     for count, expected in ((2, []), (3, [3])):
         tiles = [tile(3, 3, seed) for seed in range(count)]
-        found = [future.result() for future in auto.encode(model, model.codec, tiles, 256)]
+        found = whole(auto.encode(model, model.codec, tiles, 256))
         assert found == kernels.encode(model.codec, tiles)
         assert batches == expected
 
@@ -167,6 +172,80 @@ def test_the_rule_is_measured_once_and_kept(machine, model, monkeypatch, tmp_pat
     rule.cache().write_text("[]")
     times = iter([1.0, 5.0, 5.0])
     assert rule.least_batch(machine, model.codec, model.identity, 1) == rule.NEVER
+
+
+@pytest.fixture(params=["flow", "painter"])
+def other(request):
+    """Return a model of another codec."""
+    codec = {"flow": make_idf, "painter": make_vqvae}[request.param](3)
+    return model_file.load(model_file.dump(codec, request.param), "test")
+
+
+def test_other_codecs(alone, machine, other, warnings):
+    tiles = [tile(9 + i % 2, 10 + i % 3, i) for i in range(5)]
+    sizes = [one.shape[1:] for one in tiles]
+    here = other.architecture
+    assert check.passes(machine, other.codec, other.test)
+    assert check.passes(alone.machine, other.codec, other.test)
+    found = [future.result() for future in alone.encode(other, other.codec, tiles)]
+    assert found == here.encode_levels(other.codec, tiles)
+    streams = [b"".join(parts) for parts in found]
+    back = alone.decode(other, other.codec, streams, sizes)
+    for future, expected in zip(back, here.decode(other.codec, streams, sizes), strict=True):
+        np.testing.assert_array_equal(future.result(), expected)
+    (seen,) = alone.preview(other, other.codec, [streams[0][:8]], sizes[:1], True)
+    expected = here.preview(other.codec, streams[0][:8], sizes[0], True)
+    np.testing.assert_array_equal(seen.result().planes, expected.planes)
+    assert warnings == []
+
+
+def test_a_painting_to_come(alone):
+    codec = make_vqvae(3)
+    model = model_file.load(model_file.dump(codec, "painter"), "test")
+    given = (tile(16, 24), 2, 300, (1, 0, 0, 1))
+    parts, painted = alone.paint(model, codec, *given).result()
+    expected = vqvae.encode_stages(codec, *given)
+    assert parts == expected[0]
+    np.testing.assert_array_equal(painted, expected[1])
+
+
+def test_auto_leaves_other_codecs_where_they_are_faster(auto, other, monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(rule, "SIDE", 8)
+    monkeypatch.setattr(rule, "BATCHES", (1, 2))
+    times = iter([1.0, 5.0, 5.0])  # of one tile here, of one and of two tiles there
+    monkeypatch.setattr(rule, "_seconds", lambda work: (work(), next(times))[1])
+    monkeypatch.setattr(engine.of(other.codec), "encode", out_of_memory)
+    monkeypatch.setattr(check, "passes", lambda *args: True)
+    (future,) = auto.encode(other, other.codec, [tile(6, 5)])
+    assert future.result() == other.architecture.encode_levels(other.codec, [tile(6, 5)])[0]
+
+
+def test_a_device_that_fails_while_it_is_checked_is_left(auto, alone, other, monkeypatch, warnings):
+    def fail(*args):
+        raise RuntimeError("CUDA error: an illegal memory access\nmore")
+
+    monkeypatch.setattr(check, "passes", fail)
+    expected = other.architecture.encode_levels(other.codec, [tile(6, 5)])[0]
+    for _ in range(2):
+        assert auto.encode(other, other.codec, [tile(6, 5)])[0].result() == expected
+    assert len(warnings) == 1
+    (future,) = alone.encode(other, other.codec, [tile(6, 5)])
+    with pytest.raises(DeviceError, match=r"CUDA error: an illegal memory access$"):
+        future.result()
+
+
+def test_what_the_process_asked_of_torch_is_put_back(machine):
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("medium")
+    try:
+        with machine.in_use():
+            assert torch.backends.cuda.matmul.fp32_precision == "ieee"
+            assert torch.backends.mkldnn.matmul.fp32_precision == "ieee"
+        assert torch.get_float32_matmul_precision() == "medium"
+        assert torch.backends.mkldnn.matmul.fp32_precision == "bf16"
+    finally:
+        torch.set_float32_matmul_precision(before)
 
 
 def test_periods_follow_from_sizes():

@@ -175,7 +175,7 @@ def make_vqvae(channels: int, stages: tuple[int, ...] = (1, 2), seed: int = 0) -
 def make_bitswap(
     channels: int, latents: tuple[int, ...] = (4, 6), mixture: int = 2, seed: int = 0
 ) -> Bitswap:
-    """Return a random bits-back model of narrow posteriors."""
+    """Return a random bits-back model of narrow posteriors, which codes smooth pictures."""
     rng = np.random.default_rng(seed)
     width = 8
 
@@ -184,12 +184,15 @@ def make_bitswap(
         twice = Block(
             (make_conv(9, width, width, rng), make_conv(9, width, width, rng)), 1, 1, True
         )
-        last = make_conv(1, width, 2 * coarse, rng)
+        last = make_conv(1, width, 2 * coarse, rng, 4)
         last.bias[1::2] -= 30000
         return Stack((first, twice, Block((last,))), make_conv(1, 4 * fine, 2 * coarse, rng, 9))
 
     def up(coarse: int, fine: int, parts: int) -> Stack:
-        last = make_conv(9, width, 4 * fine * parts, rng)
+        last = make_conv(9, width, 4 * fine * parts, rng, 4)
+        if fine == channels:  # differences of colours are small
+            scales = last.bias.reshape(4, fine, -1)[..., -(1 if parts == 2 else parts // 3) :]
+            scales += np.array([26000, 6000, 6000], np.int32)[:fine, None]
         return Stack((Block((make_conv(9, coarse, width, rng),)), Block((last,), spread=2)))
 
     widths = (channels, *latents)

@@ -13,9 +13,11 @@ import numpy.typing as npt
 
 from idfzip.coding import ans
 from idfzip.integer.conv import Sums
-from idfzip.integer.jit import kernel
+from idfzip.integer.jit import inlined, kernel
 from idfzip.priors import mixture, mixtures
 from idfzip.priors.mixtures import LANES, Mixtures
+
+_GOLDEN = 10368889
 
 Values = npt.NDArray[np.int32]
 """Values, int32 (height, width, channels)."""
@@ -26,13 +28,16 @@ class Kind(NamedTuple):
 
     `scale` is an index of `mixture.Tables.span`; `centre` is what the first channel's means are
     counted from, in 1/64. Where `relative`, later channels lie as far lower as the first is high.
+    Where `masked`, a pattern turns the state's low bits before each value is popped: what was
+    pushed before, under a model that is not quite right, is not as random as drawing needs it.
     """
 
     alphabet: int
     low: int
     scale: int
     centre: int
-    relative: bool
+    relative: bool = False
+    masked: bool = False
 
 
 @kernel
@@ -63,6 +68,14 @@ def _mix(
     mixtures.mix(taken, 0, count, tables.exp, tables.inverse, tables.span, room)
 
 
+@inlined
+def _pattern(values: Values, c: int, y: int, x: int) -> np.uint64:
+    """Return what a state is turned by: multiples of the golden section of 2**24."""
+    height, width, _ = values.shape
+    place = np.int64((c * height + y) * width + x)
+    return np.uint64((place * _GOLDEN) & (ans.TOTAL - 1))
+
+
 @kernel
 def push(
     sums: Sums,
@@ -91,6 +104,8 @@ def push(
                 for lane in range(count - 1, -1, -1):
                     lower, upper = room.ends[0, lane], room.ends[1, lane]
                     ans.push(words, place, state, 0, lower, upper - lower)
+                    if kind.masked:
+                        state[0] ^= _pattern(values, c, y, x + lane)
 
 
 @kernel
@@ -118,6 +133,8 @@ def pop(
                 for lane in range(count):
                     if safely and ans.is_starved(place, state, 0):
                         return False
+                    if kind.masked:
+                        state[0] ^= _pattern(values, c, y, x + lane)
                     quantile = ans.peek(state, 0)
                     value, lower, upper = mixture.search(
                         quantile,

@@ -52,8 +52,9 @@ LOWEST, LATENTS = -LIMIT, 2 * LIMIT + 1
 PIXEL_SCALE, LATENT_SCALE = 28, 36
 """Units of sums, indices of `mixture.Tables.span`: 16 steps of pixels; 64 bins, as activations."""
 
-PIXELS = Kind(VALUES, 0, PIXEL_SCALE, 64 * (VALUES // 2), True)
-BINS = Kind(LATENTS, LOWEST, LATENT_SCALE, 0, False)
+PIXELS = Kind(VALUES, 0, PIXEL_SCALE, 64 * (VALUES // 2), relative=True)
+BINS = Kind(LATENTS, LOWEST, LATENT_SCALE, 0)
+DRAWN = BINS._replace(masked=True)
 
 
 @dataclass(frozen=True)
@@ -195,7 +196,7 @@ class Chain:
                 below = np.zeros((*shape, model.levels[i - 1].latents), np.int32)
                 self._pop(sums, below, BINS, self._one)
             if bits_back.pop_flag(self._coder):
-                self._push(level.posterior.sums(below), latents, BINS, self._one)
+                self._push(level.posterior.sums(below), latents, DRAWN, self._one)
             latents = below
         return np.ascontiguousarray(values.transpose(2, 0, 1))
 
@@ -219,7 +220,7 @@ class Chain:
         latents = np.zeros((*sums.shape[:2], sums.shape[2] // 2), np.int32)
         tables, coder = self._model.tables, self._coder
         before = coder.place.copy(), coder.state.copy()
-        if bits_back.pop(sums, latents, BINS, tables, self._one, coder, True):
+        if bits_back.pop(sums, latents, DRAWN, tables, self._one, coder, True):
             return latents, True
         coder.place[:], coder.state[:] = before
         bits_back.likeliest(sums, latents, BINS, tables, self._one)

@@ -29,7 +29,8 @@ class Kind(NamedTuple):
     `scale` is an index of `mixture.Tables.span`; `centre` is what the first channel's means are
     counted from, in 1/64. Where `relative`, later channels lie as far lower as the first is high.
     Where `masked`, a pattern turns the state's low bits before each value is popped: what was
-    pushed before, under a model that is not quite right, is not as random as drawing needs it.
+    pushed before, under a model that is not quite right, is not as random as drawing needs it
+    (`models/cifar10-bitswap.md`: 0.35% of 200 images in one chain).
     """
 
     alphabet: int

@@ -107,7 +107,7 @@ def unpack(data: bytes, models: list[Model]) -> list[tuple[str, bytes]]:
     used: list[Model] = []
     for _ in range(index.number()):
         kind, first = index.little(1), index.little(1)
-        if first & 15 not in (1, 6):
+        if first & 15 not in (1, 7):
             raise ValueError(f"codec {first & 15} is not known")
         used.append(next(m for m in models if m.hash == hashes[first >> 4]))
         rows.append([kind, first & 15, *(index.number() for _ in range(4)), index.little(4)])
@@ -134,7 +134,7 @@ def unpack(data: bytes, models: list[Model]) -> list[tuple[str, bytes]]:
         sizes = [(heights[i], widths[i]) for i in mine]
         made = (
             chain_of(model, body, sizes)
-            if codec == 6
+            if codec == 7
             else block_of(model, body, sizes, lockstep, rate)
         )
         for place, pixels in enumerate(made):

@@ -1,4 +1,4 @@
-"""Decode an `.idfz` file of the bits-back codec as `idfzip/FORMAT.md`, section 9, says.
+"""Decode an `.idfz` file of the bits-back codec as `idfzip/FORMAT.md`, section 10, says.
 
 Plain Python. All but the chain is `reference_decoder.py`'s and, for networks, `reference_vq.py`'s;
 archives are `reference_archive.py`'s work.
@@ -36,7 +36,7 @@ class ChainDecoder(TileDecoder):
 
     def __init__(self, model: Model, height: int, width: int, stream: bytes, n: int = 256) -> None:
         if n > 256:
-            raise ValueError("codec 6 is for 256 values a channel")
+            raise ValueError("codec 7 is for 256 values a channel")
         self.model, self.height, self.width, self.channels = model, height, width, model.channels
         self.alphabet, self.deep = 256, 0
         self.ans = self.stack = Stack(stream)

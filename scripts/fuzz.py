@@ -65,6 +65,7 @@ CODED = {
     DATA / "small-lattice.idfm": "lattice",
     DATA / "small-lossy.idfm": "lossy",
     DATA / "small-first.idfm": "first",
+    DATA / "small-bitswap.idfm": "bitswap",
     ROOT / "models" / "indexed.idfm": "sprite",
 }
 """Models to mutate, and a golden file that each codes."""

@@ -11,6 +11,7 @@ import sys
 import zlib
 from pathlib import Path
 
+from reference_bitswap import ChainDecoder, Stack
 from reference_decoder import Model, Reader, decode, written
 from reference_learning import Learner
 from reference_tile import Ans, TileDecoder
@@ -81,6 +82,21 @@ def block_of(
     return found
 
 
+def chain_of(model: Model, body: bytes, sizes: list[tuple[int, int]]) -> list[bytes]:
+    """Return the pixels of the members of a block of bits back."""
+    reader = Reader(body)
+    reader.take(reader.number())  # metadata
+    stack, found = Stack(body[reader.at :]), []
+    for height, width in sizes:
+        tile = ChainDecoder(model, height, width, b"")
+        tile.stack = stack
+        tile.decode_squares()
+        found.append(pixels_of(tile))
+    if stack.state or stack.words:
+        raise ValueError("stream does not end with its pixels")
+    return found
+
+
 def unpack(data: bytes, models: list[Model]) -> list[tuple[str, bytes]]:
     """Return every member's name and file."""
     reader = Reader(data)
@@ -91,11 +107,11 @@ def unpack(data: bytes, models: list[Model]) -> list[tuple[str, bytes]]:
     used: list[Model] = []
     for _ in range(index.number()):
         kind, first = index.little(1), index.little(1)
-        if first & 15 != 1:
+        if first & 15 not in (1, 7):
             raise ValueError(f"codec {first & 15} is not known")
         used.append(next(m for m in models if m.hash == hashes[first >> 4]))
-        rows.append([kind, *(index.number() for _ in range(4)), index.little(4)])
-    small = sum(row[1] for row in rows)
+        rows.append([kind, first & 15, *(index.number() for _ in range(4)), index.little(4)])
+    small = sum(row[2] for row in rows)
     total = small + index.number()
     names = []
     for _ in range(total):
@@ -110,13 +126,18 @@ def unpack(data: bytes, models: list[Model]) -> list[tuple[str, bytes]]:
     crcs = [index.little(4) for _ in range(small)]
     lengths = [index.number() for _ in range(total - small)]
     found: list[tuple[str, bytes]] = []
-    for (kind, members, lockstep, rate, length, crc), model in zip(rows, used, strict=True):
+    for (kind, codec, members, lockstep, rate, length, crc), model in zip(rows, used, strict=True):
         body = reader.take(length)
         if zlib.crc32(body) != crc:
             raise ValueError("a block is damaged")
         mine = range(len(found), len(found) + members)
         sizes = [(heights[i], widths[i]) for i in mine]
-        for place, pixels in enumerate(block_of(model, body, sizes, lockstep, rate)):
+        made = (
+            chain_of(model, body, sizes)
+            if codec == 7
+            else block_of(model, body, sizes, lockstep, rate)
+        )
+        for place, pixels in enumerate(made):
             i = mine[place]
             if zlib.crc32(pixels, zlib.crc32(struct.pack("<I", place))) != crcs[i]:
                 raise ValueError(f"{names[i]} is damaged")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from idfzip.codecs.bitswap import Bitswap
+from idfzip.codecs.bitswap import Level as ChainLevel
 from idfzip.codecs.flagship import STATIC, Flagship, Learning
 from idfzip.codecs.idf import Idf
 from idfzip.codecs.lattice import Lattice
@@ -23,6 +25,7 @@ from idfzip.integer.network import Network
 from idfzip.integer.stack import Block, Stack
 from idfzip.priors import mixture
 from idfzip.priors.codes import CodePrior, Tables, exp_table
+from idfzip.priors.mixture import tables
 
 
 def make_design(channels: int) -> Design:
@@ -167,6 +170,46 @@ def make_vqvae(channels: int, stages: tuple[int, ...] = (1, 2), seed: int = 0) -
         head = stack(i == 0, block(1, width + given, size))
         levels.append(VqLevel(encoder, head, tuple(prior(known) for _ in range(count)), lift))
     return Vqvae(tuple(levels), Tables(exp_table(), log2_table()))
+
+
+def make_bitswap(
+    channels: int, latents: tuple[int, ...] = (4, 6), mixture: int = 2, seed: int = 0
+) -> Bitswap:
+    """Return a random bits-back model of narrow posteriors, which codes smooth pictures."""
+    rng = np.random.default_rng(seed)
+    width = 8
+
+    def down(fine: int, coarse: int) -> Stack:
+        first = Block((make_conv(9, 4 * fine, width, rng),), 2)
+        twice = Block(
+            (make_conv(9, width, width, rng), make_conv(9, width, width, rng)), 1, 1, True
+        )
+        last = make_conv(1, width, 2 * coarse, rng, 4)
+        last.bias[1::2] -= 30000
+        return Stack((first, twice, Block((last,))), make_conv(1, 4 * fine, 2 * coarse, rng, 9))
+
+    def up(coarse: int, fine: int, parts: int) -> Stack:
+        last = make_conv(9, width, 4 * fine * parts, rng, 4)
+        if fine == channels:  # differences of colours are small
+            scales = last.bias.reshape(4, fine, -1)[..., -(1 if parts == 2 else parts // 3) :]
+            scales += np.array([26000, 6000, 6000], np.int32)[:fine, None]
+        return Stack((Block((make_conv(9, coarse, width, rng),)), Block((last,), spread=2)))
+
+    widths = (channels, *latents)
+    levels = []
+    for i, coarse in enumerate(latents):
+        parts = 2 if i or mixture == 1 else 3 * mixture
+        levels.append(ChainLevel(down(widths[i], coarse), up(coarse, widths[i], parts)))
+    constants = np.tile(np.array([[0, 16384]], np.int32), (latents[-1], 1))
+    return Bitswap(tuple(levels), constants, tables(context.SCALES))
+
+
+@pytest.fixture(scope="session")
+def chain_models() -> dict[int, Model]:
+    return {
+        channels: model_file.load(model_file.dump(make_bitswap(channels), f"bs{channels}"), "test")
+        for channels in (1, 3)
+    }
 
 
 @pytest.fixture(scope="session")

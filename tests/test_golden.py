@@ -220,6 +220,29 @@ def test_reference_decoder_decodes_the_lossy_first_one(lossy_first_file):
     assert output.endswith(expected("photo").tobytes())
 
 
+@pytest.fixture(scope="module")
+def bits_back():
+    """The file of `learning.png`, two squares, by a bits-back model of random weights."""
+    return DATA / "bitswap.idfz", DATA / "small-bitswap.idfm"
+
+
+def test_package_decodes_the_one_of_bits_back(bits_back):
+    data, path = bits_back[0].read_bytes(), bits_back[1]
+    model = model_file.load(path.read_bytes(), str(path))
+    file = idfz.parse(data)
+    assert [tile.codec for tile in file.head.tiles] == [header.BITSWAP]
+    found, _ = idfz.decompress(file, model, Effort())
+    np.testing.assert_array_equal(found.pixels, expected("learning"))
+    assert idfz.compress(found, model, Effort()) == data
+
+
+def test_reference_decoder_decodes_the_one_of_bits_back(bits_back):
+    script = ROOT / "scripts" / "reference_bitswap.py"
+    arguments = [sys.executable, "-S", script, *bits_back]
+    output = subprocess.run(arguments, capture_output=True, check=True).stdout
+    assert output.endswith(expected("learning").tobytes())
+
+
 def test_a_stored_file():
     file = idfz.parse((DATA / "stored.idfz").read_bytes())
     assert idfz.decompress(file, None, Effort())[0] == idfz.Stored(b"a file of any kind", "")
@@ -237,6 +260,7 @@ def test_a_stored_file():
         ("reference_lattice", 200),
         ("reference_vq", 400),
         ("reference_lossy_first", 100),
+        ("reference_bitswap", 200),
     ],
 )
 def test_the_reference_decoders_stay_short_and_alone(name, lines):

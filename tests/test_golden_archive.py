@@ -81,6 +81,41 @@ def shelf(monkeypatch):
     monkeypatch.setattr(registry, "folders", lambda: [DATA])
 
 
+def chained():
+    """The golden archive of a chain, anew: the colour pictures by the bits-back codec."""
+    writer = Writer(io.BytesIO(), io.BytesIO())
+    model = load("bitswap")
+    images = [
+        block.Image(Entry(f"{i}.png"), picture, 1 << 20) for i, picture in enumerate(pictures(3))
+    ]
+    row, body, _ = block.encode(images, model, writer.place(model))
+    writer.add_block(row, body)
+    out = io.BytesIO()
+    writer.finish(out)
+    return out.getvalue()
+
+
+def test_package_makes_and_decodes_the_chain(shelf):
+    data = (DATA / "chain.idfz").read_bytes()
+    assert chained() == data
+    found = list(archive.decoded(Archive(io.BytesIO(data)), None, Effort()))
+    for member, picture in zip(found, pictures(3), strict=True):
+        np.testing.assert_array_equal(member.found.pixels, picture.pixels)
+        assert member.found.metadata == picture.metadata
+
+
+def test_reference_decoder_decodes_the_chain():
+    script = ROOT / "scripts" / "reference_archive.py"
+    model = DATA / "small-bitswap.idfm"
+    arguments = [sys.executable, "-S", script, DATA / "chain.idfz", model]
+    output = subprocess.run(arguments, capture_output=True, check=True).stdout
+    whole = b""
+    for picture in pictures(3):
+        height, width, _ = picture.pixels.shape
+        whole += b"P6\n%d %d\n255\n" % (width, height) + picture.pixels.tobytes()
+    assert output == whole
+
+
 def test_it_is_made_again_byte_for_byte(shelf):
     assert made() == (DATA / "archive.idfz").read_bytes()
 

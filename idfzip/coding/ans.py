@@ -5,11 +5,13 @@ A state of 64 bits, words of 32 bits and frequencies that sum to 2**24, exactly 
 array of one element so that neither numba nor a plain interpreter widens it.
 
 Words are produced by pushing the symbols backwards and are stored reversed, in the order in which
-a decoder reads them: a file that was cut holds what is decoded first.
+a decoder reads them: a file that was cut holds what is decoded first. A decoder of one stream is
+also a stack, onto which symbols can be pushed: bits-back coding does.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -154,6 +156,50 @@ def pop(
         s = (s << _WORD) | np.uint64(words[place[i, 0]])
         place[i, 0] += 1
     state[i] = s
+
+
+@inlined
+def push(
+    words: Words,
+    place: npt.NDArray[np.int64],
+    state: npt.NDArray[np.uint64],
+    i: int,
+    cumulative: int,
+    frequency: int,
+) -> None:
+    """Put the symbol of this interval back: the next one to `peek` at and to `pop`.
+
+    There must be room for a word before the stream's next one; see `with_room`.
+    """
+    s, f = state[i], np.uint64(frequency)
+    if (s >> _FULL) >= f:
+        place[i, 0] -= 1
+        words[place[i, 0]] = np.uint32(s & _LOW_WORD)
+        s = s >> _WORD
+    state[i] = ((s // f) << _PRECISION) + np.uint64(cumulative) + s % f
+
+
+def with_room(coder: Coder, count: int) -> Coder:
+    """Return a coder of one stream, a stack, with room to push `count` symbols."""
+    if coder.place[0, 0] >= count:
+        return coder
+    more = max(count, len(coder.words))
+    words = np.concatenate([np.zeros(more, np.uint32), coder.words])
+    return Coder(words, coder.place + more, coder.state)
+
+
+def left(coder: Coder) -> Words:
+    """Return what is left of a coder's one stream, in words that `decoder` takes."""
+    start, end = coder.place[0]
+    state = int(coder.state[0])
+    head = [word for word in (state >> 32, state & 0xFFFFFFFF) if word or state >> 32]
+    return np.concatenate([np.array(head, np.uint32), coder.words[start:end]])
+
+
+def bits_left(coder: Coder) -> float:
+    """Return how many bits are left of a coder's one stream."""
+    start, end = coder.place[0]
+    return 32.0 * float(end - start) + math.log2(max(int(coder.state[0]), 1))
 
 
 def to_bytes(words: Words) -> bytes:

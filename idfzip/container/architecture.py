@@ -9,10 +9,17 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from idfzip.codecs import flagship, idf, indexed, lattice, vqvae
+from idfzip.codecs import bitswap, flagship, idf, indexed, lattice, vqvae
 from idfzip.codecs.seen import Seen
-from idfzip.container import flagship_file, idf_file, indexed_file, lattice_file, vqvae_file
-from idfzip.container.header import FLAGSHIP, IDF, INDEXED, LATTICE, VQVAE
+from idfzip.container import (
+    bitswap_file,
+    flagship_file,
+    idf_file,
+    indexed_file,
+    lattice_file,
+    vqvae_file,
+)
+from idfzip.container.header import BITSWAP, FLAGSHIP, IDF, INDEXED, LATTICE, VQVAE
 from idfzip.container.tensors import Facts, Tensors
 from idfzip.flows import alphabet, coupling
 
@@ -120,6 +127,19 @@ class Architecture:
 
 
 ARCHITECTURES = (
+    Architecture(
+        "bitswap",
+        BITSWAP,
+        bitswap.Bitswap,
+        bitswap.encode,
+        bitswap.decode,
+        bitswap_file.facts,
+        bitswap_file.to_tensors,
+        bitswap_file.from_tensors,
+        bitswap_file.self_test,
+        bitswap_file.measured_sums,
+        (bitswap.VALUES, bitswap.VALUES),
+    ),
     Architecture(
         "flagship",
         FLAGSHIP,

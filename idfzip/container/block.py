@@ -8,9 +8,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from idfzip.codecs import bitswap
 from idfzip.codecs import block as codec
+from idfzip.codecs.bitswap import Bitswap
 from idfzip.codecs.flagship import Flagship
-from idfzip.container import header, idfz, sections, tiling
+from idfzip.container import idfz, sections, tiling
+from idfzip.container.architecture import Planes
 from idfzip.container.devices import Device
 from idfzip.container.index import Block, Entry, Small
 from idfzip.container.model_file import Model
@@ -51,7 +54,7 @@ def fits(picture: Picture, model: Model) -> bool:
     pixels = picture.pixels
     height, width, channels = pixels.shape
     return (
-        isinstance(model.codec, Flagship)
+        isinstance(model.codec, Bitswap | Flagship)
         and picture.kind in (GREY, RGB)
         and channels == model.codec.channels
         and pixels.size <= MAX_PIXELS * channels
@@ -88,26 +91,21 @@ def encode(
 ) -> tuple[Block, bytes, list[float]]:
     """Return a block's row, its bytes, and the bits that each image takes of its stream.
 
-    The network learns from image to image where that gives fewer bits: it does where the images
-    are others than those it was trained on. Bits per subpixel of 256 tiles of 32 x 32, as it was
-    trained, learning from each tile alone, and learning on: `cifar10` 3.538, 3.536, 3.558 on
-    CIFAR-10's test images; `photo` 3.642, 3.641, 3.611 on them, 2.203, 2.202, 2.085 on stained
-    tissue; 64 tiles of 64 x 64 of the latter 2.044, 2.032, 1.957; 32 of 128 x 128 of
-    `cid22/validation` 2.599, 2.557, 2.524. In runs of 1, 4, 8, 16, 32 tiles, the tissue took
-    2.086, 2.084, 2.085, 2.088, 2.098.
+    Images of a bits-back model are one chain. A flagship's network learns from image to image where
+    that gives fewer bits: it does where the images are others than those it was trained on. Bits
+    per subpixel of 256 tiles of 32 x 32, as it was trained, learning from each tile alone, and
+    learning on: `cifar10` 3.538, 3.536, 3.558 on CIFAR-10's test images; `photo` 3.642, 3.641,
+    3.611 on them, 2.203, 2.202, 2.085 on stained tissue; 64 tiles of 64 x 64 of the latter 2.044,
+    2.032, 1.957; 32 of 128 x 128 of `cid22/validation` 2.599, 2.557, 2.524. In runs of 1, 4, 8, 16,
+    32 tiles, the tissue took 2.086, 2.084, 2.085, 2.088, 2.098.
 
     `place` is the model's among those of the archive.
     """
-    lockstep = _lockstep([image.size for image in images])
     tiles = [colour.forward(image.picture.pixels) for image in images]
-    rates = sorted({0, model.flagship.learning.rate})
-    codecs = [_learning(model, rate) for rate in rates]
-    if device is not None:
-        coming = [device.encode_block(model, one, tiles, lockstep) for one in codecs]
-        made = [future.result() for future in coming]
+    if isinstance(model.codec, Bitswap):
+        lockstep, rate, coded = 1, 0, bitswap.encode_chain(model.codec, tiles, progress)
     else:
-        made = [codec.encode(one, tiles, lockstep, progress) for one in codecs]
-    rate, coded = min(zip(rates, made, strict=True), key=lambda tried: len(tried[1].stream))
+        lockstep, rate, coded = _learned(images, tiles, model, progress, device)
     parts = [_pack_metadata(image.picture.metadata) for image in images]
     deflated = b""
     if any(parts):
@@ -123,8 +121,8 @@ def encode(
         for i, image in enumerate(images)
     )
     row = Block(
-        model.flagship.channels,
-        header.FLAGSHIP,
+        model.codec.channels,
+        model.architecture.number,
         place,
         lockstep,
         rate,
@@ -133,6 +131,26 @@ def encode(
         members,
     )
     return row, body, coded.bits
+
+
+def _learned(
+    images: Sequence[Image],
+    tiles: Sequence[Planes],
+    model: Model,
+    progress: Progress | None,
+    device: Device | None,
+) -> tuple[int, int, codec.Coded]:
+    """Return how many tiles are in lockstep, the best rate of learning, and what it gives."""
+    lockstep = _lockstep([image.size for image in images])
+    rates = sorted({0, model.flagship.learning.rate})
+    codecs = [_learning(model, rate) for rate in rates]
+    if device is not None:
+        coming = [device.encode_block(model, one, tiles, lockstep) for one in codecs]
+        made = [future.result() for future in coming]
+    else:
+        made = [codec.encode(one, tiles, lockstep, progress) for one in codecs]
+    rate, coded = min(zip(rates, made, strict=True), key=lambda tried: len(tried[1].stream))
+    return lockstep, rate, coded
 
 
 def decode(
@@ -146,24 +164,33 @@ def decode(
 
     Raises FormatError where nothing of it can be had.
     """
-    if model.flagship.channels != row.channels:
-        raise FormatError(f"model {model.name} codes {model.flagship.channels} channels")
+    if model.architecture.number != row.codec:
+        raise FormatError(f"model {model.name} is not of the codec that its block names")
+    if model.codec.channels != row.channels:
+        raise FormatError(f"model {model.name} codes {model.codec.channels} channels")
     reader = Reader(body)
     deflated = reader.bytes(reader.number())
     metadata = _metadata(deflated, len(row.members))
     stream = reader.bytes(reader.left // 4 * 4)
-    learning = _learning(model, row.rate)
-    if device is not None:
-        coming = device.decode_block(model, learning, stream, row.sizes, row.lockstep)
-        tiles = coming.result()
-    else:
-        tiles = codec.decode(learning, stream, row.sizes, row.lockstep, progress)
+    tiles = _tiles(row, stream, model, progress, device)
     found: list[Picture | None] = []
     for i, (member, planes) in enumerate(zip(row.members, tiles, strict=True)):
         pixels = colour.inverse(planes).astype(np.uint8)
         whole = tiling.checksum(pixels, i) == member.crc
         found.append(Picture(pixels, member.format, metadata[i]) if whole else None)
     return found
+
+
+def _tiles(
+    row: Block, stream: bytes, model: Model, progress: Progress | None, device: Device | None
+) -> list[Planes]:
+    """Return the planes of a block's members; those after any damage are wrong."""
+    if isinstance(model.codec, Bitswap):
+        return bitswap.decode_chain(model.codec, stream, row.sizes, progress)[0]
+    learning = _learning(model, row.rate)
+    if device is not None:
+        return device.decode_block(model, learning, stream, row.sizes, row.lockstep).result()
+    return codec.decode(learning, stream, row.sizes, row.lockstep, progress)
 
 
 def _pack_metadata(metadata: Metadata) -> bytes:

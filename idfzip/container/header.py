@@ -22,9 +22,9 @@ FORMATS = ("", "PNG", "WEBP", "TIFF", "BMP", "PPM", "JPEG", "GIF")
 PACKINGS = ("", "webp", "png")
 """What holds the pixels: tiles, or the bytes of a file of another codec."""
 
-RAW, FLAGSHIP, IDF, INDEXED, LATTICE, VQVAE, LOSSY_FIRST = range(7)
+RAW, FLAGSHIP, IDF, INDEXED, LATTICE, VQVAE, LOSSY_FIRST, BITSWAP = range(8)
 """Codecs of a tile: the pixels as they are; the flagship; the bipartite one; that of categories;
-the progressive one; the lossy one; a lossy picture and what makes it exact."""
+the progressive one; the lossy one; a lossy picture and what makes it exact; that of bits back."""
 
 MAX_SIDE = 1 << 30
 MAX_PIXELS = 500_000_000
@@ -254,7 +254,7 @@ def _tile(reader: Reader, models: int, group: Group) -> Tile:
     first, second = reader.byte(), reader.byte()
     codec, model = first & 15, first >> 4
     colour, painter = second & 15, second >> 4
-    if codec > LOSSY_FIRST:
+    if codec > BITSWAP:
         raise FormatError(f"codec {codec} is not known to this release")
     if (model >= models) if codec != RAW else (model != 0):
         raise FormatError(f"tile of model {model}, {models} are named")

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from idfzip.container.flagship_file import MAX_RATE
 from idfzip.container.header import (
+    BITSWAP,
     FLAGSHIP,
     FORMATS,
     MAX_TILE,
@@ -202,13 +203,15 @@ def _block(reader: Reader, models: int) -> tuple[tuple[int, int, int, int, int, 
     codec, model = first & 15, first >> 4
     if channels not in (1, 3):
         raise FormatError(f"kind of image {channels} is not known to this release")
-    if codec != FLAGSHIP:
+    if codec not in (FLAGSHIP, BITSWAP):
         raise FormatError(f"codec {codec} of a block is not known to this release")
     if model >= models:
         raise FormatError(f"block of model {model}, {models} are named")
     members, lockstep, rate = reader.number(), reader.number(), reader.number()
     if not 0 < lockstep <= members:
         raise FormatError(f"block of {members} members, {lockstep} in lockstep")
+    if codec == BITSWAP and (lockstep, rate) != (1, 0):
+        raise FormatError(f"block of bits back, {lockstep} in lockstep, that learns at {rate}")
     if rate > MAX_RATE:
         raise FormatError(f"block that learns at a rate of {rate}, the limit is {MAX_RATE}")
     return (channels, codec, model, lockstep, rate, reader.number(), reader.crc()), members

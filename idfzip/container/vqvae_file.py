@@ -8,27 +8,15 @@ import numpy as np
 import numpy.typing as npt
 
 from idfzip.codecs.vqvae import Level, Vqvae
+from idfzip.container import stacks
 from idfzip.container.tensors import Facts, Tensors, fact, table, tensor
 from idfzip.errors import ModelError
-from idfzip.integer import grid
-from idfzip.integer.conv import Conv
-from idfzip.integer.stack import Block, Stack
+from idfzip.integer.stack import Stack
 from idfzip.priors.codes import CodePrior, Tables
 
 MAX_OPERATIONS = 4_000_000
-MAX_LEVELS, MAX_STAGES, MAX_BLOCKS, MAX_CONVS = 4, 16, 64, 4
-MAX_WIDTH = 4096
-"""Most channels that a layer takes or gives."""
-
-MAX_SPREAD = 96
-"""Most channels of a layer for one pixel, which bounds the memory of a tile."""
-
+MAX_LEVELS, MAX_STAGES = 4, 16
 MAX_STRIDE = 64
-MAX_MEMORY = 1 << 30
-"""Most bytes of weights in whole panels."""
-
-_TEST = (3, 5)
-"""Sides of the self-test's inputs, in places of the coarsest resolution of a network."""
 
 
 def _stacks(model: Vqvae) -> Iterator[tuple[str, Stack]]:
@@ -51,23 +39,12 @@ def to_tensors(model: Vqvae) -> Tensors:
     """Return the tensors of a model without its self-test."""
     tensors: Tensors = {"tables.exp": model.tables.exp, "tables.log": model.tables.log}
     for name, stack in _stacks(model):
-        rows = [[len(b.convs), b.squeeze, b.spread, int(b.residual)] for b in stack.blocks]
-        tensors[f"{name}.blocks"] = np.array(rows, np.int16)
-        for i, conv in enumerate(stack.convs):
-            tensors |= _conv_tensors(f"{name}.{i}", conv)
-        if stack.shortcut is not None:
-            tensors |= _conv_tensors(f"{name}.shortcut", stack.shortcut)
+        tensors |= stacks.to_tensors(name, stack)
     for name, prior in _priors(model):
         tensors[f"{name}.near"] = prior.near.reshape(-1, prior.near.shape[2])
         tensors[f"{name}.codebook"] = prior.codebook
-        tensors |= _conv_tensors(f"{name}.out", prior.out)
+        tensors |= stacks.conv_tensors(f"{name}.out", prior.out)
     return tensors
-
-
-def _conv_tensors(name: str, conv: Conv) -> Tensors:
-    weight = conv.weight.reshape(-1, conv.outputs)
-    taps = np.array([len(conv.weight)], np.int16)
-    return {f"{name}.weight": weight, f"{name}.bias": conv.bias, f"{name}.taps": taps}
 
 
 def facts(model: Vqvae) -> dict[str, object]:
@@ -77,82 +54,17 @@ def facts(model: Vqvae) -> dict[str, object]:
 
 
 def self_test(model: Vqvae) -> tuple[npt.NDArray[np.int16], npt.NDArray[np.int32]]:
-    """Return extreme activations, and what plain integers give for them; see `measured_sums`."""
-    rng = np.random.default_rng(0)
-    most = max(stack.inputs for _, stack in _stacks(model))
-    side = max(stack.squeezed for _, stack in _stacks(model))
-    limit = grid.ACTIVATION_LIMIT
-    inputs = rng.choice([-limit, limit], (_TEST[0] * side, _TEST[1] * side, most))
-    inputs[-2:] = rng.integers(-limit, limit + 1, inputs[-2:].shape)
-    found = [
-        stack.plain_sums(_taken(inputs, stack).astype(np.int64)) for _, stack in _stacks(model)
-    ]
-    return inputs.astype(np.int16), _folded(found)
+    """Return extreme activations, and what plain integers give for them."""
+    return stacks.self_test([stack for _, stack in _stacks(model)])
 
 
 def measured_sums(model: Vqvae, tensors: Tensors) -> npt.NDArray[np.int32]:
-    """Return what this machine gives for a self-test's inputs, int16 (height, width, channels).
-
-    Each network takes the upper left and the first channels; its sums are added over all places,
-    modulo 2**32.
-    """
-    inputs = tensor(tensors, "test.inputs", np.int16, 3)
-    most = max(stack.inputs for _, stack in _stacks(model))
-    side = max(stack.squeezed for _, stack in _stacks(model))
-    limit = grid.ACTIVATION_LIMIT
-    if inputs.shape != (_TEST[0] * side, _TEST[1] * side, most) or abs(inputs).max() > limit:
-        raise ModelError(f"self-test of shape {inputs.shape}, or of values over {limit}")
-    found = [
-        stack.sums(_taken(inputs, stack).astype(np.int32)).astype(np.int64)
-        for _, stack in _stacks(model)
-    ]
-    return _folded(found)
-
-
-def _taken(inputs: npt.NDArray[np.int16], stack: Stack) -> npt.NDArray[np.int16]:
-    height, width = (n * stack.squeezed for n in _TEST)
-    return inputs[:height, :width, : stack.inputs]
-
-
-def _folded(found: list[npt.NDArray[np.int64]]) -> npt.NDArray[np.int32]:
-    totals = np.concatenate([sums.sum((0, 1)) for sums in found])
-    return (totals & 0xFFFFFFFF).astype(np.uint32).view(np.int32)
-
-
-def _conv(tensors: Tensors, name: str) -> Conv:
-    weight = tensor(tensors, f"{name}.weight", np.int16, 2)
-    bias = tensor(tensors, f"{name}.bias", np.int32, 1)
-    taps = tensor(tensors, f"{name}.taps", np.int16, 1)
-    rows, outputs = weight.shape
-    if taps.tolist() not in ([1], [9]) or rows % int(taps[0]) or rows == 0:
-        raise ModelError(f"{name}: {rows} rows of {taps.tolist()} taps")
-    count = int(taps[0])
-    if rows > MAX_WIDTH * count or outputs > MAX_WIDTH:
-        raise ModelError(f"{name}: more than {MAX_WIDTH} channels")
-    try:
-        return Conv(weight.reshape(count, rows // count, outputs), bias)
-    except ModelError as error:
-        raise ModelError(f"{name}: {error}") from None
-
-
-def _stack(tensors: Tensors, name: str) -> Stack:
-    rows = tensor(tensors, f"{name}.blocks", np.int16, 2)
-    if rows.shape[1] != 4 or not 1 <= len(rows) <= MAX_BLOCKS:
-        raise ModelError(f"{name}: blocks of shape {rows.shape}")
-    blocks, at = [], 0
-    for count, squeeze, spread, residual in rows.tolist():
-        if not 1 <= count <= MAX_CONVS or residual not in (0, 1):
-            raise ModelError(f"{name}: a block of {count} layers, residual {residual}")
-        convs = tuple(_conv(tensors, f"{name}.{at + i}") for i in range(count))
-        at += count
-        blocks.append(Block(convs, squeeze, spread, bool(residual)))
-    shortcut = f"{name}.shortcut"
-    there = f"{shortcut}.weight" in tensors
-    return Stack(tuple(blocks), _conv(tensors, shortcut) if there else None)
+    """Return what this machine gives for a self-test's inputs; see `stacks.measured_sums`."""
+    return stacks.measured_sums([stack for _, stack in _stacks(model)], tensors)
 
 
 def _prior(tensors: Tensors, name: str) -> CodePrior:
-    known, out = _stack(tensors, f"{name}.known"), _conv(tensors, f"{name}.out")
+    known, out = stacks.stack(tensors, f"{name}.known"), stacks.conv(tensors, f"{name}.out")
     codebook = tensor(tensors, f"{name}.codebook", np.int16, 2)
     near = tensor(tensors, f"{name}.near", np.int16, 2)
     size = codebook.shape[1]
@@ -162,9 +74,9 @@ def _prior(tensors: Tensors, name: str) -> CodePrior:
 
 
 def _level(tensors: Tensors, name: str, stages: int) -> Level:
-    stacks = [_stack(tensors, f"{name}.{part}") for part in ("encoder", "head", "lift")]
+    nets = [stacks.stack(tensors, f"{name}.{part}") for part in ("encoder", "head", "lift")]
     priors = tuple(_prior(tensors, f"{name}.priors.{s}") for s in range(stages))
-    return Level(stacks[0], stacks[1], priors, stacks[2])
+    return Level(nets[0], nets[1], priors, nets[2])
 
 
 def from_tensors(tensors: Tensors, known: Facts) -> Vqvae:
@@ -193,16 +105,10 @@ def _check_size(model: Vqvae) -> None:
     """Raise ModelError where coding would take too long or too much memory."""
     if model.operations > MAX_OPERATIONS:
         raise ModelError(f"{model.operations} products a pixel, the limit is {MAX_OPERATIONS}")
-    memory = sum(conv.memory for _, stack in _stacks(model) for conv, _ in stack.shares())
-    if memory > MAX_MEMORY:
-        raise ModelError(f"weights take {memory} bytes of memory, the limit is {MAX_MEMORY}")
-    pixels = 1.0
+    pixels, shares = 1.0, []
     for level in reversed(model.levels):
         coarse = pixels / level.encoder.squeezed**2
-        stacks = [(level.encoder, pixels), (level.head, coarse), (level.lift, coarse)]
-        stacks += [(prior.known, coarse) for prior in level.priors]
-        for stack, share in stacks:
-            widest = max(s * share * max(c.inputs, c.outputs) for c, s in stack.shares())
-            if widest > MAX_SPREAD:
-                raise ModelError(f"{widest:.0f} channels a pixel, the limit is {MAX_SPREAD}")
+        shares += [(level.encoder, pixels), (level.head, coarse), (level.lift, coarse)]
+        shares += [(prior.known, coarse) for prior in level.priors]
         pixels = coarse
+    stacks.check_size(shares)

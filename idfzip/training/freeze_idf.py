@@ -25,10 +25,11 @@ def freeze_conv(module: nn.Module, gain: Tensor | None = None) -> Conv:
         weight, bias = (p.detach().cpu() for p in module.scaled(gain))
     whole = weight.double().permute(2, 3, 1, 0).reshape(-1, weight.shape[1], weight.shape[0])
     whole = (whole * (1 << grid.WEIGHT_BITS)).round().clamp(-grid.WEIGHT_LIMIT, grid.WEIGHT_LIMIT)
-    return Conv(np.ascontiguousarray(whole.numpy().astype(np.int16)), _whole_sums(bias))
+    return Conv(np.ascontiguousarray(whole.numpy().astype(np.int16)), whole_sums(bias))
 
 
-def _whole_sums(values: Tensor) -> npt.NDArray[np.int32]:
+def whole_sums(values: Tensor) -> npt.NDArray[np.int32]:
+    """Return values in units of sums."""
     whole = values.detach().cpu().double() * (1 << grid.SUM_BITS)
     return whole.round().numpy().astype(np.int32)
 
@@ -51,7 +52,7 @@ def freeze_idf(twin: IdfTwin) -> Idf:
         for level in twin.all_levels
     )
     conditions = tuple(_freeze_net(net) for net in twin.nets([twin.conditions]))
-    constants = _whole_sums(twin.constants.reshape(len(twin.constants), -1))
+    constants = whole_sums(twin.constants.reshape(len(twin.constants), -1))
     return Idf(levels, conditions, constants, mixture.tables(context.SCALES))
 
 

@@ -21,7 +21,8 @@ _TAPS = [3 * (dy + 1) + dx + 1 for dy, dx in BEFORE]
 """Where a kernel of 3x3 has the codes before."""
 
 
-def _freeze_stack(twin: TwinStack) -> Stack:
+def freeze_stack(twin: TwinStack) -> Stack:
+    """Return the integers of a stack; raises ModelError where a bound does not hold."""
     blocks = tuple(
         Block(tuple(map(freeze_conv, layers)), plan.squeeze, plan.spread, plan.residual)
         for plan, layers in zip(twin.plans, twin.layers, strict=True)
@@ -34,7 +35,7 @@ def _freeze_prior(book: TwinCodebook, prior: TwinPrior) -> CodePrior:
     codes = (book.codes.detach().cpu() * _UNIT).round().clamp(-limit, limit)
     near = freeze_conv(prior.near).weight[_TAPS]
     return CodePrior(
-        _freeze_stack(prior.known),
+        freeze_stack(prior.known),
         np.ascontiguousarray(near),
         freeze_conv(prior.out),
         codes.numpy().astype(np.int16),
@@ -45,17 +46,18 @@ def freeze_vqvae(twin: VqvaeTwin) -> Vqvae:
     """Return the integer model of a twin; raises ModelError where a bound does not hold."""
     levels = tuple(
         Level(
-            _freeze_stack(level.encoder),
-            _freeze_stack(level.head),
+            freeze_stack(level.encoder),
+            freeze_stack(level.head),
             tuple(_freeze_prior(book, prior) for book, prior in level.parts),
-            _freeze_stack(level.lift),
+            freeze_stack(level.lift),
         )
         for level in twin.all_levels
     )
     return Vqvae(levels, Tables(exp_table(), log2_table()))
 
 
-def _thaw_stack(twin: TwinStack, stack: Stack) -> None:
+def thaw_stack(twin: TwinStack, stack: Stack) -> None:
+    """Give a twin the weights of integers; raises an error where sizes differ."""
     if len(twin.layers) != len(stack.blocks):
         raise ModelError("networks of another number of blocks than the recipe's cannot be trained")
     for layers, block in zip(twin.layers, stack.blocks, strict=True):
@@ -82,12 +84,12 @@ def thaw_vqvae(model: Vqvae) -> VqvaeTwin:
         with torch.no_grad():
             for level, known in zip(twin.all_levels, model.levels, strict=True):
                 for name in ("encoder", "head", "lift"):
-                    _thaw_stack(getattr(level, name), getattr(known, name))
+                    thaw_stack(getattr(level, name), getattr(known, name))
                 for (book, prior), integers in zip(level.parts, known.priors, strict=True):
                     book.codes.copy_(torch.from_numpy(integers.codebook / _UNIT))
                     book.count.fill_(1)
                     book.total.copy_(book.codes)
-                    _thaw_stack(prior.known, integers.known)
+                    thaw_stack(prior.known, integers.known)
                     thaw_conv(prior.out, integers.out)
                     near = torch.from_numpy(integers.near / float(1 << grid.WEIGHT_BITS))
                     for tap, weight in zip(_TAPS, near, strict=True):

@@ -15,11 +15,19 @@ LOWEST_SCALE, HIGHEST_SCALE = -5.5, 7.4375
 """Limits of log2 of a scale, in steps: the ends of the prior's table."""
 
 
-def bits(sums: Tensor, scale: Tensor, mean: Tensor, value: Tensor, low: Tensor) -> Tensor:
+def bits(
+    sums: Tensor,
+    scale: Tensor,
+    mean: Tensor,
+    value: Tensor,
+    low: Tensor,
+    values: int = VALUES,
+) -> Tensor:
     """Return the bits of each value, shape (rows,).
 
     `sums` (rows, 3 K): logits, means and log2 scales in units of `scale` (rows,), which is log2 of
-    steps; `mean` (rows,) the expert's, in steps; `value` and `low`, the alphabet's lower end.
+    steps; `mean` (rows,) the expert's, in steps; `value` and `low`, the lower end of an alphabet of
+    so many `values`.
     """
     k = sums.shape[1] // 3
     centre = mean[:, None] + sums[:, k : 2 * k] * torch.exp2(scale)[:, None]
@@ -28,7 +36,7 @@ def bits(sums: Tensor, scale: Tensor, mean: Tensor, value: Tensor, low: Tensor) 
     distance = value[:, None] - centre
     upper = torch.sigmoid((distance + 0.5) * inverse)
     lower = torch.sigmoid((distance - 0.5) * inverse)
-    upper = torch.where((value >= low + (VALUES - 1))[:, None], 1.0, upper)
+    upper = torch.where((value >= low + (values - 1))[:, None], 1.0, upper)
     lower = torch.where((value <= low)[:, None], 0.0, lower)
     mass = (torch.softmax(sums[:, :k], 1) * (upper - lower)).sum(1)
-    return -torch.log2(mass * (1 - VALUES * FLOOR) + FLOOR)
+    return -torch.log2(mass * (1 - values * FLOOR) + FLOOR)

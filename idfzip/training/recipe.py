@@ -1,9 +1,9 @@
 """Recipes: what a model looks at, how large it is, how it is trained. Strict TOML.
 
 A recipe is a file with the keys of `FlagshipRecipe`, `IdfRecipe`, `IndexedRecipe`,
-`LatticeRecipe` or `VqvaeRecipe` below, `architecture` first, and a table `[grey]` of those that
-differ for grey images. A key that is not known, or a value that cannot be, is an error that names
-it. The package ships those in `idfzip/training/recipes`.
+`LatticeRecipe`, `VqvaeRecipe` or `BitswapRecipe` below, `architecture` first, and a table `[grey]`
+of those that differ for grey images. A key that is not known, or a value that cannot be, is an
+error that names it. The package ships those in `idfzip/training/recipes`.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from idfzip.codecs.flagship import Learning
+from idfzip.container.bitswap_file import MAX_LEVELS
 from idfzip.container.flagship_file import MAX_EVERY, MAX_RATE
 from idfzip.errors import TrainingError
 from idfzip.flows import context, lattice
@@ -25,6 +26,7 @@ from idfzip.flows.lattice import CORNERS, REACH
 from idfzip.flows.wavefront import is_causal
 from idfzip.integer.log2 import log2_table
 from idfzip.priors.codes import MOST
+from idfzip.training.bitswap import BitswapShape
 from idfzip.training.idf import PERMUTATIONS, IdfShape
 from idfzip.training.vqvae import VqvaeShape
 
@@ -265,10 +267,36 @@ class VqvaeRecipe(Recipe):
         return 8 << (len(self.stages) - 1)
 
 
-AnyRecipe = FlagshipRecipe | IdfRecipe | LatticeRecipe | VqvaeRecipe
+@dataclass(frozen=True, kw_only=True)
+class BitswapRecipe(Recipe):
+    """A model of the bits-back codec; the first keys are those of `BitswapShape`.
+
+    A training step sees `images` crops of `crop` x `crop` pixels.
+    """
+
+    latents: tuple[int, ...] = _key(_list(_whole(1, 64), 1, MAX_LEVELS))
+    width: int = _key(_whole(8, 512), default=64)
+    depth: int = _key(_whole(0, 16), default=2)
+    mixture: int = _key(_whole(1, 16), default=2)
+    crop: int = _key(_whole(2, 1024), default=32)
+    images: int = _key(_whole(1, 4096), default=16)
+
+    @property
+    def shape(self) -> BitswapShape:
+        """The sizes of the networks."""
+        return BitswapShape(**{f.name: getattr(self, f.name) for f in fields(BitswapShape)})
+
+    @property
+    def stride(self) -> int:
+        """The side of the squares that a coarsest latent stands for."""
+        return 1 << len(self.latents)
+
+
+AnyRecipe = FlagshipRecipe | IdfRecipe | LatticeRecipe | VqvaeRecipe | BitswapRecipe
 """A recipe of networks."""
 
 _ARCHITECTURES: dict[str, type[AnyRecipe | IndexedRecipe]] = {
+    "bitswap": BitswapRecipe,
     "flagship": FlagshipRecipe,
     "idf": IdfRecipe,
     "indexed": IndexedRecipe,

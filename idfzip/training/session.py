@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from idfzip.codecs import vqvae
+from idfzip.codecs.bitswap import Bitswap
 from idfzip.codecs.flagship import Flagship
 from idfzip.codecs.idf import Idf
 from idfzip.codecs.lattice import Lattice
@@ -22,8 +23,9 @@ from idfzip.errors import TrainingError
 from idfzip.flows import autoregressive
 from idfzip.flows.autoregressive import Planes
 from idfzip.integer.twin import Twin, TwinNetwork
-from idfzip.training import folder, freeze, freeze_idf, freeze_vqvae, loop
+from idfzip.training import folder, freeze, freeze_bitswap, freeze_idf, freeze_vqvae, loop
 from idfzip.training import recipe as recipes
+from idfzip.training.chains import Chains
 from idfzip.training.crops import Flows
 from idfzip.training.folder import Found, Options, Source
 from idfzip.training.group import Group
@@ -34,6 +36,7 @@ from idfzip.training.paintings import Paintings
 from idfzip.training.pixels import Pixels
 from idfzip.training.recipe import (
     AnyRecipe,
+    BitswapRecipe,
     FlagshipRecipe,
     IdfRecipe,
     LatticeRecipe,
@@ -49,12 +52,14 @@ _QUALITIES = 15, 61
 """Pictures that are painted for training have these qualities, the last one excluded."""
 
 _KINDS: dict[type, type] = {
+    BitswapRecipe: Bitswap,
     FlagshipRecipe: Flagship,
     IdfRecipe: Idf,
     LatticeRecipe: Lattice,
     VqvaeRecipe: Vqvae,
 }
 _RECIPES: dict[type, str] = {
+    Bitswap: "bitswap",
     Flagship: "default",
     Idf: "idf",
     Lattice: "progressive",
@@ -158,6 +163,11 @@ def make_task(prepared: Prepared, group: Group) -> Task[Any, Any]:
     if isinstance(recipe, IdfRecipe):
         twin = freeze_idf.thaw_idf(codec) if isinstance(codec, Idf) else None
         return Flows(recipe, *rest, twin)
+    if isinstance(recipe, BitswapRecipe):
+        chain = freeze_bitswap.thaw_bitswap(codec) if isinstance(codec, Bitswap) else None
+        if chain is not None:
+            recipe = dataclasses.replace(recipe, **dataclasses.asdict(chain.shape))
+        return Chains(recipe, *rest, chain)
     if isinstance(recipe, VqvaeRecipe):
         painter = freeze_vqvae.thaw_vqvae(codec) if isinstance(codec, Vqvae) else None
         if painter is not None:

@@ -95,3 +95,68 @@ def test_a_part_holds_what_its_symbols_need(sizes, end):
 def test_odd_length_is_refused():
     with pytest.raises(FormatError, match="5 bytes"):
         ans.from_bytes(b"12345")
+
+
+@kernel
+def push_back(words, place, state, cumulative, frequency):
+    """Push symbols, the last one first."""
+    for i in range(len(cumulative) - 1, -1, -1):
+        ans.push(words, place, state, 0, cumulative[i], frequency[i])
+
+
+@given(
+    st.lists(st.integers(0, (1 << 32) - 1), max_size=6),
+    st.lists(st.tuples(st.booleans(), st.integers(1, 40), st.integers(2, 1 << 16)), max_size=8),
+    st.integers(0, 1000),
+)
+@settings(deadline=None, max_examples=100)
+def test_a_stack_is_that_of_constriction(start, steps, seed):
+    """Pops and pushes in any order, also of an empty stack, leave constriction's words."""
+    rng = np.random.default_rng(seed)
+    first = np.array(start, np.uint32)
+    first = first[np.argmax(first != 0) :] if first.any() else first[:0]
+    coder = ans.decoder([first])
+    oracle = constriction.stream.stack.AnsCoder(np.ascontiguousarray(first[::-1]))
+    uniform = constriction.stream.model.Uniform()
+    for pops, count, size in steps:
+        sizes = np.full(count, size, np.int32)
+        width = TOTAL // size
+        if pops:
+            symbols = oracle.decode(uniform, sizes)
+        else:
+            symbols = rng.integers(0, size, count).astype(np.int32)
+            oracle.encode_reverse(symbols, uniform, sizes)
+        cumulative = (symbols * width).astype(np.int32)
+        frequency = np.where(symbols == size - 1, TOTAL - cumulative, width).astype(np.int32)
+        if pops:
+            assert read_back(*coder, cumulative, frequency) == -1
+        else:
+            coder = ans.with_room(coder, count)
+            push_back(*coder, cumulative, frequency)
+        np.testing.assert_array_equal(ans.left(coder)[::-1], oracle.get_compressed())
+        bits = ans.bits_left(coder)
+        assert 32 * len(ans.left(coder)) - 32 <= bits <= 32 * len(ans.left(coder))
+
+
+@given(
+    st.lists(st.integers(0, (1 << 32) - 1), max_size=5),
+    st.lists(st.tuples(st.integers(1, TOTAL - 255), st.floats(0, 1)), max_size=40),
+)
+@settings(deadline=None, max_examples=60)
+def test_what_was_pushed_is_popped_and_leaves_the_stack_as_it_was(start, parts):
+    frequency = np.array([f for f, _ in parts], np.int32)
+    cumulative = np.array([int(u * (TOTAL - f)) for f, u in parts], np.int32)
+    words = np.array([1, *start], np.uint32)
+    coder = ans.with_room(ans.decoder([words]), len(parts))
+    push_back(*coder, cumulative, frequency)
+    coder = ans.decoder([ans.left(coder)])
+    assert read_back(*coder, cumulative, frequency) == -1
+    np.testing.assert_array_equal(ans.left(coder), words)
+
+
+def test_room_is_made_in_front_of_what_is_there():
+    coder = ans.decoder([np.array([1, 2, 3, 4], np.uint32)])
+    assert ans.with_room(coder, 2) is coder
+    wider = ans.with_room(coder, 100)
+    assert wider.place[0, 0] >= 100
+    np.testing.assert_array_equal(ans.left(wider), [1, 2, 3, 4])

@@ -9,7 +9,7 @@ import pytest
 import safetensors.numpy
 from conftest import make_vqvae
 
-from idfzip.container import header, model_file, vqvae_file
+from idfzip.container import header, model_file
 from idfzip.errors import ModelError
 
 
@@ -103,15 +103,15 @@ def test_forged_facts_are_refused(data, facts):
 @pytest.mark.parametrize(
     ("limit", "value", "message"),
     [
-        ("MAX_OPERATIONS", 100, "products a pixel"),
-        ("MAX_MEMORY", 100, "bytes of memory"),
-        ("MAX_SPREAD", 1, "channels a pixel"),
-        ("MAX_STRIDE", 4, "squares of 8"),
-        ("MAX_WIDTH", 4, "more than 4 channels"),
+        ("vqvae_file.MAX_OPERATIONS", 100, "products a pixel"),
+        ("stacks.MAX_MEMORY", 100, "bytes of memory"),
+        ("stacks.MAX_SPREAD", 1, "channels a pixel"),
+        ("vqvae_file.MAX_STRIDE", 4, "squares of 8"),
+        ("stacks.MAX_WIDTH", 4, "more than 4 channels"),
     ],
 )
 def test_limits(data, monkeypatch, limit, value, message):
-    monkeypatch.setattr(vqvae_file, limit, value)
+    monkeypatch.setattr(f"idfzip.container.{limit}", value)
     with pytest.raises(ModelError, match=message):
         model_file.load(data, "large")
 

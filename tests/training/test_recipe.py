@@ -62,7 +62,7 @@ def test_what_differs_for_grey(tmp_path):
         (GOOD.replace("[0, -1]]\n", "[0, 1]]\n"), "a pixel that is coded earlier expected"),
         (
             GOOD.replace("flagship", "other"),
-            "architecture: one of flagship, idf, indexed, lattice, vqvae expected",
+            "architecture: one of bitswap, flagship, idf, indexed, lattice, vqvae expected",
         ),
         (GOOD.replace("hidden = [8]", ""), "hidden is missing"),
         (GOOD.replace("hidden = [8]", "hidden = []"), "a list of 1 to 8 entries expected"),

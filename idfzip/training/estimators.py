@@ -70,7 +70,7 @@ def _drawn(logits: Tensor, random: Generator) -> Tensor:
     return one_hot((logits.detach() + gumbel(_uniform(logits, random))).argmax(-1), logits)
 
 
-def _as_value(values: Tensor, *rest: Tensor) -> Tensor:
+def carrying(values: Tensor, *rest: Tensor) -> Tensor:
     """Return `values`, with the gradient of their sum with the rest, (N,) each."""
     total = values
     for one in rest:
@@ -184,7 +184,7 @@ class Reinforce(Estimator):
         latents = _drawn(scores, random)
         found = cost(latents)
         signal, loss = self.signal(found, seen)
-        return _as_value(_each(found), _learned(signal, score(scores, latents)), _each(loss))
+        return carrying(_each(found), _learned(signal, score(scores, latents)), _each(loss))
 
 
 def _learned(signal: Tensor, chances: Tensor) -> Tensor:
@@ -213,7 +213,7 @@ class Rebar(Estimator):
         first, second = (cost(torch.softmax(one / self._warmth, -1)) for one in (free, tied))
         signal = (found - second).detach()
         chances = score(scores, latents)
-        return _as_value(_each(found), _learned(signal, chances), _each(first - second))
+        return carrying(_each(found), _learned(signal, chances), _each(first - second))
 
     @staticmethod
     def _given(logs: Tensor, latents: Tensor, random: Generator) -> Tensor:
@@ -249,7 +249,7 @@ class Quantised(Estimator):
         entries = entries[..., 0].transpose(1, 2)
         left = (scores - entries).square().mean((1, 2))
         found = _each(cost(straight_through(scores, entries)))
-        return _as_value(found, self._commitment * left)
+        return carrying(found, self._commitment * left)
 
 
 def enumerated(logits: Tensor, cost: Cost) -> Tensor:

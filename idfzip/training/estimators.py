@@ -20,6 +20,7 @@ is (N,), or (N, M) where each latent has a cost of its own, of all that it has a
 from __future__ import annotations
 
 import itertools
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 
 import torch
@@ -125,18 +126,18 @@ class Signal(nn.Module):
         return signal, loss
 
 
-class Estimator(nn.Module):
+class Estimator(nn.Module, ABC):
     """What all estimators have in common."""
 
-    def anneal(self, share: float) -> None:
+    def anneal(self, share: float) -> None:  # noqa: B027
         """Note how much of the training is done, 0 to 1."""
 
+    @abstractmethod
     def forward(self, scores: Tensor, cost: Cost, seen: Tensor, random: Generator) -> Tensor:
         """Return losses (N,): costs of drawn latents, whose gradient is the estimate.
 
         `seen` is what the latents were inferred from, for baselines.
         """
-        raise NotImplementedError
 
 
 class StraightThrough(Estimator):

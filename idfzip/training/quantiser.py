@@ -8,6 +8,7 @@ al. 2020, arXiv:2005.00341). Codebooks of which codes are drawn: `idfzip.trainin
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import NamedTuple
 
 import torch
@@ -44,7 +45,7 @@ class Chosen(NamedTuple):
     score: Tensor | None = None
 
 
-class TwinCodes(nn.Module):
+class TwinCodes(nn.Module, ABC):
     """Entries (K, D), and how often each was used of late.
 
     If `copied`, the gradient of what stands for a value is that of the value.
@@ -58,24 +59,24 @@ class TwinCodes(nn.Module):
         super().__init__()
         self.register_buffer("count", torch.zeros(entries))
 
+    @abstractmethod
     def points(self) -> Tensor:
         """Return the entries, (K, D), wherever they lie."""
-        raise NotImplementedError
 
+    @abstractmethod
     def put(self, codes: Tensor) -> None:
         """Take over entries (K, D); raises ValueError where they cannot be such."""
-        raise NotImplementedError
 
+    @abstractmethod
     def choose(self, values: Tensor, warmth: float, random: Generator) -> Chosen:
         """Return what stands for values (N, D, H, W) in training, at a temperature."""
-        raise NotImplementedError
 
+    @abstractmethod
     def follow(self, values: Tensor, index: Tensor, step: int, share: float) -> None:
         """Note the values that codes stood for, (N, D, H, W), and move what is moved by them.
 
         `share` is the part of the training without grids that is done.
         """
-        raise NotImplementedError
 
     @property
     def entries(self) -> Tensor:

@@ -190,7 +190,7 @@ class VqvaeTwin(Twin):
         for level in reversed(self.all_levels):
             features.append(level.encoder.values(features[-1]))
         context = features[-1][:, :0]
-        random = torch.Generator().manual_seed(self.seed << 32 | self.step)
+        random = torch.Generator().manual_seed((self.seed << 32 | self.step) % (1 << 63))
         costs, bits, scores, stage = [], [], [], 0
         for level, seen in zip(self.all_levels, reversed(features[1:]), strict=True):
             wanted = level.head.values(torch.cat([seen, context], 1))
@@ -200,12 +200,13 @@ class VqvaeTwin(Twin):
                 left = wanted - found
                 if learning:
                     chosen = book.choose(left, temperature(self.share), random)
-                    book.follow(left, chosen.codes, self.step, self.share)
                 else:
                     entries, index = book(left)
                     chosen = Chosen(entries, index, (left - entries).square().mean())
                 known = torch.cat([kept, found.detach().clamp(-BOUND, BOUND)], 1)
                 bits.append(prior(known, book.looked_up(chosen.codes), chosen.codes))
+                if learning:
+                    book.follow(left, chosen.codes, self.step, self.share)
                 costs.append(chosen.cost)
                 found = found + chosen.entries
                 taken = (stages > stage).to(found.dtype)[:, None, None]

@@ -129,7 +129,7 @@ class Signal(nn.Module):
 class Estimator(nn.Module, ABC):
     """What all estimators have in common."""
 
-    def anneal(self, share: float) -> None:  # noqa: B027
+    def anneal(self, share: float) -> None:
         """Note how much of the training is done, 0 to 1."""
 
     @abstractmethod

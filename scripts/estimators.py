@@ -100,9 +100,13 @@ class Model(nn.Module):
         lower = torch.where(images <= 0, torch.zeros_like(lower), lower)
         return -torch.log((upper - lower).clamp(min=2.0**-24)).sum(1)
 
-    def divergence(self, scores: Tensor) -> Tensor:
-        """Return how far the latents' probabilities lie from the prior, in nats, (N,)."""
-        logs = torch.log_softmax(scores, -1)
+    def divergence(self, scores: Tensor, scale: Tensor) -> Tensor:
+        """Return how far the latents' probabilities lie from the prior, in nats, (N,).
+
+        The gradient of the scores is scaled as that of their signal is.
+        """
+        given = scores.detach() + scale * (scores - scores.detach())
+        logs = torch.log_softmax(given, -1)
         return (logs.exp() * (logs - torch.log_softmax(self.prior, -1))).sum((1, 2))
 
     def chosen(self, index: Tensor) -> Tensor:
@@ -131,7 +135,8 @@ def loss(model: Model, estimator: Estimator, images: Tensor, random: Generator) 
     if isinstance(estimator, Quantised):
         rest = model.chosen(nearest(model, estimator, images)[1])
     else:
-        rest = model.divergence(scores)
+        signal = estimator.signal if isinstance(estimator, Reinforce) else Signal()
+        rest = model.divergence(scores, signal.scale)
     total: Tensor = (found + rest).mean()
     return total
 
@@ -147,7 +152,7 @@ def bound(model: Model, estimator: Estimator, images: Tensor) -> float:
         scores = model.scores(images)
         random = torch.Generator().manual_seed(0)
         nats = draw(scores, lambda latents: model.nats(images, latents), images, random)
-        nats = nats + model.divergence(scores)
+        nats = nats + model.divergence(scores, torch.ones(()))
     return float(nats.mean()) / LOG2 / PIXELS
 
 
@@ -166,7 +171,6 @@ def train(
         value = loss(model, estimator, images[rows], random)
         optimizer.zero_grad()
         value.backward()  # type: ignore[no-untyped-call]
-        nn.utils.clip_grad_norm_(both, 1000.0)
         optimizer.step()
         spent, steps = spent + time.process_time() - start, steps + 1
         if spent > curve[-1][0] + seconds / 20 or spent >= seconds:

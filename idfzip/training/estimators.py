@@ -105,6 +105,16 @@ class Signal(nn.Module):
         self.register_buffer("mean", torch.zeros(()))
         self.register_buffer("variance", torch.ones(()))
 
+    @property
+    def scale(self) -> Tensor:
+        """What the signal of a cost is multiplied by, a scalar: at most 1.
+
+        Where latents cost more than what they are judged by, that is to be scaled alike.
+        """
+        if not self._normalised:
+            return torch.ones_like(self.variance)
+        return 1 / self.variance.sqrt().clamp(min=1)
+
     def forward(self, cost: Tensor, seen: Tensor) -> tuple[Tensor, Tensor]:
         """Return the signal of costs, without gradient, and what the baseline is to make small.
 
@@ -114,9 +124,7 @@ class Signal(nn.Module):
         if self.baseline is not None:
             left = left - self.baseline(seen.detach()).reshape(cost.shape)
         gap = left - self.mean if self._constant else left
-        signal = gap.detach()
-        if self._normalised:
-            signal = signal / self.variance.sqrt().clamp(min=1)
+        signal = gap.detach() * self.scale
         if self.training:
             with torch.no_grad():
                 self.mean.lerp_(left.mean().to(self.mean.dtype), 1 - SLOW)

@@ -115,7 +115,10 @@ class Paintings(Crops[P], Generic[P]):
         """Return what codes cost, a scalar; where their score learns, with its gradient."""
         recipe = self._recipe
         bits = found.bits.sum() / crops[:, 0].numel()
-        cost = recipe.weight * found.cost + recipe.likelihood * bits
+        cost = recipe.weight * found.cost
+        if network.signal is not None:
+            cost = network.signal.scale * cost
+        cost = cost + recipe.likelihood * bits
         if found.score is None or network.signal is None:
             return cost
         near = recipe.fidelity * _around(found.pictures - crops.float() / 255)

@@ -182,6 +182,7 @@ def test_normalising_scales_the_gradient_and_nothing_else():
     exact, _ = problem.exact()
     for variance, scale in ((4.0, 2.0), (0.25, 1.0)):
         one = Reinforce(signal(9.0, variance, constant=True, normalised=True))
+        assert float(one.signal.scale) == pytest.approx(1 / scale)
         assert errors(problem.drawn(one) * scale, exact).max() < SURE
 
 

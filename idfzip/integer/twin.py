@@ -86,6 +86,10 @@ class Twin(nn.Module):
     def anneal(self, step: int, share: float) -> None:
         """Note the step and the share, 0 to 1, of the training without grids that is done."""
 
+    def groups(self) -> list[dict[str, Any]]:
+        """Return the parameters as AdamW takes them; gradients are clipped group by group."""
+        return [{"params": list(self.parameters())}]
+
     def set_exact(self, exact: bool) -> None:
         """Switch the grids on or off (off: the float network, for comparison and warm-up)."""
         for module in self.modules():

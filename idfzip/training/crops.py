@@ -14,9 +14,9 @@ from idfzip.codecs.idf import Idf
 from idfzip.training.folder import Source
 from idfzip.training.freeze_idf import freeze_idf
 from idfzip.training.idf import IdfTwin
-from idfzip.training.recipe import BitswapRecipe, IdfRecipe, VqvaeRecipe
+from idfzip.training.recipe import BitswapRecipe, IdfRecipe, PainterRecipe
 
-R = TypeVar("R", BitswapRecipe, IdfRecipe, VqvaeRecipe)
+R = TypeVar("R", bound=BitswapRecipe | IdfRecipe | PainterRecipe)
 
 CHECKED = 256
 """Crops of the held-out images that an evaluation looks at."""

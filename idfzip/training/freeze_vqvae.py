@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TypeVar
+
 import numpy as np
 import torch
 
@@ -12,7 +15,7 @@ from idfzip.integer.log2 import log2_table
 from idfzip.integer.stack import Block, Stack
 from idfzip.priors.codes import BEFORE, CodePrior, Tables, exp_table
 from idfzip.training.freeze_idf import freeze_conv, thaw_conv
-from idfzip.training.quantiser import TwinCodebook
+from idfzip.training.quantiser import TwinCodes
 from idfzip.training.stack import TwinStack
 from idfzip.training.vqvae import TwinPrior, VqvaeShape, VqvaeTwin
 
@@ -30,9 +33,9 @@ def freeze_stack(twin: TwinStack) -> Stack:
     return Stack(blocks, None if twin.shortcut is None else freeze_conv(twin.shortcut))
 
 
-def _freeze_prior(book: TwinCodebook, prior: TwinPrior) -> CodePrior:
+def _freeze_prior(book: TwinCodes, prior: TwinPrior) -> CodePrior:
     limit = grid.ACTIVATION_LIMIT
-    codes = (book.codes.detach().cpu() * _UNIT).round().clamp(-limit, limit)
+    codes = (book.points().detach().cpu() * _UNIT).round().clamp(-limit, limit)
     near = freeze_conv(prior.near).weight[_TAPS]
     return CodePrior(
         freeze_stack(prior.known),
@@ -67,8 +70,15 @@ def thaw_stack(twin: TwinStack, stack: Stack) -> None:
         thaw_conv(twin.shortcut, stack.shortcut)
 
 
-def thaw_vqvae(model: Vqvae) -> VqvaeTwin:
-    """Return the twin of an integer model, on its grids; raises ModelError for unlike networks."""
+T = TypeVar("T", bound=VqvaeTwin)
+
+
+def thaw_vqvae(model: Vqvae, make: Callable[[int, VqvaeShape], T], latents: str) -> T:
+    """Return the twin of an integer model, on its grids, with codebooks of a kind.
+
+    `make` takes channels and sizes. Raises ModelError for unlike networks, and for codebooks that
+    are not of the kind.
+    """
     first, last = model.levels[0].priors[0], model.levels[-1]
     shape = VqvaeShape(
         stages=tuple(len(level.priors) for level in model.levels),
@@ -78,22 +88,24 @@ def thaw_vqvae(model: Vqvae) -> VqvaeTwin:
         depth=len(last.encoder.blocks) - 4,
         context=model.levels[-1].context or 1,
         hidden=first.known.outputs,
+        latents=latents,
     )
-    twin = VqvaeTwin(model.channels, shape)
+    twin = make(model.channels, shape)
     try:
         with torch.no_grad():
             for level, known in zip(twin.all_levels, model.levels, strict=True):
                 for name in ("encoder", "head", "lift"):
                     thaw_stack(getattr(level, name), getattr(known, name))
                 for (book, prior), integers in zip(level.parts, known.priors, strict=True):
-                    book.codes.copy_(torch.from_numpy(integers.codebook / _UNIT))
-                    book.count.fill_(1)
-                    book.total.copy_(book.codes)
+                    book.put(torch.from_numpy((integers.codebook / _UNIT).astype(np.float32)))
                     thaw_stack(prior.known, integers.known)
                     thaw_conv(prior.out, integers.out)
                     near = torch.from_numpy(integers.near / float(1 << grid.WEIGHT_BITS))
                     for tap, weight in zip(_TAPS, near, strict=True):
                         prior.near.weight[:, :, tap // 3, tap % 3] = weight.T.float()
     except (RuntimeError, ValueError):
-        raise ModelError("a model whose networks differ in size cannot be trained") from None
+        raise ModelError(
+            f"a model whose networks differ in size, or whose codes are not {latents}, cannot be "
+            "trained"
+        ) from None
     return twin

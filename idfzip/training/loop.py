@@ -102,7 +102,7 @@ def fit(
     recipe = task.recipe
     network = task.network()
     optimizer = torch.optim.AdamW(
-        network.parameters(), lr=recipe.rate, betas=(0.9, 0.98), weight_decay=recipe.decay
+        network.groups(), lr=recipe.rate, betas=(0.9, 0.98), weight_decay=recipe.decay
     )
     state = State(network, copy.deepcopy(network), optimizer)
     if keeping and keeping.resume:
@@ -155,7 +155,8 @@ def _step(task: Task[N, B], state: State[N], loss: nn.Module, share: float, grou
         raise TrainingError(f"the loss is {value} at step {state.step}; a lower rate may help")
     state.optimizer.zero_grad()
     bits.backward()
-    nn.utils.clip_grad_norm_(state.network.parameters(), 1.0)
+    for part in state.optimizer.param_groups:
+        nn.utils.clip_grad_norm_(part["params"], 1.0)
     state.optimizer.step()
     state.step += 1
     _follow(state, min(recipe.average, state.step / (state.step + 9)))

@@ -1,18 +1,19 @@
 """Recipes: what a model looks at, how large it is, how it is trained. Strict TOML.
 
 A recipe is a file with the keys of `FlagshipRecipe`, `IdfRecipe`, `IndexedRecipe`,
-`LatticeRecipe`, `VqvaeRecipe` or `BitswapRecipe` below, `architecture` first, and a table `[grey]`
-of those that differ for grey images. A key that is not known, or a value that cannot be, is an
-error that names it. The package ships those in `idfzip/training/recipes`.
+`LatticeRecipe`, `BitswapRecipe` or one of the painters' below, `architecture` first, and a table
+`[grey]` of those that differ for grey images. A key that is not known, or a value that cannot be,
+is an error that names it. The package ships those in `idfzip/training/recipes`.
 """
 
 from __future__ import annotations
 
 import tomllib
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -26,8 +27,10 @@ from idfzip.flows.lattice import CORNERS, REACH
 from idfzip.flows.wavefront import is_causal
 from idfzip.integer.log2 import log2_table
 from idfzip.priors.codes import MOST
+from idfzip.training.adversary import HINGE, LOSSES
 from idfzip.training.bitswap import BitswapShape
 from idfzip.training.idf import PERMUTATIONS, IdfShape
+from idfzip.training.latents import BINARY, GUMBEL, NEAREST
 from idfzip.training.vqvae import VqvaeShape
 
 FOLDER = Path(__file__).parent / "recipes"
@@ -233,14 +236,16 @@ class LatticeRecipe(Recipe):
 
 
 @dataclass(frozen=True, kw_only=True)
-class VqvaeRecipe(Recipe):
+class PainterRecipe(Recipe, ABC):
     """A model of the lossy codec; the first keys are those of `VqvaeShape`.
 
     The loss is `fidelity` times the squared error of pictures in [0, 1], `similarity` times their
-    structural dissimilarity (`idfzip.training.similarity`), `commitment` times what codes leave,
-    and `likelihood` times the codes' bits a pixel. A training step sees `images` crops of `crop` x
-    `crop` pixels.
+    structural dissimilarity (`idfzip.training.similarity`), `likelihood` times the codes' bits a
+    pixel, and what the kind of codes adds. A training step sees `images` crops of `crop` x `crop`
+    pixels.
     """
+
+    latents: ClassVar[str]
 
     stages: tuple[int, ...] = _key(_list(_whole(1, 16), 1, 4))
     entries: int = _key(_whole(2, MOST), default=256)
@@ -251,7 +256,6 @@ class VqvaeRecipe(Recipe):
     hidden: int = _key(_whole(1, 512), default=64)
     fidelity: float = _key(_number(0, 1000), default=20.0)
     similarity: float = _key(_number(0, 1000), default=1.0)
-    commitment: float = _key(_number(0, 100), default=0.05)
     likelihood: float = _key(_number(0, 100), default=1.0)
     crop: int = _key(_whole(16, 1024), default=128)
     images: int = _key(_whole(1, 4096), default=4)
@@ -265,6 +269,64 @@ class VqvaeRecipe(Recipe):
     def stride(self) -> int:
         """The side of the squares that a code of the coarsest level stands for."""
         return 8 << (len(self.stages) - 1)
+
+    @property
+    @abstractmethod
+    def weight(self) -> float:
+        """The weight of what keeps the encoder near its codes."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class VqvaeRecipe(PainterRecipe):
+    """Vector quantisation; `commitment` weighs what codes leave."""
+
+    latents = NEAREST
+    commitment: float = _key(_number(0, 100), default=0.05)
+
+    @property
+    def weight(self) -> float:
+        """As of `PainterRecipe`."""
+        return self.commitment
+
+
+@dataclass(frozen=True, kw_only=True)
+class VqganRecipe(VqvaeRecipe):
+    """Vector quantisation against an adversary (`idfzip.training.adversary`).
+
+    `loss` is the contest's, `adversary` its weight where both losses have equal slopes, `matching`
+    that of features. The painter hears of the adversary after the first `silent` steps.
+    """
+
+    loss: str = _key(_one_of(LOSSES), default=HINGE)
+    adversary: float = _key(_number(0, 10), default=0.8)
+    matching: float = _key(_number(0, 100), default=1.0)
+    silent: int = _key(_whole(0, 1 << 20), default=200)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DvaeRecipe(PainterRecipe):
+    """Codes drawn by Gumbel-softmax; `divergence` weighs theirs from uniform ones, in nats."""
+
+    latents = GUMBEL
+    divergence: float = _key(_number(0, 100), default=0.01)
+
+    @property
+    def weight(self) -> float:
+        """As of `PainterRecipe`."""
+        return self.divergence
+
+
+@dataclass(frozen=True, kw_only=True)
+class NvilRecipe(PainterRecipe):
+    """Codes of `size` drawn bits that learn by NVIL; `divergence` as of `DvaeRecipe`."""
+
+    latents = BINARY
+    divergence: float = _key(_number(0, 100), default=0.01)
+
+    @property
+    def weight(self) -> float:
+        """As of `PainterRecipe`."""
+        return self.divergence
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -292,7 +354,7 @@ class BitswapRecipe(Recipe):
         return 1 << len(self.latents)
 
 
-AnyRecipe = FlagshipRecipe | IdfRecipe | LatticeRecipe | VqvaeRecipe | BitswapRecipe
+AnyRecipe = FlagshipRecipe | IdfRecipe | LatticeRecipe | PainterRecipe | BitswapRecipe
 """A recipe of networks."""
 
 _ARCHITECTURES: dict[str, type[AnyRecipe | IndexedRecipe]] = {
@@ -302,6 +364,9 @@ _ARCHITECTURES: dict[str, type[AnyRecipe | IndexedRecipe]] = {
     "indexed": IndexedRecipe,
     "lattice": LatticeRecipe,
     "vqvae": VqvaeRecipe,
+    "vqgan": VqganRecipe,
+    "dvae": DvaeRecipe,
+    "nvil": NvilRecipe,
 }
 
 
@@ -350,6 +415,10 @@ def _read(name: str, channels: int) -> AnyRecipe | IndexedRecipe:
     if missing:
         raise TrainingError(f"recipe {name}: {missing[0]} is missing")
     recipe = kind(**values)
+    if isinstance(recipe, NvilRecipe) and (
+        len(recipe.stages) > 1 or recipe.entries != 1 << recipe.size
+    ):
+        raise TrainingError(f"recipe {name}: one level of codes of 2**size entries expected")
     if isinstance(recipe, FlagshipRecipe) and any(r[0] >= channels for r in recipe.regressors):
         raise TrainingError(
             f"recipe {name}: regressors: images of {channels} channels have no such"

@@ -25,6 +25,7 @@ from idfzip.flows.autoregressive import Planes
 from idfzip.integer.twin import Twin, TwinNetwork
 from idfzip.training import folder, freeze, freeze_bitswap, freeze_idf, freeze_vqvae, loop
 from idfzip.training import recipe as recipes
+from idfzip.training.adversary import ContestTwin
 from idfzip.training.chains import Chains
 from idfzip.training.crops import Flows
 from idfzip.training.folder import Found, Options, Source
@@ -32,7 +33,7 @@ from idfzip.training.group import Group
 from idfzip.training.journal import CHECKPOINT, Journal
 from idfzip.training.lattice import Lattices, thaw_lattice
 from idfzip.training.loop import Keeping, Limit, Report
-from idfzip.training.paintings import Paintings
+from idfzip.training.paintings import Contests, Paintings
 from idfzip.training.pixels import Pixels
 from idfzip.training.recipe import (
     AnyRecipe,
@@ -40,10 +41,12 @@ from idfzip.training.recipe import (
     FlagshipRecipe,
     IdfRecipe,
     LatticeRecipe,
-    VqvaeRecipe,
+    PainterRecipe,
+    VqganRecipe,
 )
 from idfzip.training.samples import Paint
 from idfzip.training.task import Task
+from idfzip.training.vqvae import VqvaeTwin
 from idfzip.training.widen import widen
 
 SCRATCH = "scratch"
@@ -56,7 +59,7 @@ _KINDS: dict[type, type] = {
     FlagshipRecipe: Flagship,
     IdfRecipe: Idf,
     LatticeRecipe: Lattice,
-    VqvaeRecipe: Vqvae,
+    PainterRecipe: Vqvae,
 }
 _RECIPES: dict[type, str] = {
     Bitswap: "bitswap",
@@ -152,7 +155,7 @@ def _start(plan: Plan, channels: int) -> Model | None:
 
 
 def _check_kind(start: Model, recipe: AnyRecipe) -> None:
-    if _KINDS[type(recipe)] is not type(start.codec):
+    if not any(isinstance(recipe, k) and isinstance(start.codec, c) for k, c in _KINDS.items()):
         raise TrainingError(f"model {start.name} is of another architecture than the recipe")
 
 
@@ -168,11 +171,8 @@ def make_task(prepared: Prepared, group: Group) -> Task[Any, Any]:
         if chain is not None:
             recipe = dataclasses.replace(recipe, **dataclasses.asdict(chain.shape))
         return Chains(recipe, *rest, chain)
-    if isinstance(recipe, VqvaeRecipe):
-        painter = freeze_vqvae.thaw_vqvae(codec) if isinstance(codec, Vqvae) else None
-        if painter is not None:
-            recipe = dataclasses.replace(recipe, **dataclasses.asdict(painter.shape))
-        return Paintings(recipe, *rest, painter)
+    if isinstance(recipe, PainterRecipe):
+        return _painter(recipe, prepared, group)
     if isinstance(recipe, LatticeRecipe):
         if not isinstance(codec, Lattice):
             return Lattices(recipe, recipe.design, *rest)
@@ -206,6 +206,21 @@ def _paint(recipe: FlagshipRecipe) -> Paint | None:
         return vqvae.encode_stages(painter, planes, *lossy.plan(painter, quality))[1][: len(planes)]
 
     return paint
+
+
+def _painter(recipe: PainterRecipe, prepared: Prepared, group: Group) -> Task[Any, Any]:
+    codec = prepared.start.codec if prepared.start else None
+    rest = (prepared.training, prepared.held_out, prepared.plan.seed, group.device)
+    make = ContestTwin if isinstance(recipe, VqganRecipe) else VqvaeTwin
+    twin = None
+    if isinstance(codec, Vqvae):
+        twin = freeze_vqvae.thaw_vqvae(codec, make, recipe.latents)
+        sizes = dataclasses.asdict(twin.shape)
+        del sizes["latents"]
+        recipe = dataclasses.replace(recipe, **sizes)
+    if isinstance(recipe, VqganRecipe):
+        return Contests(recipe, *rest, twin)
+    return Paintings(recipe, *rest, twin)
 
 
 def to_file(prepared: Prepared, task: Task[Any, Any], network: Twin) -> bytes:

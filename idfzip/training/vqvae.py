@@ -2,7 +2,7 @@
 
 See `idfzip.codecs.vqvae` for the papers. All parts learn at once: encoders and painter by how far
 pictures lie apart and by the commitment cost, codebooks as averages (`idfzip.training.quantiser`),
-the prior by its bits, which move nothing else.
+the prior by its bits, which move nothing else. Other kinds of codes: `idfzip.training.latents`.
 """
 
 from __future__ import annotations
@@ -17,8 +17,10 @@ from idfzip.integer import grid
 from idfzip.integer.twin import Twin, activation, on_grid, straight_through
 from idfzip.priors.codes import BEFORE
 from idfzip.training import cosine
+from idfzip.training import latents as kinds
+from idfzip.training.estimators import Signal, temperature
 from idfzip.training.idf import GridConv
-from idfzip.training.quantiser import TwinCodebook
+from idfzip.training.quantiser import Chosen, TwinCodes
 from idfzip.training.stack import BOUND, TwinStack, plain, residual
 
 FADE = 0.1
@@ -32,7 +34,8 @@ class VqvaeShape:
 
     `stages` are the numbers of codebooks of each level, the coarsest first, `entries` and `size`
     those of a codebook; `width` the channels of networks, `depth` their residual blocks, `context`
-    the channels that one level gives the next finer one, `hidden` those of a prior.
+    the channels that one level gives the next finer one, `hidden` those of a prior; `latents` is
+    the kind of codebooks. Drawn bits learn on one level only.
     """
 
     stages: tuple[int, ...] = (4,)
@@ -42,18 +45,23 @@ class VqvaeShape:
     depth: int = 2
     context: int = 32
     hidden: int = 64
+    latents: str = kinds.NEAREST
 
 
 class Painted(NamedTuple):
     """What a training step looks at.
 
-    `pictures` (N, C, H, W), black at 0 and white at 1, not yet clamped; `commitment` a scalar;
-    `bits` those of each image and stage, (N, stages).
+    `pictures` (N, C, H, W), black at 0 and white at 1, not yet clamped; `cost` a scalar, of what
+    keeps encoders near their codes; `bits` those of each image and stage, (N, stages). Of drawn
+    bits `score` (N, h, w) is the logarithm of the probability of all that were painted, and `seen`
+    (N, C', h, w) what they were drawn from.
     """
 
     pictures: Tensor
-    commitment: Tensor
+    cost: Tensor
     bits: Tensor
+    score: Tensor | None
+    seen: Tensor
 
 
 class TwinPrior(nn.Module):
@@ -104,18 +112,18 @@ class TwinVqLevel(nn.Module):
         self.head = TwinStack(encoder.outputs + context, head, start)
         seeds = [seed + 16 * number + i for i in range(stages)]
         self.codebooks = nn.ModuleList(
-            TwinCodebook(shape.entries, shape.size, one) for one in seeds
+            kinds.codebook(shape.latents, shape.entries, shape.size, one) for one in seeds
         )
         self.priors = nn.ModuleList(TwinPrior(context + shape.size, shape) for _ in range(stages))
 
     @property
-    def parts(self) -> list[tuple[TwinCodebook, TwinPrior]]:
+    def parts(self) -> list[tuple[TwinCodes, TwinPrior]]:
         """Codebook and prior of each stage."""
         pairs = zip(self.codebooks, self.priors, strict=True)
         return [
             (book, prior)
             for book, prior in pairs
-            if isinstance(book, TwinCodebook) and isinstance(prior, TwinPrior)
+            if isinstance(book, TwinCodes) and isinstance(prior, TwinPrior)
         ]
 
 
@@ -124,7 +132,7 @@ class VqvaeTwin(Twin):
 
     def __init__(self, channels: int, shape: VqvaeShape, seed: int = 0) -> None:
         super().__init__()
-        self.shape, self.channels = shape, channels
+        self.shape, self.channels, self.seed = shape, channels, seed
         self.step, self.share = 0, 1.0
         width, blocks = shape.width, [residual(shape.width)] * shape.depth
         half, quarter = width // 2, width // 4
@@ -149,6 +157,7 @@ class VqvaeTwin(Twin):
             lift = TwinStack(context + shape.size, [plain(width), *blocks, *after], painted)
             levels.append(TwinVqLevel(i, shape, encoder, lift, seed))
         self.levels = nn.ModuleList(levels)
+        self.signal = _signal(width + 1) if shape.latents == kinds.BINARY else None
         self.set_exact(False)
 
     def anneal(self, step: int, share: float) -> None:
@@ -161,41 +170,62 @@ class VqvaeTwin(Twin):
         return [level for level in self.levels if isinstance(level, TwinVqLevel)]
 
     @property
-    def all_codebooks(self) -> list[TwinCodebook]:
+    def all_codebooks(self) -> list[TwinCodes]:
         """The codebooks of all stages."""
         return [book for level in self.all_levels for book, _ in level.parts]
 
-    def forward(self, pixels: Tensor, stages: Tensor, following: bool = False) -> Painted:
+    @property
+    def last(self) -> Tensor:
+        """The weights of the painter's last layer."""
+        return self.all_levels[-1].lift.layers[-1][-1].weight
+
+    def forward(self, pixels: Tensor, stages: Tensor, learning: bool = False) -> Painted:
         """Return what uint8 pixels (N, C, H, W) are painted as with `stages` (N,) of each.
 
-        Sides are multiples of the stride. If `following`, codebooks move.
+        Sides are multiples of the stride. If `learning`, codes are chosen as training does, and
+        codebooks move; else as the codec does.
         """
         scale = 1 << grid.ACTIVATION_BITS
         features = [(pixels.float() - 128) * (2 / scale)]
         for level in reversed(self.all_levels):
             features.append(level.encoder.values(features[-1]))
         context = features[-1][:, :0]
-        commitment, bits, stage = [], [], 0
+        random = torch.Generator().manual_seed((self.seed << 32 | self.step) % (1 << 63))
+        costs, bits, scores, stage = [], [], [], 0
         for level, seen in zip(self.all_levels, reversed(features[1:]), strict=True):
             wanted = level.head.values(torch.cat([seen, context], 1))
             found, painted = torch.zeros_like(wanted), torch.zeros_like(wanted)
             kept = context.detach()
             for book, prior in level.parts:
                 left = wanted - found
-                entries, index = book(left)
-                known = torch.cat([kept, found.clamp(-BOUND, BOUND)], 1)
-                bits.append(prior(known, entries, index))
-                commitment.append((left - entries).square().mean())
-                if following:
-                    book.follow(left, index, self.step, self.share)
-                found = found + entries
-                taken = (stages > stage).to(found.dtype)[:, None, None, None]
-                painted = painted + taken * entries
+                if learning:
+                    chosen = book.choose(left, temperature(self.share), random)
+                else:
+                    entries, index = book(left)
+                    chosen = Chosen(entries, index, (left - entries).square().mean())
+                known = torch.cat([kept, found.detach().clamp(-BOUND, BOUND)], 1)
+                bits.append(prior(known, book.looked_up(chosen.codes), chosen.codes))
+                if learning:
+                    book.follow(left, chosen.codes, self.step, self.share)
+                costs.append(chosen.cost)
+                found = found + chosen.entries
+                taken = (stages > stage).to(found.dtype)[:, None, None]
+                painted = painted + taken[:, None] * chosen.entries
+                if chosen.score is not None:
+                    scores.append(taken * chosen.score)
                 stage += 1
             any_taken = (stages > stage - len(level.parts)).to(found.dtype)[:, None, None, None]
             soft = wanted * any_taken
             faded = soft.lerp(painted, min(1.0, self.share / FADE)).clamp(-BOUND, BOUND)
-            quantised = straight_through(soft, faded)
+            quantised = straight_through(soft, faded) if book.copied else faded
             context = level.lift.values(torch.cat([context, quantised], 1))
         pictures = context * (scale / 255) + 128 / 255
-        return Painted(pictures, torch.stack(commitment).mean(), torch.stack(bits, 1))
+        score = torch.stack(scores).sum(0) if scores else None
+        cost = torch.stack(costs).mean()
+        return Painted(pictures, cost, torch.stack(bits, 1), score, features[1])
+
+
+def _signal(inputs: int) -> Signal:
+    """Return a signal whose baseline sees features, and how many stages are painted."""
+    layers = nn.Conv2d(inputs, 32, 3, padding=1), nn.LeakyReLU(0.1), nn.Conv2d(32, 1, 1)
+    return Signal(constant=True, baseline=nn.Sequential(*layers), normalised=True)

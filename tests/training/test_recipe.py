@@ -62,7 +62,7 @@ def test_what_differs_for_grey(tmp_path):
         (GOOD.replace("[0, -1]]\n", "[0, 1]]\n"), "a pixel that is coded earlier expected"),
         (
             GOOD.replace("flagship", "other"),
-            "architecture: one of bitswap, flagship, idf, indexed, lattice, vqvae expected",
+            "architecture: one of bitswap, flagship, idf, indexed, lattice, vqvae, vqgan, dvae",
         ),
         (GOOD.replace("hidden = [8]", ""), "hidden is missing"),
         (GOOD.replace("hidden = [8]", "hidden = []"), "a list of 1 to 8 entries expected"),
@@ -80,5 +80,5 @@ def test_what_is_wrong_is_named(tmp_path, text, message):
 def test_an_unknown_name():
     from idfzip.training import recipe
 
-    with pytest.raises(TrainingError, match=r"recipe none: no such .* default, fast"):
+    with pytest.raises(TrainingError, match=r"recipe none: no such .* default, dvae, fast"):
         recipe.read("none", 3)

@@ -92,7 +92,9 @@ def by_name(name: str) -> Model:
 def released(content: Content, level: int = DEFAULT_LEVEL) -> list[Model]:
     """Return the package's models to try for a group of planes at a level of effort, 1 to 9."""
     names = RELEASED[content]
-    return [by_name(name) for name in (names if level >= ALL else [_chosen(names, level)])]
+    if level < ALL and names:
+        names = (_chosen(names, level),)
+    return [by_name(name) for name in names]
 
 
 def lossy_first(content: Content, level: int = DEFAULT_LEVEL) -> Model:

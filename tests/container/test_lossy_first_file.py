@@ -135,7 +135,7 @@ def test_models_that_do_not_fit_are_refused():
         ({"painter": 2}, "painted by model 2, 2 are named"),
         ({"codec": header.FLAGSHIP}, "painted by model 1, 2 are named"),
         ({"codec": header.FLAGSHIP, "painter": 0}, "codes 3 channels"),
-        ({"codec": 7}, "codec 7 is not known"),
+        ({"codec": 8}, "codec 8 is not known"),
     ],
 )
 def test_forged_rows_are_refused(change, message):

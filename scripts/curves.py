@@ -3,12 +3,11 @@
 Usage: `python scripts/curves.py [NAME=]FOLDER... -o docs/curves`, where each FOLDER is what
 `idfzip train` leaves beside a model (`MODEL.train`). Bits are those of the held-out images, so
 trainings on the same folder compare; minutes are those of the processor, which a shared machine
-gives now more, now less of. The README's, where `idf` and `idf++` have `images = 16`:
+gives now more, now less of. The README's, where `idf16.toml` is the recipe `idf` with `images = 16`:
 
-    for recipe in small-images idf-small idf++ idf; do
-        idfzip train train-5000.webp --tile 32 --recipe $recipe --minutes 15 -T 1 -o $recipe.idfm
-    done
-    python scripts/curves.py *.train -o docs/curves
+    idfzip train train-5000.webp --tile 32 -T 1 --recipe small-images --minutes 8 -o small.idfm
+    idfzip train train-5000.webp --tile 32 -T 1 --recipe idf16.toml --minutes 17 -o idf.idfm
+    python scripts/curves.py small-images=small.train idf.train -o docs/curves
 """
 
 from __future__ import annotations

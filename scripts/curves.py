@@ -3,7 +3,7 @@
 Usage: `python scripts/curves.py [NAME=]FOLDER... -o docs/curves`, where each FOLDER is what
 `idfzip train` leaves beside a model (`MODEL.train`). Bits are those of the held-out images, so
 trainings on the same folder compare; minutes are those of the processor, which a shared machine
-gives now more, now less of. The README's, where `idf16.toml` is the recipe `idf` with `images = 16`:
+gives now more, now less of. The README's, where `idf16.toml` is `idf` with `images = 16`:
 
     idfzip train train-5000.webp --tile 32 -T 1 --recipe small-images --minutes 8 -o small.idfm
     idfzip train train-5000.webp --tile 32 -T 1 --recipe idf16.toml --minutes 17 -o idf.idfm

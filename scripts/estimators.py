@@ -6,14 +6,15 @@ of the latents, whose divergence is exact, so that only the cost of the pixels i
 bound is that of the evidence, in bits a pixel, of drawn latents of images that were not trained
 on; vector quantisation chooses its latents, and its bound has no entropy to gain from.
 
-Every estimator trains the same start for the same seconds of processor time. Variance and bias are
-of the gradient with respect to the scores of 8 images, all at the same weights (those of NVIL after
-its time): variances of all scores, summed, over the squared length of the true gradient, which is
-the mean of 100,000 draws of REINFORCE whose baseline is each image's mean cost; the cosine is that
-of each mean to it. Writes docs/estimators.md and .png.
+Every estimator trains the same starts, one for each seed, for the same seconds of processor time.
+Variance and bias are of the gradient with respect to the scores of 8 images, all at the same
+weights (those of NVIL after its time, with the first seed): variances of all scores, summed, over
+the squared length of the true gradient, which is the mean of 100,000 draws of REINFORCE whose
+baseline is each image's mean cost; the cosine is that of each mean to it. Writes docs/estimators.md
+and .png.
 
-Usage: `python scripts/estimators.py MOSAIC --test MOSAIC [--seconds 100]`, with the extra
-`idfzip[train]`; the mosaics are grey or colour images of 32 x 32 squares, made grey.
+Usage: `python scripts/estimators.py MOSAIC --test MOSAIC [--seconds 150] [--seeds 3]`, with the
+extra `idfzip[train]`; the mosaics are grey or colour images of 32 x 32 squares, made grey.
 """
 
 from __future__ import annotations
@@ -52,6 +53,9 @@ DRAWS, TRUE, AT_ONCE = 2000, 100_000, 50
 """Draws of a gradient, of the true one, and those made at once."""
 
 LOG2 = 0.6931471805599453
+
+Curve = list[tuple[float, float]]
+"""Seconds of processor time, and the bound then in bits a pixel."""
 
 
 def baseline() -> nn.Module:
@@ -157,12 +161,12 @@ def bound(model: Model, estimator: Estimator, images: Tensor) -> float:
 
 
 def train(
-    model: Model, estimator: Estimator, images: Tensor, test: Tensor, seconds: float
-) -> tuple[list[tuple[float, float]], int]:
+    model: Model, estimator: Estimator, images: Tensor, test: Tensor, seconds: float, seed: int
+) -> tuple[Curve, int]:
     """Train for so many seconds of processor time; return (seconds, bound) and the steps."""
     both = [*model.parameters(), *estimator.parameters()]
     optimizer = torch.optim.Adam(both, RATE)
-    random = torch.Generator().manual_seed(1)
+    random = torch.Generator().manual_seed(seed)
     spent, steps, curve = 0.0, 0, [(0.0, bound(model, estimator, test))]
     while spent < seconds:
         start = time.process_time()
@@ -246,46 +250,47 @@ def moments(model: Model, nvil: Estimator, images: Tensor) -> dict[str, tuple[fl
 
 
 def write(
-    rows: dict[str, dict[str, float]], curves: dict[str, list[tuple[float, float]]], seconds: float
+    runs: dict[str, list[tuple[Curve, int]]],
+    found: dict[str, tuple[float, float]],
+    seconds: float,
 ) -> None:
-    """Write the table and the plot."""
+    """Write the table and the plot, of each estimator's runs and moments."""
     lines = [
         "# Estimators of gradients",
         "",
         f"By `scripts/estimators.py`, which says what is what: grey CIFAR-10, {LATENTS} latents of",
-        f"{KINDS} categories, {seconds:.0f} seconds of processor time each, one seed. The cooled",
-        f"Gumbel-softmax is at {COOL:g}.",
+        f"{KINDS} categories, {seconds:.0f} seconds of processor time each, with each of",
+        f"{len(next(iter(runs.values())))} seeds. The cooled Gumbel-softmax is at {COOL:g}.",
         "",
         "| estimator | variance | cosine to the true gradient | bits a pixel | steps |",
         "| --- | --- | --- | --- | --- |",
     ]
-    for name, row in rows.items():
-        cells = [
-            f"{row[key]:{form}}" if key in row else ""
-            for key, form in (("variance", ".3g"), ("cosine", ".3f"), ("bound", ".3f"))
-        ]
-        steps = f"{row['steps']:.0f}" if "steps" in row else ""
-        lines.append(f"| {name} | {' | '.join(cells)} | {steps} |")
+    for name in [*runs, *(set(found) - set(runs))]:
+        variance, cosine = ("", "") if name not in found else _moments(*found[name])
+        bounds, steps = ("", "") if name not in runs else _bounds(runs[name])
+        lines.append(f"| {name} | {variance} | {cosine} | {bounds} | {steps} |")
     lines += [
         "",
         "Variance is of one draw for one image, over the squared length of the true gradient, at",
         "the scale of the true one (NVIL divides its signal; the relaxed ones are too short or too",
         f"long); the cosine is of the mean of {DRAWS} draws, so that of a noisy estimator without",
         "bias is below 1 as well. Vector quantisation has neither: nothing is drawn, and the true",
-        "gradient of a choice is 0. The bound: less is better.",
+        "gradient of a choice is 0. The bound: mean over seeds, least and most; less is better.",
         "",
         "![Bound against time, and variances](estimators.png)",
     ]
     (DOCS / "estimators.md").write_text("\n".join(lines) + "\n")
     mpl.use("Agg")
     figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4.2))
-    for name, curve in curves.items():
-        left.plot(*zip(*curve[1:], strict=True), label=name, lw=1.2)
+    for name, mine in runs.items():
+        (line,) = left.plot(*zip(*mine[0][0][1:], strict=True), label=name, lw=1.2)
+        for curve, _ in mine[1:]:
+            left.plot(*zip(*curve[1:], strict=True), color=line.get_color(), lw=0.5)
     left.set_xlabel("seconds of processor time")
     left.set_ylabel("bound, bits a pixel")
     left.legend(fontsize=8)
-    names = [name for name, row in rows.items() if "variance" in row]
-    right.barh(names[::-1], [rows[name]["variance"] for name in names[::-1]])
+    names = list(found)[::-1]
+    right.barh(names, [found[name][0] for name in names])
     right.set_xscale("log")
     right.set_xlabel("variance over squared length of the true gradient")
     right.tick_params(axis="y", labelsize=8)
@@ -293,31 +298,46 @@ def write(
     figure.savefig(DOCS / "estimators.png", dpi=90)
 
 
+def _moments(variance: float, cosine: float) -> tuple[str, str]:
+    return f"{variance:.3g}", f"{cosine:.3f}"
+
+
+def _bounds(runs: list[tuple[Curve, int]]) -> tuple[str, str]:
+    last = [curve[-1][1] for curve, _ in runs]
+    mean = sum(last) / len(last)
+    steps = sum(steps for _, steps in runs) / len(runs)
+    return f"{mean:.3f} ({min(last):.3f} to {max(last):.3f})", f"{steps:.0f}"
+
+
 def main() -> None:
     """Train all, measure, write."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("mosaic", type=Path)
     parser.add_argument("--test", type=Path, required=True)
-    parser.add_argument("--seconds", type=float, default=100.0)
+    parser.add_argument("--seconds", type=float, default=150.0)
+    parser.add_argument("--seeds", type=int, default=3)
     options = parser.parse_args()
     torch.set_num_threads(1)
     images, test = read(options.mosaic), read(options.test)
-    torch.manual_seed(0)
-    start = Model()
-    trained: dict[str, Estimator] = {}
-    models: dict[str, Model] = {}
-    curves: dict[str, list[tuple[float, float]]] = {}
-    rows: dict[str, dict[str, float]] = {}
-    for name, make in ESTIMATORS.items():
-        torch.manual_seed(1)
-        models[name], trained[name] = copy.deepcopy(start), make()
-        curves[name], steps = train(models[name], trained[name], images, test, options.seconds)
-        rows[name] = {"bound": curves[name][-1][1], "steps": steps}
-        print(f"{name}: {rows[name]['bound']:.4f} bits a pixel after {steps} steps", flush=True)
-    for name, (variance, cosine) in moments(models["NVIL"], trained["NVIL"], test[:8]).items():
-        rows.setdefault(name, {}).update(variance=variance, cosine=cosine)
+    runs: dict[str, list[tuple[Curve, int]]] = {name: [] for name in ESTIMATORS}
+    weighed: tuple[Model, Estimator] | None = None
+    for seed in range(options.seeds):
+        torch.manual_seed(seed)
+        start = Model()
+        for name, make in ESTIMATORS.items():
+            torch.manual_seed(seed)
+            model, estimator = copy.deepcopy(start), make()
+            curve, steps = train(model, estimator, images, test, options.seconds, seed)
+            runs[name].append((curve, steps))
+            print(f"{seed} {name}: {curve[-1][1]:.4f} bits a pixel, {steps} steps", flush=True)
+            if seed == 0 and name == "NVIL":
+                weighed = model, estimator
+    if weighed is None:
+        parser.error("--seeds: at least 1 expected")
+    found = moments(*weighed, test[:8])
+    for name, (variance, cosine) in found.items():
         print(f"{name}: variance {variance:.3g}, cosine {cosine:.3f}", flush=True)
-    write(rows, curves, options.seconds)
+    write(runs, found, options.seconds)
 
 
 if __name__ == "__main__":

@@ -15,11 +15,11 @@ from PIL import Image
 
 from idfzip.container import archive, block, choice, devices, idfz, models, names
 from idfzip.container import lossy as painting
+from idfzip.container.effort import Effort, all_cores
 from idfzip.container.index import Entry
 from idfzip.container.model_file import Model
 from idfzip.container.region import Region
 from idfzip.container.threads import in_order
-from idfzip.container.tiling import Effort, all_cores
 from idfzip.errors import FormatError, IdfzipError, UnsupportedImage
 from idfzip.images import reader, writer
 from idfzip.images.picture import Picture, from_array

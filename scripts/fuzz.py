@@ -40,10 +40,10 @@ from idfzip.container import archive, header, idfz, index, model_file, models, s
 from idfzip.container import preview as previews
 from idfzip.container.architecture import named
 from idfzip.container.archive import Archive
+from idfzip.container.effort import Effort
 from idfzip.container.header import ImageHeader, ModelName
 from idfzip.container.region import Region, cropped
 from idfzip.container.sections import Section, number
-from idfzip.container.tiling import Effort
 from idfzip.errors import IdfzipError, ModelError, UnsupportedImage
 from idfzip.images import convert, reader, tiff, writer
 from idfzip.images.picture import Metadata, Picture

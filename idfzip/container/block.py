@@ -15,10 +15,11 @@ from idfzip.codecs.flagship import Flagship
 from idfzip.container import idfz, sections, tiling
 from idfzip.container.architecture import Planes
 from idfzip.container.devices import Device
+from idfzip.container.effort import Progress
 from idfzip.container.index import Block, Entry, Small
 from idfzip.container.model_file import Model
+from idfzip.container.samples import checksum
 from idfzip.container.sections import Reader, Section, number
-from idfzip.container.tiling import Progress
 from idfzip.errors import FormatError
 from idfzip.flows import colour
 from idfzip.images.picture import GREY, RGB, Metadata, Picture
@@ -116,7 +117,7 @@ def encode(
             image.entry,
             image.picture.format,
             *image.size,
-            tiling.checksum(image.picture.pixels, i),
+            checksum(image.picture.pixels, i),
         )
         for i, image in enumerate(images)
     )
@@ -176,7 +177,7 @@ def decode(
     found: list[Picture | None] = []
     for i, (member, planes) in enumerate(zip(row.members, tiles, strict=True)):
         pixels = colour.inverse(planes).astype(np.uint8)
-        whole = tiling.checksum(pixels, i) == member.crc
+        whole = checksum(pixels, i) == member.crc
         found.append(Picture(pixels, member.format, metadata[i]) if whole else None)
     return found
 

@@ -11,10 +11,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from idfzip.container import idfz, models, tiling
+from idfzip.container.effort import Effort, Progress
 from idfzip.container.groups import Content
 from idfzip.container.idfz import Sizes
 from idfzip.container.model_file import Model
-from idfzip.container.tiling import Effort, Part, Progress
+from idfzip.container.tiling import Part
 from idfzip.images import packing
 from idfzip.images.picture import Picture, Pixels
 

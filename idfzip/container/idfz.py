@@ -10,8 +10,19 @@ from functools import lru_cache
 
 from idfzip.codecs.flagship import Flagship
 from idfzip.codecs.indexed import Indexed
-from idfzip.container import groups, header, model_file, models, palette, region, sections, tiling
+from idfzip.container import (
+    fit,
+    groups,
+    header,
+    model_file,
+    models,
+    palette,
+    region,
+    sections,
+    tiling,
+)
 from idfzip.container import parts as levelled
+from idfzip.container.effort import Effort, Progress
 from idfzip.container.header import (
     PACKINGS,
     Header,
@@ -23,8 +34,9 @@ from idfzip.container.header import (
 from idfzip.container.model_file import Model
 from idfzip.container.palette import Taken
 from idfzip.container.region import Region
+from idfzip.container.samples import crc32
 from idfzip.container.sections import Reader, Section, number
-from idfzip.container.tiling import Coded, Effort, Part, Progress
+from idfzip.container.tiling import Coded, Part
 from idfzip.errors import FormatError, ModelError, TileError, UnsupportedImage
 from idfzip.images import packing
 from idfzip.images.picture import Layout, Metadata, Picture, Pixels
@@ -138,12 +150,12 @@ def plan(
     for group in groups.of(picture.kind):
         samples, depth = picture.pixels[:, :, group.place], picture.kind.depth
         found = groups.ladder(group, samples, depth)
-        known = [model] if model and tiling.codes(model, group, found) else []
+        known = [model] if model and fit.codes(model, group, found) else []
         if not known and progressive:
             known = models.progressive(group.content)
         elif not known:
             known = models.released(group.content, level)
-        usable = tuple(m for m in known if tiling.codes(m, group, found))
+        usable = tuple(m for m in known if fit.codes(m, group, found))
         if progressive and not usable:
             raise UnsupportedImage(
                 f"{picture.kind}: only grey and colour, with or without alpha, of at most 256 "
@@ -175,7 +187,7 @@ def assemble(
         tuple(ModelName(model.short, model.name) for model in coded.models),
         tuple(part.ladder for part in parts),
         coded.tiles,
-        tiling.crc32(pixels),
+        crc32(pixels),
     )
     metadata, extra = picture.metadata, _pack_sizes(sizes)
     coder = next((m.codec for m in coded.models if isinstance(m.codec, Indexed)), None)
@@ -203,7 +215,7 @@ def pack(picture: Picture, packing: str, data: bytes, sizes: Sizes | None = None
         pixels.shape[1],
         packing,
         len(data),
-        tiling.crc32(pixels),
+        crc32(pixels),
     )
     return _write(head, pack_metadata(picture.metadata) + _pack_sizes(sizes), [data])
 
@@ -300,7 +312,7 @@ def decompress(
         part.check(head.height, head.width)
     if isinstance(head, PackedHeader):
         pixels = packing.unpack(file.streams, head.packing, head.kind, head.height, head.width)
-        if tiling.crc32(pixels) != head.crc:
+        if crc32(pixels) != head.crc:
             raise FormatError("the packed image is damaged (checksum)")
         return _picture(part.of(pixels) if part else pixels, head, file.metadata, part), []
     found = needed_models(file, given)

@@ -14,9 +14,9 @@ from idfzip.codecs.flagship import Learning
 from idfzip.container import archive, block, idfz, index, model_file, sections
 from idfzip.container import models as registry
 from idfzip.container.archive import Archive, Writer
+from idfzip.container.effort import Effort
 from idfzip.container.index import Entry
 from idfzip.container.sections import Section, number
-from idfzip.container.tiling import Effort
 from idfzip.errors import FormatError, IdfzipError, ModelNotFound
 from idfzip.images.picture import Metadata, Picture
 

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from idfzip.container import choice, groups, idfz, model_file, raw, tiling
 from idfzip.container import models as registry
+from idfzip.container.effort import Effort
 from idfzip.container.groups import Content
-from idfzip.container.tiling import Effort
 from idfzip.errors import FormatError, IdfzipError
 from idfzip.images.picture import Kind, Layout, Metadata, Picture
 

@@ -12,11 +12,12 @@ from idfzip.codecs import bitswap
 from idfzip.codecs import block as codec
 from idfzip.codecs.bitswap import Bitswap
 from idfzip.codecs.flagship import Flagship
-from idfzip.container import idfz, sections, tiling
+from idfzip.container import sections, tiling
 from idfzip.container.architecture import Planes
 from idfzip.container.devices import Device
 from idfzip.container.effort import Progress
 from idfzip.container.index import Block, Entry, Small
+from idfzip.container.metadata import inflate, pack_metadata, unpack_metadata
 from idfzip.container.model_file import Model
 from idfzip.container.samples import checksum
 from idfzip.container.sections import Reader, Section, number
@@ -195,14 +196,14 @@ def _tiles(
 
 
 def _pack_metadata(metadata: Metadata) -> bytes:
-    packed = idfz.pack_metadata(metadata)
+    packed = pack_metadata(metadata)
     return b"".join(part.tag + number(len(part.data)) + part.data for part in packed)
 
 
 def _metadata(deflated: bytes, members: int) -> list[Metadata]:
     if not deflated:
         return [Metadata()] * members
-    reader = Reader(idfz.inflate(Section(sections.ARCHIVE, deflated)))
+    reader = Reader(inflate(Section(sections.ARCHIVE, deflated)))
     return [_unpack_metadata(reader.bytes(reader.number())) for _ in range(members)]
 
 
@@ -211,4 +212,4 @@ def _unpack_metadata(data: bytes) -> Metadata:
     parts = []
     while reader.left:
         parts.append(Section(reader.bytes(1), reader.bytes(reader.number())))
-    return idfz.unpack_metadata(parts)
+    return unpack_metadata(parts)

@@ -25,8 +25,9 @@ from idfzip.container.groups import Content, Group
 from idfzip.container.header import Tile
 from idfzip.container.model_file import Model
 from idfzip.container.parts import Parts
+from idfzip.container.plan import Part
 from idfzip.container.samples import checksum
-from idfzip.container.tiling import Coded, Part
+from idfzip.container.tiling import Coded
 from idfzip.errors import ModelError, UnsupportedImage
 from idfzip.flows import colour
 from idfzip.images.picture import Layout, Picture, Pixels

@@ -18,12 +18,12 @@ from idfzip.container.groups import Content, Group
 from idfzip.container.header import ImageHeader, Tile
 from idfzip.container.model_file import Model
 from idfzip.container.parts import Parts
+from idfzip.container.plan import Part
 from idfzip.container.region import Region, whole
 from idfzip.container.samples import checksum, crc32, sample_type, samples
 from idfzip.errors import ModelError
 from idfzip.flows import colour
 from idfzip.flows.alphabet import Integers
-from idfzip.flows.depth import Ladder
 from idfzip.images.picture import Pixels
 
 TILE_ROWS, TILE_COLUMNS = 256, 1024
@@ -53,16 +53,6 @@ def _tile(parts: Sequence[Part]) -> tuple[int, int]:
     if any(part.group.content != Content.INDEX for part in parts):
         return TILE_ROWS, TILE_COLUMNS
     return BILEVEL if all(len(part.ladder) <= 2 for part in parts) else INDEXED
-
-
-@dataclass(frozen=True)
-class Part:
-    """One group of planes to be coded: what it is, its values, the models to try, the palette."""
-
-    group: Group
-    ladder: Ladder
-    models: tuple[Model, ...] = ()
-    palette: Palette | None = None
 
 
 @dataclass(frozen=True)

@@ -15,11 +15,12 @@ from PIL import Image
 
 from idfzip.container import archive, block, choice, devices, idfz, models, names
 from idfzip.container import lossy as painting
+from idfzip.container.effort import Effort, all_cores
 from idfzip.container.index import Entry
 from idfzip.container.model_file import Model
+from idfzip.container.plan import plan
 from idfzip.container.region import Region
 from idfzip.container.threads import in_order
-from idfzip.container.tiling import Effort, all_cores
 from idfzip.errors import FormatError, IdfzipError, UnsupportedImage
 from idfzip.images import reader, writer
 from idfzip.images.picture import Picture, from_array
@@ -242,7 +243,7 @@ def pack(
 
 def _for_block(picture: Picture, given: Model | None, level: int) -> Model | None:
     """Return the model for a block that may hold a picture, None where it goes in alone."""
-    tried = idfz.plan(picture, given, level)[-1].models
+    tried = plan(picture, given, level)[-1].models
     return next((model for model in tried if block.fits(picture, model)), None)
 
 

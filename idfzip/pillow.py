@@ -21,7 +21,8 @@ import numpy as np
 from PIL import Image, ImageFile
 
 from idfzip import api
-from idfzip.container import header, idfz, sections
+from idfzip.container import header, sections
+from idfzip.container.metadata import unpack_metadata
 from idfzip.errors import FormatError, IdfzipError, UnsupportedImage
 from idfzip.images import writer
 from idfzip.images.picture import Picture
@@ -54,7 +55,7 @@ class IdfzImageFile(ImageFile.ImageFile):
                     (1, 1, head.kind.layout.channels),
                     np.uint16 if head.kind.depth > 8 else np.uint8,
                 )
-                metadata = idfz.unpack_metadata(parts[:-1])
+                metadata = unpack_metadata(parts[:-1])
                 kind = head.kind
                 seen = writer.to_image(Picture(dot, head.format, metadata, kind.layout, kind.depth))
                 size = (head.width, head.height)

@@ -18,8 +18,7 @@ from typing import Any
 
 import torch
 
-from idfzip.training import folder, loop
-from idfzip.training import recipe as recipes
+from idfzip.training import folder, loop, recipe_file
 from idfzip.training.crops import Flows
 from idfzip.training.folder import Options, Source
 from idfzip.training.group import Group
@@ -50,7 +49,7 @@ def measure(
     changes: dict[str, Any], training: list[Source], test: list[Source], seconds: float
 ) -> dict[str, Any]:
     """Return steps, parameters, bits on the test images, and the curve of one variant."""
-    base = recipes.read("idf-small", 3)
+    base = recipe_file.read("idf-small", 3)
     if not isinstance(base, IdfRecipe):
         raise TypeError("idf-small is no recipe of the bipartite codec")
     recipe = dataclasses.replace(base, **{**SIZES, **changes})

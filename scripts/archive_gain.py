@@ -21,9 +21,9 @@ from idfzip.bench import sample
 from idfzip.codecs import block
 from idfzip.container import idfz, models, sections
 from idfzip.container.archive import Archive, decoded
+from idfzip.container.effort import Effort
 from idfzip.container.index import Block
 from idfzip.container.model_file import Model
-from idfzip.container.tiling import Effort
 from idfzip.flows import colour
 from idfzip.images.picture import Picture
 

@@ -27,8 +27,8 @@ from idfzip.codecs import bitswap
 from idfzip.codecs.bitswap import Bitswap
 from idfzip.container import idfz, models
 from idfzip.container.archive import Archive
+from idfzip.container.effort import Effort
 from idfzip.container.model_file import Model
-from idfzip.container.tiling import Effort
 from idfzip.flows import colour
 from idfzip.images.picture import Picture
 from idfzip.training.bitswap import bound

@@ -26,11 +26,11 @@ import torch
 from idfzip.codecs import flagship as kernels
 from idfzip.codecs.flagship import Flagship
 from idfzip.container import block, devices, idfz, lossy, models
+from idfzip.container.effort import Effort
 from idfzip.container.index import Entry
 from idfzip.container.lossy import Lossy
 from idfzip.container.model_file import Model
 from idfzip.container.threads import in_order
-from idfzip.container.tiling import Effort
 from idfzip.device.check import any_tile
 from idfzip.device.decoding import Decoder
 from idfzip.device.machine import Machine

@@ -13,12 +13,10 @@ anything went wrong; `--only file:17` repeats one case.
 from __future__ import annotations
 
 import io
-import json
 import multiprocessing
 import os
 import random
 import resource
-import struct
 import sys
 import time
 import traceback
@@ -33,24 +31,21 @@ from pathlib import Path
 
 import click
 import numpy as np
-import safetensors.numpy
+from mutations import broken, broken_head, exchanged, forged, forged_member, forged_model, resized
 
 from idfzip.cli import info, unpack
-from idfzip.container import archive, header, idfz, index, model_file, models, sections
+from idfzip.container import archive, header, idfz, model_file, models, sections
 from idfzip.container import preview as previews
-from idfzip.container.architecture import named
 from idfzip.container.archive import Archive
+from idfzip.container.effort import Effort
 from idfzip.container.header import ImageHeader, ModelName
 from idfzip.container.region import Region, cropped
-from idfzip.container.sections import Section, number
-from idfzip.container.tiling import Effort
+from idfzip.container.sections import Section
 from idfzip.errors import IdfzipError, ModelError, UnsupportedImage
 from idfzip.images import convert, reader, tiff, writer
 from idfzip.images.picture import Metadata, Picture
 
 SECONDS, BYTES = 10.0, 1 << 30
-LARGE = 1 << 16
-"""Pixels from which on a claimed size is not tried, unless it is over the limit."""
 
 PATIENCE = 60.0
 """Seconds by the clock after which a process hangs, on a machine that has other work as well."""
@@ -70,18 +65,8 @@ CODED = {
 }
 """Models to mutate, and a golden file that each codes."""
 
-EXTREMES = (0, 1, 2, 127, 128, 255, 1023, 4096, 65535, 65536, (1 << 30) - 1, 1 << 31, (1 << 35) - 1)
-FACTS: tuple[object, ...] = (
-    *(0, -1, 1, 7, 255, 1 << 31, 1 << 63, -(1 << 63), 10**30, 1e300, None, "", True),
-    *([], {}),
-)
-"""What whole numbers in metadata are exchanged for."""
-
 ABOUT = {270: tiff.Value(2, b"about\0"), 274: tiff.numbers("<", tiff.SHORT, 6)}
 """Tags of EXIF: description, orientation."""
-
-DEFLATED = b"pqthcexm" + sections.ARCHIVE
-"""Tags of sections that are deflated."""
 
 Held = frozenset[object]
 
@@ -186,62 +171,6 @@ def seeds() -> list[tuple[bytes, Held]]:
     return found
 
 
-def broken(rng: random.Random, data: bytes) -> bytes:
-    """Return bytes with some flipped, overwritten, left out, put in, or cut at the end."""
-    out = bytearray(data)
-    at = rng.randrange(len(out) + 1)
-    how = rng.randrange(6)
-    if how == 0 and out:
-        for _ in range(rng.randint(1, 8)):
-            out[rng.randrange(len(out))] ^= 1 << rng.randrange(8)
-    elif how == 1:
-        del out[at:]
-    elif how == 2:
-        del out[at : at + rng.randint(1, 20)]
-    elif how == 3:
-        out[at:at] = rng.randbytes(rng.randint(1, 20))
-    else:
-        out[at : at + rng.randint(1, 5)] = number(rng.choice(EXTREMES))
-    return bytes(out)
-
-
-def forged_section(rng: random.Random, section: Section) -> Section:
-    """Return a section changed within, what is deflated mostly inside."""
-    data = section.data
-    if section.tag in DEFLATED and rng.random() < 0.8:
-        return Section(section.tag, zlib.compress(broken(rng, zlib.decompress(data))))
-    return Section(section.tag, broken(rng, data))
-
-
-def forged(rng: random.Random, data: bytes) -> bytes:
-    """Return a file with a section changed, and its checksum right."""
-    parts, streams = sections.read(data)
-    i = rng.choice((len(parts) - 1, rng.randrange(len(parts))))
-    return sections.write([*parts[:i], forged_section(rng, parts[i]), *parts[i + 1 :]], [streams])
-
-
-def resized(rng: random.Random, data: bytes) -> bytes:
-    """Return a file of an image whose header says other sizes, of the image and of its tiles.
-
-    Those that a reader takes are small: decoding takes as long as the pixels claimed do, of a
-    sound file of flat ones likewise.
-    """
-    parts, streams = sections.read(data)
-    head = header.unpack(parts[-1].data, len(streams))
-    if isinstance(head, header.StoredHeader):
-        return forged(rng, data)
-    sizes = (1, head.height, head.width, *EXTREMES)
-    height, width = rng.choice(sizes), rng.choice(sizes)
-    if LARGE < height * width <= header.MAX_PIXELS:
-        height, width = head.width, head.height
-    head = replace(head, height=height, width=width)
-    if isinstance(head, ImageHeader):
-        whole = rng.random() < 0.5
-        tile = (height, width) if whole else (rng.choice(sizes), rng.choice(sizes))
-        head = replace(head, tile=tile)
-    return sections.write([*parts[:-1], Section(sections.LAST, header.pack(head))], [streams])
-
-
 def turned(held: Held) -> Held:
     """Return the same samples with height and width exchanged.
 
@@ -249,37 +178,6 @@ def turned(held: Held) -> Held:
     """
     shapes = [found for found in held if isinstance(found, tuple)]
     return frozenset(((w, h, c), dtype, data) for (h, w, c), dtype, data in shapes)
-
-
-def exchanged(rng: random.Random, data: bytes, other: bytes) -> bytes:
-    """Return a file of sections of two, and the streams of one."""
-    mine, streams = sections.read(data)
-    theirs, others = sections.read(other)
-    if rng.random() < 0.5:
-        return sections.write([*theirs[:-1], *mine], [streams])
-    return sections.write([*mine[:-1], theirs[-1]], [rng.choice((streams, others))])
-
-
-def forged_member(rng: random.Random, data: bytes) -> bytes:
-    """Return an archive with the bytes of a member or block changed, checksums and index right."""
-    parts, _ = sections.read(data)
-    box = Archive(io.BytesIO(data))
-    found = box.index
-    blocks = [box.block(i) for i in range(len(found.blocks))]
-    wholes = [box.file(i) for i in range(len(found.files))]
-    if rng.random() < 0.5:
-        i = rng.randrange(len(blocks))
-        blocks[i] = broken(rng, blocks[i])
-    else:
-        i = rng.randrange(len(wholes))
-        wholes[i] = forged(rng, wholes[i])
-    rows = tuple(
-        replace(row, length=len(body), crc=zlib.crc32(body))
-        for row, body in zip(found.blocks, blocks, strict=True)
-    )
-    files = tuple(replace(m, length=len(b)) for m, b in zip(found.files, wholes, strict=True))
-    packed = index.pack(replace(found, blocks=rows, files=files))
-    return sections.write([*parts[:-1], Section(sections.ARCHIVE, packed)], blocks + wholes)
 
 
 def file_case(rng: random.Random) -> Case:
@@ -301,48 +199,6 @@ def file_case(rng: random.Random) -> Case:
     return Case((broken if how == "broken" else forged)(rng, data), how, held)
 
 
-def broken_facts(rng: random.Random, facts: dict[str, object]) -> dict[str, object]:
-    """Return metadata with a value exchanged, left out or made a list's."""
-    key = rng.choice(sorted(facts))
-    value = facts[key]
-    if isinstance(value, list) and value and rng.random() < 0.7:
-        return facts | {key: [*value[1:], rng.choice(FACTS)]}
-    left = {name: fact for name, fact in facts.items() if name != key}
-    return left if rng.random() < 0.2 else left | {key: rng.choice(FACTS)}
-
-
-def forged_model(rng: random.Random, data: bytes) -> bytes:
-    """Return a model with tensors or metadata changed, its self-test right where there is one."""
-    (length,) = struct.unpack_from("<Q", data)
-    metadata = json.loads(data[8 : 8 + length])["__metadata__"]
-    tensors, facts = safetensors.numpy.load(data), json.loads(metadata["decoding"])
-    name = rng.choice(sorted(tensors))
-    how = rng.randrange(5)
-    if how == 0:
-        facts = broken_facts(rng, facts)
-    elif how == 1:
-        axis = rng.randrange(tensors[name].ndim)
-        count = rng.randrange(tensors[name].shape[axis] + 1)
-        tensors[name] = tensors[name].take(range(count), axis)
-    elif how == 2:
-        del tensors[name]
-    else:
-        bits = bytearray(tensors[name].tobytes())
-        for _ in range(rng.choice((1, 1, 4, 100))):
-            bits[rng.randrange(len(bits))] = rng.choice((0, 1, 127, 128, 255))
-        tensors[name] = safetensors.numpy.load(
-            safetensors.numpy.save({name: tensors[name]})[: -len(bits)] + bytes(bits)
-        )[name]
-    kind = named(facts.get("architecture")) if isinstance(facts, dict) else None
-    try:
-        if kind is not None and rng.random() < 0.8:
-            return model_file.dump(kind.from_tensors(tensors, facts), "forged")
-    except ModelError:
-        pass  # it is refused, and should be as a file as well
-    metadata["decoding"] = json.dumps(facts, sort_keys=True, separators=(",", ":"))
-    return bytes(safetensors.numpy.save(tensors, metadata))
-
-
 def judge_model(rng: random.Random) -> tuple[str, str]:
     """Return how a model was changed, and what becomes of it, and of a file that names it."""
     path, golden = rng.choice(list(CODED.items()))
@@ -352,10 +208,7 @@ def judge_model(rng: random.Random) -> tuple[str, str]:
         if how == "forged":
             data = forged_model(rng, data)
         elif how == "head":
-            (length,) = struct.unpack_from("<Q", data)
-            start = broken(rng, data[8 : 8 + length])
-            size = rng.choice((len(start), len(start), length, *EXTREMES))
-            data = struct.pack("<Q", size) + start + data[8 + length :]
+            data = broken_head(rng, data)
         else:
             data = broken(rng, data)
         model = model_file.load(data, "it")

@@ -29,7 +29,7 @@ from idfzip.bench import codecs, sample
 from idfzip.bench.codecs import Codec
 from idfzip.bench.sample import Sample
 from idfzip.container import choice, idfz
-from idfzip.container.tiling import Effort, all_cores
+from idfzip.container.effort import Effort, all_cores
 from idfzip.errors import UnsupportedImage
 from idfzip.images import reader
 from idfzip.images.picture import BILEVEL, Layout, Picture

@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from idfzip.container import idfz, lossy, models, preview
-from idfzip.container.tiling import Effort
+from idfzip.container.effort import Effort
 from idfzip.images import reader
 from idfzip.images.picture import Metadata, Picture
 

@@ -16,10 +16,10 @@ import numpy as np
 from PIL import Image
 
 from idfzip.container import idfz, models, noise
+from idfzip.container.effort import Effort
 from idfzip.container.groups import Content
 from idfzip.container.model_file import Model
 from idfzip.container.preview import preview
-from idfzip.container.tiling import Effort
 from idfzip.images import reader
 from idfzip.images.picture import Picture, Pixels
 

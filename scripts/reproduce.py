@@ -31,7 +31,7 @@ from stages import load, markdown, stages
 from tqdm import tqdm
 
 from idfzip.bench import codecs, plot, run, sample, table
-from idfzip.container.tiling import all_cores
+from idfzip.container.effort import all_cores
 
 Figures = dict[str, Any]
 

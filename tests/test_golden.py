@@ -18,7 +18,7 @@ from PIL import Image
 
 from idfzip.codecs import flagship
 from idfzip.container import header, idfz, lossy, model_file, models, tiling
-from idfzip.container.tiling import Effort
+from idfzip.container.effort import Effort
 from idfzip.images.picture import Layout
 
 DATA = Path(__file__).parent / "data"

@@ -19,9 +19,9 @@ from idfzip.codecs.flagship import Learning
 from idfzip.container import archive, block, model_file
 from idfzip.container import models as registry
 from idfzip.container.archive import Archive, Writer
+from idfzip.container.effort import Effort
 from idfzip.container.idfz import Stored
 from idfzip.container.index import Entry
-from idfzip.container.tiling import Effort
 from idfzip.images.picture import Metadata, Picture
 
 DATA = Path(__file__).parent / "data"

@@ -16,7 +16,7 @@ from conftest import make_flagship, make_idf, make_lattice, make_vqvae, numbers,
 from idfzip.codecs import flagship
 from idfzip.codecs.flagship import Learning
 from idfzip.container import idfz, lossy, model_file, models, tiling
-from idfzip.container.tiling import Effort
+from idfzip.container.effort import Effort
 from idfzip.flows import colour
 from idfzip.images.picture import Picture
 

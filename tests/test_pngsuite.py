@@ -18,8 +18,8 @@ from PIL import Image
 
 from idfzip.container import choice, idfz, model_file
 from idfzip.container import models as registry
+from idfzip.container.effort import Effort
 from idfzip.container.groups import Content
-from idfzip.container.tiling import Effort
 from idfzip.errors import UnsupportedImage
 from idfzip.images import png, reader, writer
 from idfzip.images.picture import Picture

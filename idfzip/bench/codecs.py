@@ -16,8 +16,8 @@ from PIL import Image, features
 
 from idfzip.bench.sample import LAYOUTS, PALETTE, Array, Sample, of_chunks
 from idfzip.container import choice, devices, idfz, models
+from idfzip.container.effort import Effort
 from idfzip.container.model_file import Model
-from idfzip.container.tiling import Effort
 from idfzip.errors import BenchError
 from idfzip.images import png
 from idfzip.images.picture import Layout, Metadata, Picture

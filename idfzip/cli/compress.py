@@ -14,7 +14,7 @@ from idfzip.cli.job import Job, check
 from idfzip.cli.tree import Outputs, Source
 from idfzip.container import choice, idfz, models
 from idfzip.container import lossy as lossy_files
-from idfzip.container.tiling import Part
+from idfzip.container.plan import Part, plan
 from idfzip.images import reader
 from idfzip.images.picture import Picture
 from idfzip.images.reader import Unread
@@ -195,7 +195,7 @@ def encoded(path: Path, source: bytes, found: Picture | Unread, job: Job) -> tup
 
 def planned(picture: Picture, job: Job) -> list[Part]:
     """Return a picture's planes and the models to code them, whose kernels are ready."""
-    parts = idfz.plan(picture, job.model, job.level, job.progressive)
+    parts = plan(picture, job.model, job.level, job.progressive)
     tried = (model for part in parts for model in part.models)
     job.warm.up(tried, job.quiet, job.effort.device)
     return parts

@@ -8,8 +8,8 @@ import numpy as np
 
 from idfzip.cli import work
 from idfzip.container import idfz
+from idfzip.container.effort import Effort
 from idfzip.container.model_file import Model
-from idfzip.container.tiling import Effort
 from idfzip.errors import IdfzipError
 from idfzip.images.picture import Picture
 

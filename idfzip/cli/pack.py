@@ -18,12 +18,12 @@ from idfzip.cli.tree import Source
 from idfzip.container import block, idfz, models, names
 from idfzip.container.archive import LARGE, Writer
 from idfzip.container.block import Image
+from idfzip.container.effort import Effort
 from idfzip.container.header import ImageHeader
 from idfzip.container.idfz import Stored
 from idfzip.container.index import Block, Entry
 from idfzip.container.model_file import Model
 from idfzip.container.threads import in_order
-from idfzip.container.tiling import Effort
 from idfzip.errors import FormatError, IdfzipError
 from idfzip.images import reader
 from idfzip.images.picture import Picture

@@ -11,7 +11,7 @@ from idfzip.cli import files, work
 from idfzip.cli.compress import SUFFIX
 from idfzip.container import idfz, models
 from idfzip.container import preview as previews
-from idfzip.container.tiling import Effort
+from idfzip.container.effort import Effort
 from idfzip.errors import CutError, FormatError
 from idfzip.images import writer
 

@@ -92,9 +92,9 @@ def train(folders: tuple[Path, ...], **options: Any) -> None:
 
 def _train_indexed(folders: tuple[Path, ...], options: dict[str, Any]) -> bool:
     """Train a model of categories, if the recipe is for one; return whether it is."""
-    from idfzip.training import indexed, recipe
+    from idfzip.training import indexed, recipe_file
 
-    found = recipe.read_indexed(options["recipe"])
+    found = recipe_file.read_indexed(options["recipe"])
     if found is None:
         return False
     output, quiet = options["output"], options["quiet"]

@@ -10,11 +10,11 @@ from typing import Any, BinaryIO
 from idfzip.cli import files, work
 from idfzip.container import archive, idfz, models, names
 from idfzip.container.archive import Archive, Member
+from idfzip.container.effort import Effort
 from idfzip.container.idfz import Stored
 from idfzip.container.index import Entry
 from idfzip.container.model_file import Model
 from idfzip.container.region import Region
-from idfzip.container.tiling import Effort
 from idfzip.errors import FormatError, IdfzipError, ModelNotFound
 from idfzip.images.picture import Picture
 

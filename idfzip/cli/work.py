@@ -15,11 +15,11 @@ from idfzip.codecs import flagship
 from idfzip.codecs.flagship import Flagship
 from idfzip.container import devices
 from idfzip.container.devices import Device
+from idfzip.container.effort import Effort, Progress, all_cores
 from idfzip.container.model_file import Model
 from idfzip.container.models import DEFAULT_LEVEL
 from idfzip.container.region import Region
 from idfzip.container.threads import in_order
-from idfzip.container.tiling import Effort, Progress, all_cores
 from idfzip.errors import IdfzipError
 from idfzip.images import reader
 

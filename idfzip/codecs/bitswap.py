@@ -7,11 +7,6 @@ its posterior, pushes x under p(x|z1), pops z2, pushes z1, and so on; decoding u
 an image takes the bits of its pixels and latents less those that choosing the latents took off the
 stack, which the decoder gets back. All networks are integer ones, the posteriors', too.
 
-A latent is one of 1023 bins of equal width, each 1/64 from the next: just the activations that a
-network takes, so that what is coded is what networks see, by the same tables as a pixel. (The paper
-takes bins of equal mass under the top prior; where bins are narrower than posteriors, both code
-alike.)
-
 Where the stack has not the bits that a level's latents need, as at the start, they are the
 likeliest ones and nothing is taken off it; a flag tells. Thus the initial bits are in the stream.
 
@@ -28,11 +23,12 @@ import numpy as np
 import numpy.typing as npt
 
 from idfzip.codecs import bits_back
+from idfzip.codecs.bins import BINS, DRAWN, PIXELS
 from idfzip.codecs.bits_back import Kind
 from idfzip.codecs.block import Coded
 from idfzip.coding import ans
 from idfzip.errors import ModelError
-from idfzip.integer.conv import LIMIT, Sums
+from idfzip.integer.conv import Sums
 from idfzip.integer.stack import Stack, Values
 from idfzip.priors import mixture, mixtures
 from idfzip.priors.mixtures import Mixtures
@@ -43,18 +39,8 @@ Progress = Callable[[int], object]
 SIDE = 32
 """Rows and columns of a square; those at an edge have fewer."""
 
-VALUES = 256
+VALUES = PIXELS.alphabet
 """Values of a channel."""
-
-LOWEST, LATENTS = -LIMIT, 2 * LIMIT + 1
-"""The lowest latent, and the number of all."""
-
-PIXEL_SCALE, LATENT_SCALE = 28, 36
-"""Units of sums, indices of `mixture.Tables.span`: 16 steps of pixels; 64 bins, as activations."""
-
-PIXELS = Kind(VALUES, 0, PIXEL_SCALE, 64 * (VALUES // 2), relative=True)
-BINS = Kind(LATENTS, LOWEST, LATENT_SCALE, 0)
-DRAWN = BINS._replace(masked=True)
 
 
 @dataclass(frozen=True)

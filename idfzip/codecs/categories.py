@@ -27,18 +27,13 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from idfzip.codecs.colours import Colours
 from idfzip.codecs.decisions import Intervals, Port, choose, decide, roomy
+from idfzip.codecs.surroundings import MARGIN, NEIGHBOURS, hashed, place
 from idfzip.integer.jit import inlined, kernel
 from idfzip.integer.logistic import REACH, Tables
 from idfzip.priors import adaptive
 
-NEIGHBOURS = (
-    (0, -1), (-1, 0), (-1, 1), (-1, -1), (0, -2), (-2, 0),
-    (-1, 2), (-2, 1), (-1, -2), (-2, -1), (0, -3), (-3, 0),
-)  # fmt: skip
-"""dy, dx: W, N, NE, NW, WW, NN, NEE, NNE, NWW, NNW, WWW, NNN."""
-
-MARGIN = 3
 NAMED = 8
 """Neighbours, the first ones, whose values are asked for."""
 
@@ -48,28 +43,6 @@ MEMORIES = 4
 QUESTIONS = 64
 """Most questions after those; what is left has equal chances."""
 
-_SURROUNDINGS = (
-    ("W N NE NW WW NN NEE NNE NWW NNW", 0),
-    ("W N NE NW WW NN", 0),
-    ("W N NE NW", 0),
-    ("W N", 0),
-    ("", 0),
-    ("W", 0),
-    ("N", 0),
-    ("N NE", 0),
-    ("W WW", 0),
-    ("W NW", 0),
-    ("N NW", 0),
-    ("W NE", 0),
-    ("N NN NNN", 0),
-    ("W N", 4),
-    ("W N NE NW", 5),
-)
-"""Neighbours and a shift: of their luminances, or 0 for the values themselves."""
-
-MOST_SURROUNDINGS = 32
-"""Most that a model may have."""
-
 TRAITS = 5
 TRAIT_BITS = 12
 SELECTIONS = 64
@@ -77,13 +50,6 @@ LIMIT, MAP_SHIFT, RATE = 255, 7, 6
 MOST_BITS, LEAST_BITS = 20, 10
 
 Array = npt.NDArray[np.int32]
-_NAMES = ("W", "N", "NE", "NW", "WW", "NN", "NEE", "NNE", "NWW", "NNW", "WWW", "NNN")
-
-
-def surroundings() -> npt.NDArray[np.int16]:
-    """Return what histories look at, int16 (15, 13): a 1 for each neighbour, and the shift."""
-    rows = [[int(n in names.split()) for n in _NAMES] + [shift] for names, shift in _SURROUNDINGS]
-    return np.array(rows, np.int16)
 
 
 class Learned(NamedTuple):
@@ -121,39 +87,6 @@ class Categories:
     histories: npt.NDArray[np.int16]
     surroundings: npt.NDArray[np.int16]
     learned: Learned
-
-
-class Colours(NamedTuple):
-    """What is known of K values and, as the last, of places outside the plane.
-
-    `distance` int64 (K + 1, K + 1), 0 to 15: 2 log2 of sums of differences; `light` int64
-    (K + 1,), luminances of 0 to 255.
-    """
-
-    distance: npt.NDArray[np.int64]
-    light: npt.NDArray[np.int64]
-
-
-_UNKNOWN = 8
-
-
-def colours(alphabet: int, palette: npt.NDArray[np.uint8] | None) -> Colours:
-    """Return what a palette, (K, 3 or 4), tells of the values; without one all are alike far."""
-    distance = np.full((alphabet + 1, alphabet + 1), _UNKNOWN, np.int64)
-    light = np.zeros(alphabet + 1, np.int64)
-    if palette is None:
-        np.fill_diagonal(distance, 0)
-        return Colours(distance, light)
-    entries = palette.astype(np.int64)
-    apart = np.abs(entries[:, None] - entries[None]).sum(2) + 2
-    size = np.frompyfunc(int.bit_length, 1, 1)(apart.astype(object)).astype(np.int64) - 1
-    half = apart * apart >= 2 << (2 * size)
-    distance[:-1, :-1] = np.minimum(2 * (size - 1) + half, 15)
-    light[:-1] = (2 * entries[:, 0] + 5 * entries[:, 1] + entries[:, 2]) >> 3
-    if entries.shape[1] == 4:
-        light[:-1][entries[:, 3] == 0] = 0
-    light[-1] = 128
-    return Colours(distance, light)
 
 
 def walk(
@@ -200,28 +133,6 @@ def _signed(difference: int) -> int:
     return 8 + _size(-difference >> 1, 7)
 
 
-@inlined
-def _hashed(start: int, values: npt.NDArray[np.int64], light: npt.NDArray[np.int64],
-            row: npt.NDArray[np.int64]) -> np.uint64:  # fmt: skip
-    """Return the hash of a row of surroundings."""
-    found = np.uint64(start + 1)
-    shift = row[len(values)]
-    for i in range(len(values)):
-        if row[i]:
-            value = values[i] if shift == 0 else light[values[i]] >> shift
-            found = ((found ^ (found >> np.uint64(32))) ^ np.uint64(value)) * np.uint64(
-                adaptive.HASH
-            )
-    return found
-
-
-@inlined
-def _place(hashed: np.uint64, value: int, bits: int) -> int:
-    """Return the index of a value's history in hashed surroundings."""
-    mixed = (hashed ^ (hashed >> np.uint64(32))) + np.uint64(value)
-    return int((mixed * np.uint64(adaptive.HASH)) >> np.uint64(64 - bits))
-
-
 @kernel
 def _walk(
     wide: npt.NDArray[np.int64],
@@ -259,7 +170,7 @@ def _walk(
             for i in range(len(offsets)):
                 around[i] = wide[y + offsets[i, 0], x + offsets[i, 1]]
             for i in range(contexts):
-                hashes[i] = _hashed(i, around, light, surroundings[i])
+                hashes[i] = hashed(i, around, light, surroundings[i])
             west, north, east, corner = around[0], around[1], around[2], around[3]
             same = int(west == north) | int(west == corner) << 1 | int(north == corner) << 2
             same |= int(north == east) << 3 | int(west == around[4]) << 4
@@ -273,7 +184,7 @@ def _walk(
             named = 0
             for i in range(MEMORIES + NAMED):
                 if i < MEMORIES:
-                    value = int(memory[i, _place(hashes[i], alphabet, bits)])
+                    value = int(memory[i, place(hashes[i], alphabet, bits)])
                 else:
                     value = int(around[i - MEMORIES])
                 if value < alphabet:
@@ -329,7 +240,7 @@ def _walk(
                     inputs[i] = stretch[adaptive.chance(int(state.traits[i, traits[i]]))]
                 knowledge = 0
                 for i in range(contexts):
-                    places[i] = _place(hashes[i], guess, bits)
+                    places[i] = place(hashes[i], guess, bits)
                     history = histories[i, places[i]]
                     inputs[TRAITS + i] = stretch[state.maps[i, history] >> 6]
                     if i < MEMORIES and history:
@@ -361,7 +272,7 @@ def _walk(
             wide[y, x] = value
             count[value] += 1
             for i in range(MEMORIES):
-                memory[i, _place(hashes[i], alphabet, bits)] = value
+                memory[i, place(hashes[i], alphabet, bits)] = value
             pixel += 1
     return noted
 

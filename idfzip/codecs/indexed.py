@@ -18,6 +18,7 @@ from idfzip.codecs import bilevel, categories, decisions
 from idfzip.codecs import palette as palettes
 from idfzip.codecs.bilevel import Bilevel
 from idfzip.codecs.categories import Categories
+from idfzip.codecs.colours import colours
 from idfzip.codecs.palette import Palettes
 from idfzip.coding import ans
 from idfzip.errors import FormatError, ModelError, UnsupportedImage
@@ -78,7 +79,7 @@ def encode(
     alphabet.
     """
     _check(alphabet, model.palette)
-    known = categories.colours(alphabet, model.palette)
+    known = colours(alphabet, model.palette)
     streams = []
     for planes in tiles:
         plane = planes[0]
@@ -113,7 +114,7 @@ def decode(
     Damage that no rule of the coder shows gives wrong planes: checksums are the container's work.
     """
     _check(alphabet, model.palette)
-    known = categories.colours(alphabet, model.palette)
+    known = colours(alphabet, model.palette)
     tiles: list[Planes | None] = []
     for stream, (height, width) in zip(streams, sizes, strict=True):
         plane = np.zeros((height, width), np.int32)

@@ -10,31 +10,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from idfzip.codecs.encoding import Intervals
 from idfzip.codecs.flagship import STATIC, Learning, Progress
-from idfzip.codecs.last_stage import Tables, see_error
+from idfzip.codecs.last_stage import Tables
+from idfzip.codecs.phase import Source, code_phase, phase
 from idfzip.codecs.seen import Seen
 from idfzip.coding import ans
 from idfzip.errors import ModelError
 from idfzip.flows import lattice
 from idfzip.flows.alphabet import BYTES
-from idfzip.flows.lattice import PHASES, PIECE, Design, Group, Level, Planes
+from idfzip.flows.lattice import PHASES, Design, Level, Planes
 from idfzip.integer import learner as learners
-from idfzip.integer import learning, network
-from idfzip.integer.jit import kernel
-from idfzip.integer.learner import Learner
-from idfzip.integer.network import ERROR_INPUTS, Buffers, Network
-from idfzip.integer.panel import ROWS, Floats, padded
+from idfzip.integer.network import ERROR_INPUTS, Network
 from idfzip.priors import mixture, mixtures
-from idfzip.priors.mixtures import LANES, Mixtures
-
-_ROOM = learning.PERIOD + PIECE
-"""Rows of a group: pixels that wait to be learned from, and a piece."""
 
 VALUES = BYTES.values
 """The values of a channel."""
@@ -79,141 +70,6 @@ class Lattice:
         return -(-sum(net.operations for net in self.networks) // len(PHASES))
 
 
-class Phase(NamedTuple):
-    """What the coding of a phase goes on with from level to level.
-
-    `pending` int64 (1,): rows of the group from which nothing was learned yet; `seen` float32
-    (rows, 3 C): errors as later channels see them.
-    """
-
-    learner: Learner
-    buffers: Buffers
-    group: Group
-    seen: Floats
-    pending: npt.NDArray[np.int64]
-
-
-class Source(NamedTuple):
-    """Where values come from: known ones (C, height, width), or the stream of a coder.
-
-    `cut`: whether words are missing at the stream's end.
-    """
-
-    truth: Planes
-    coder: ans.Coder
-    cut: bool
-
-
-def _phase(model: Lattice, net: Network) -> Phase:
-    rows, channels = _ROOM + ROWS, model.channels
-    inputs = np.zeros((padded(rows, ROWS), padded(net.inputs, ROWS)), np.float32)
-    return Phase(
-        learners.learner(net, *model.learning, rows),
-        net.buffers(rows),
-        Group(inputs, *(np.zeros((rows, channels), np.int32) for _ in range(3))),
-        np.zeros((rows, ERROR_INPUTS * channels), np.float32),
-        np.zeros(1, np.int64),
-    )
-
-
-@kernel
-def code_piece(
-    tables: Tables,
-    phase: Phase,
-    source: Source,
-    intervals: Intervals,
-    room: Mixtures,
-    level_bits: int,
-    y: int,
-    x: int,
-    count: int,
-    c: int,
-) -> None:
-    """Code channel `c` of the piece at (y, x), whose head has been run."""
-    exp, sigmoid, inverse, spans = tables.exp, tables.sigmoid, tables.inverse, tables.span
-    words, place, state = source.coder.words, source.coder.place, source.coder.state
-    cumulative, frequency, used = intervals.cumulative, intervals.frequency, intervals.used
-    group, seen, gains, log_table = phase.group, phase.seen, tables.gain, tables.log
-    sums, deltas = phase.buffers.sums[c], phase.learner.outs_deltas[c]
-    chosen, centres, found, lows = room.scales, room.centres, room.values, room.lows
-    weights, means, inverses = room.weights, room.means, room.inverses
-    listens = learning.listens(phase.learner)
-    known = source.truth.shape[1] > 0
-    for begin in range(0, count, LANES):
-        size = min(LANES, count - begin)
-        above = phase.pending[0] + begin
-        for lane in range(size):
-            row = above + lane
-            low = 0 if c == 0 else -int(group.values[row, 0])
-            chosen[lane], lows[lane] = group.scales[row, c], low
-            centres[lane] = 64 * min(max(int(group.bases[row, c]), low), low + VALUES - 1)
-        mixtures.mix(sums, above, size, exp, inverse, spans, room)
-        for lane in range(size):
-            if known:
-                column = (x + 2 * (begin + lane)) << level_bits
-                found[lane] = source.truth[c, y << level_bits, column]
-            elif source.cut and ans.is_starved(place, state, 0):
-                found[lane] = mixture.middle(lows[lane], VALUES, weights, means, lane)
-            else:
-                quantile = ans.peek(state, 0)
-                value, lower, upper = mixture.search(
-                    quantile, lows[lane], VALUES, weights, means, inverses, lane, sigmoid
-                )
-                ans.pop(words, place, state, 0, lower, upper - lower)
-                found[lane] = value
-                used[0] += 1
-        if known or listens:
-            mixtures.edges(size, VALUES, sigmoid, room)
-        if known:
-            mixtures.intervals(size, VALUES, room)
-            for lane in range(size):
-                cumulative[0, used[0]] = room.ends[0, lane]
-                frequency[0, used[0]] = room.ends[1, lane] - room.ends[0, lane]
-                used[0] += 1
-        if listens:
-            mixtures.slope(above, size, room, deltas)
-        for lane in range(size):
-            row = above + lane
-            group.values[row, c] = found[lane]
-            error = 64 * found[lane] - centres[lane]
-            see_error(error, gains[chosen[lane]], 0, log_table, seen, row, ERROR_INPUTS * c)
-
-
-@kernel
-def code_phase(
-    design: Design,
-    tables: Tables,
-    level: Level,
-    number: int,
-    top: int,
-    left: int,
-    phase: Phase,
-    source: Source,
-    intervals: Intervals,
-    room: Mixtures,
-) -> None:
-    """Code all pixels of phase `number` of a level, of which the first is at (top, left)."""
-    channels, height, width = level.planes.shape
-    learner, buffers, group, pending = phase.learner, phase.buffers, phase.group, phase.pending
-    weights = learner.network
-    for y in range(top, height, 2):
-        for x in range(left, width, 2 * PIECE):
-            count = min(PIECE, (width - x + 1) >> 1)
-            start = pending[0]
-            lattice.gather(design, level, number, y, x, count, group, start)
-            network.run_trunk(group.inputs, start, count, weights, buffers)
-            for c in range(channels):
-                network.run_head(c, start, count, phase.seen, weights, buffers)
-                code_piece(tables, phase, source, intervals, room, level.bits, y, x, count, c)
-            lattice.settle(level, y, x, count, group, start)
-            starved = source.cut and ans.is_starved(source.coder.place, source.coder.state, 0)
-            if learner.rate > 0.0 and not starved:
-                pending[0] += count
-            if pending[0] >= learning.PERIOD:
-                learning.close(learner, group.inputs, phase.seen, pending[0], buffers)
-                pending[0] = 0
-
-
 def _run(
     model: Lattice,
     height: int,
@@ -224,7 +80,7 @@ def _run(
 ) -> tuple[Planes, list[int]]:
     """Code a tile; return its planes, and the numbers of values coded at the end of each level."""
     tables = Tables(**model.design.tables._asdict(), **model.prior._asdict())
-    phases = [_phase(model, net) for net in model.networks]
+    phases = [phase(net, model.learning) for net in model.networks]
     room = mixtures.mixtures(model.networks[0].components)
     level = lattice.start(model.channels)
     _code_first(level, source, intervals)

@@ -14,6 +14,7 @@ from itertools import accumulate
 from typing import BinaryIO
 
 from idfzip.container import block, header, idfz, index, model_file, models, sections
+from idfzip.container.effort import Effort
 from idfzip.container.header import ImageHeader, ModelName, StoredHeader
 from idfzip.container.idfz import Stored
 from idfzip.container.index import Block, Entry, Index, Whole
@@ -21,7 +22,6 @@ from idfzip.container.model_file import Model
 from idfzip.container.region import Region, cropped
 from idfzip.container.sections import Section
 from idfzip.container.threads import in_order
-from idfzip.container.tiling import Effort
 from idfzip.errors import FormatError, IdfzipError, RegionError
 from idfzip.images.picture import Picture
 

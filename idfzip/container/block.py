@@ -12,13 +12,15 @@ from idfzip.codecs import bitswap
 from idfzip.codecs import block as codec
 from idfzip.codecs.bitswap import Bitswap
 from idfzip.codecs.flagship import Flagship
-from idfzip.container import idfz, sections, tiling
+from idfzip.container import sections, tiling
 from idfzip.container.architecture import Planes
 from idfzip.container.devices import Device
+from idfzip.container.effort import Progress
 from idfzip.container.index import Block, Entry, Small
+from idfzip.container.metadata import inflate, pack_metadata, unpack_metadata
 from idfzip.container.model_file import Model
+from idfzip.container.samples import checksum
 from idfzip.container.sections import Reader, Section, number
-from idfzip.container.tiling import Progress
 from idfzip.errors import FormatError
 from idfzip.flows import colour
 from idfzip.images.picture import GREY, RGB, Metadata, Picture
@@ -116,7 +118,7 @@ def encode(
             image.entry,
             image.picture.format,
             *image.size,
-            tiling.checksum(image.picture.pixels, i),
+            checksum(image.picture.pixels, i),
         )
         for i, image in enumerate(images)
     )
@@ -176,7 +178,7 @@ def decode(
     found: list[Picture | None] = []
     for i, (member, planes) in enumerate(zip(row.members, tiles, strict=True)):
         pixels = colour.inverse(planes).astype(np.uint8)
-        whole = tiling.checksum(pixels, i) == member.crc
+        whole = checksum(pixels, i) == member.crc
         found.append(Picture(pixels, member.format, metadata[i]) if whole else None)
     return found
 
@@ -194,14 +196,14 @@ def _tiles(
 
 
 def _pack_metadata(metadata: Metadata) -> bytes:
-    packed = idfz.pack_metadata(metadata)
+    packed = pack_metadata(metadata)
     return b"".join(part.tag + number(len(part.data)) + part.data for part in packed)
 
 
 def _metadata(deflated: bytes, members: int) -> list[Metadata]:
     if not deflated:
         return [Metadata()] * members
-    reader = Reader(idfz.inflate(Section(sections.ARCHIVE, deflated)))
+    reader = Reader(inflate(Section(sections.ARCHIVE, deflated)))
     return [_unpack_metadata(reader.bytes(reader.number())) for _ in range(members)]
 
 
@@ -210,4 +212,4 @@ def _unpack_metadata(data: bytes) -> Metadata:
     parts = []
     while reader.left:
         parts.append(Section(reader.bytes(1), reader.bytes(reader.number())))
-    return idfz.unpack_metadata(parts)
+    return unpack_metadata(parts)

@@ -11,10 +11,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from idfzip.container import idfz, models, tiling
+from idfzip.container.effort import Effort, Progress
 from idfzip.container.groups import Content
-from idfzip.container.idfz import Sizes
 from idfzip.container.model_file import Model
-from idfzip.container.tiling import Effort, Part, Progress
+from idfzip.container.plan import Part, plan
+from idfzip.container.representations import Sizes
 from idfzip.images import packing
 from idfzip.images.picture import Picture, Pixels
 
@@ -84,7 +85,7 @@ def smallest(
     `model`, `embed` and `progressive` are as in `idfz.compress`; a model that is given, or a
     progressive one, is taken unless the source is smaller. Raises errors as that does.
     """
-    parts = idfz.plan(picture, model, level, progressive)
+    parts = plan(picture, model, level, progressive)
     coded = tiling.encode(picture.pixels, parts, effort, progress, progressive)
     makers: dict[str, Callable[[Sizes | None], bytes]] = {
         "models": lambda sizes: idfz.assemble(picture, coded, parts, embed, sizes)

@@ -2,56 +2,40 @@
 
 from __future__ import annotations
 
-import struct
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
-from idfzip.codecs.flagship import Flagship
 from idfzip.codecs.indexed import Indexed
-from idfzip.container import groups, header, model_file, models, palette, region, sections, tiling
-from idfzip.container import parts as levelled
-from idfzip.container.header import (
-    PACKINGS,
-    Header,
-    ImageHeader,
-    ModelName,
-    PackedHeader,
-    StoredHeader,
+from idfzip.container import (
+    header,
+    model_file,
+    models,
+    palette,
+    region,
+    representations,
+    sections,
+    tiling,
 )
+from idfzip.container import parts as levelled
+from idfzip.container.effort import Effort, Progress
+from idfzip.container.header import Header, ImageHeader, ModelName, PackedHeader, StoredHeader
+from idfzip.container.metadata import inflate, pack_metadata, unpack_metadata
 from idfzip.container.model_file import Model
 from idfzip.container.palette import Taken
+from idfzip.container.plan import Part, plan
 from idfzip.container.region import Region
-from idfzip.container.sections import Reader, Section, number
-from idfzip.container.tiling import Coded, Effort, Part, Progress
-from idfzip.errors import FormatError, ModelError, TileError, UnsupportedImage
+from idfzip.container.representations import Sizes
+from idfzip.container.samples import crc32
+from idfzip.container.sections import Section
+from idfzip.container.tiling import Coded
+from idfzip.errors import FormatError, TileError
 from idfzip.images import packing
-from idfzip.images.picture import Layout, Metadata, Picture, Pixels
-
-_METADATA = {
-    b"p": "chunks",
-    b"q": "last_chunks",
-    b"t": "tags",
-    b"h": "head",
-    b"c": "icc",
-    b"e": "exif",
-    b"x": "xmp",
-}
-"""Tags of ancillary sections, deflated, and what they hold; `d` holds pixels per inch."""
+from idfzip.images.picture import Metadata, Picture, Pixels
 
 MODEL = b"m"
 """Tag of a section that holds a deflated model file."""
-
-SIZES = b"w"
-"""Tag of a section that tells how large the other representations would be."""
-
-REPRESENTATIONS = ("source", "models", *PACKINGS[1:])
-"""How a picture can be in a file: the source's own bytes, coded by models, packed by others."""
-
-Sizes = dict[str, int]
-
-MAX_METADATA = 256 << 20
 
 
 @dataclass(frozen=True)
@@ -95,7 +79,7 @@ class Stored:
 def store(data: bytes, form: str, sizes: Sizes | None = None) -> bytes:
     """Return an `.idfz` file that keeps a file's own bytes."""
     head = StoredHeader(form, len(data), zlib.crc32(data))
-    return _write(head, _pack_sizes(sizes), [data])
+    return _write(head, representations.pack(sizes), [data])
 
 
 def compress(
@@ -119,44 +103,6 @@ def compress(
     return assemble(picture, coded, parts, embed)
 
 
-def plan(
-    picture: Picture, model: Model | None, level: int, progressive: bool = False
-) -> list[Part]:
-    """Return the groups of planes of a picture, their values, and the models to code them.
-
-    Raises errors as `compress`.
-    """
-    if model and model.architecture.lossy:
-        raise ModelError(f"model {model.name} is lossy: it codes with --lossy only")
-    if model and isinstance(model.codec, Flagship) and model.codec.looks:
-        raise ModelError(f"model {model.name} codes with --lossy-first only")
-    if model and progressive and model.architecture.encode_levels is None:
-        raise ModelError(f"model {model.name} has no levels: it cannot code progressively")
-    parts = []
-    taken, _ = palette.take(picture.metadata)
-    colours = taken.palette if taken and picture.kind.layout == Layout.PALETTE else None
-    for group in groups.of(picture.kind):
-        samples, depth = picture.pixels[:, :, group.place], picture.kind.depth
-        found = groups.ladder(group, samples, depth)
-        known = [model] if model and tiling.codes(model, group, found) else []
-        if not known and progressive:
-            known = models.progressive(group.content)
-        elif not known:
-            known = models.released(group.content, level)
-        usable = tuple(m for m in known if tiling.codes(m, group, found))
-        if progressive and not usable:
-            raise UnsupportedImage(
-                f"{picture.kind}: only grey and colour, with or without alpha, of at most 256 "
-                "values a channel can be progressive"
-            )
-        parts.append(Part(group, found, usable, colours))
-    if model and not any(m is model for part in parts for m in part.models):
-        raise ModelError(
-            f"model {model.name} codes {model.codec.channels} channels, the image is {picture.kind}"
-        )
-    return parts
-
-
 def assemble(
     picture: Picture,
     coded: Coded,
@@ -175,9 +121,9 @@ def assemble(
         tuple(ModelName(model.short, model.name) for model in coded.models),
         tuple(part.ladder for part in parts),
         coded.tiles,
-        tiling.crc32(pixels),
+        crc32(pixels),
     )
-    metadata, extra = picture.metadata, _pack_sizes(sizes)
+    metadata, extra = picture.metadata, representations.pack(sizes)
     coder = next((m.codec for m in coded.models if isinstance(m.codec, Indexed)), None)
     if coder is not None and any(part.palette is not None for part in parts):
         taken, metadata = palette.take(metadata)
@@ -203,9 +149,9 @@ def pack(picture: Picture, packing: str, data: bytes, sizes: Sizes | None = None
         pixels.shape[1],
         packing,
         len(data),
-        tiling.crc32(pixels),
+        crc32(pixels),
     )
-    return _write(head, pack_metadata(picture.metadata) + _pack_sizes(sizes), [data])
+    return _write(head, pack_metadata(picture.metadata) + representations.pack(sizes), [data])
 
 
 def _write(head: Header, extra: list[Section], streams: list[bytes]) -> bytes:
@@ -248,7 +194,8 @@ def _file(
         elif section.tag != palette.TAG and not (section.tag.isalpha() and section.tag.islower()):
             raise FormatError(f"section {section.tag!r} is not known to this release")
     known = tuple(section for section in parts if section.tag == MODEL)
-    sizes = next((_unpack_sizes(section) for section in parts if section.tag == SIZES), {})
+    tried = (section for section in parts if section.tag == representations.TAG)
+    sizes = next(map(representations.unpack, tried), {})
     coded = next((section for section in parts if section.tag == palette.TAG), None)
     return File(head, unpack_metadata(parts[:-1]), streams, known, sizes, coded), table
 
@@ -300,7 +247,7 @@ def decompress(
         part.check(head.height, head.width)
     if isinstance(head, PackedHeader):
         pixels = packing.unpack(file.streams, head.packing, head.kind, head.height, head.width)
-        if tiling.crc32(pixels) != head.crc:
+        if crc32(pixels) != head.crc:
             raise FormatError("the packed image is damaged (checksum)")
         return _picture(part.of(pixels) if part else pixels, head, file.metadata, part), []
     found = needed_models(file, given)
@@ -331,57 +278,3 @@ def _picture(
 ) -> Picture:
     metadata = part.metadata(metadata) if part else metadata
     return Picture(pixels, head.format, metadata, head.kind.layout, head.kind.depth)
-
-
-def _pack_sizes(sizes: Sizes | None) -> list[Section]:
-    if not sizes:
-        return []
-    rows = [bytes([REPRESENTATIONS.index(name)]) + number(size) for name, size in sizes.items()]
-    return [Section(SIZES, b"".join(rows))]
-
-
-def _unpack_sizes(section: Section) -> Sizes:
-    """Return sizes by representation; those of a later release are left out."""
-    reader = Reader(section.data)
-    found: Sizes = {}
-    while reader.left:
-        name, size = reader.byte(), reader.number()
-        if name < len(REPRESENTATIONS):
-            found[REPRESENTATIONS[name]] = size
-    return found
-
-
-def pack_metadata(metadata: Metadata) -> list[Section]:
-    """Return the ancillary sections of what goes with an image's pixels."""
-    found = [
-        Section(tag, zlib.compress(getattr(metadata, name), 9))
-        for tag, name in _METADATA.items()
-        if getattr(metadata, name)
-    ]
-    if metadata.dpi is not None:
-        found.append(Section(b"d", struct.pack("<2d", *metadata.dpi)))
-    return found
-
-
-def unpack_metadata(parts: Sequence[Section]) -> Metadata:
-    """Return what ancillary sections hold; raises FormatError."""
-    values: dict[str, bytes] = {}
-    dpi: tuple[float, float] | None = None
-    for section in parts:
-        if section.tag in _METADATA:
-            values[_METADATA[section.tag]] = inflate(section)
-        elif section.tag == b"d" and len(section.data) == 16:
-            dpi = struct.unpack("<2d", section.data)
-    return Metadata(**values, dpi=dpi)
-
-
-def inflate(section: Section) -> bytes:
-    """Return a section's data inflated; raises FormatError."""
-    stream = zlib.decompressobj()
-    try:
-        data = stream.decompress(section.data, MAX_METADATA)
-    except zlib.error as error:
-        raise FormatError(f"metadata {section.tag!r} is damaged ({error})") from None
-    if not stream.eof:
-        raise FormatError(f"metadata {section.tag!r} is cut or over {MAX_METADATA} bytes")
-    return data

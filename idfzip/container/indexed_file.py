@@ -13,6 +13,7 @@ from idfzip.codecs.bilevel import Bilevel
 from idfzip.codecs.categories import Categories
 from idfzip.codecs.indexed import Indexed
 from idfzip.codecs.palette import Palettes
+from idfzip.codecs.surroundings import MOST_SURROUNDINGS, NEIGHBOURS
 from idfzip.container.tensors import Facts, Tensors, table, tensor
 from idfzip.errors import ModelError
 from idfzip.integer import logistic
@@ -140,8 +141,8 @@ def _categories(
     histories: npt.NDArray[np.int16],
 ) -> Categories:
     rows = tensor(tensors, "categories.surroundings", np.int16, 2)
-    fits = rows.shape[1] == len(categories.NEIGHBOURS) + 1
-    if not fits or not categories.MEMORIES <= len(rows) <= categories.MOST_SURROUNDINGS:
+    fits = rows.shape[1] == len(NEIGHBOURS) + 1
+    if not fits or not categories.MEMORIES <= len(rows) <= MOST_SURROUNDINGS:
         raise ModelError(f"categories.surroundings of shape {rows.shape}")
     if rows.min() < 0 or rows[:, :-1].max() > 1 or rows[:, -1].max() > 8:
         raise ModelError("categories.surroundings is out of range")

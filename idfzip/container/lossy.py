@@ -18,13 +18,16 @@ from idfzip.codecs import lossy_first, vqvae
 from idfzip.codecs.flagship import Flagship
 from idfzip.codecs.lossy_first import LossyFirst
 from idfzip.codecs.vqvae import Planes, Sides, Vqvae
-from idfzip.container import groups, header, idfz, models, tiling
+from idfzip.container import fit, groups, header, idfz, models, tiling
 from idfzip.container.devices import Device
+from idfzip.container.effort import Effort, Progress, spread
 from idfzip.container.groups import Content, Group
 from idfzip.container.header import Tile
 from idfzip.container.model_file import Model
 from idfzip.container.parts import Parts
-from idfzip.container.tiling import Coded, Effort, Part, Progress
+from idfzip.container.plan import Part
+from idfzip.container.samples import checksum
+from idfzip.container.tiling import Coded
 from idfzip.errors import ModelError, UnsupportedImage
 from idfzip.flows import colour
 from idfzip.images.picture import Layout, Picture, Pixels
@@ -216,7 +219,7 @@ def _alpha(
         return Coded(size, (), (), [], False), []
     samples = picture.pixels[:, :, group.place]
     ladder = groups.ladder(group, samples, 8)
-    known = tuple(m for m in models.released(Content.GREY) if tiling.codes(m, group, ladder))
+    known = tuple(m for m in models.released(Content.GREY) if fit.codes(m, group, ladder))
     part = Part(group, ladder, known)
     return tiling.encode(picture.pixels, [part], effort, progress, size=size), [part]
 
@@ -262,11 +265,11 @@ def _tiles(
             stream, planes = work.code(whole, sides)
             tile = colour.inverse(planes[: group.channels]).astype(np.uint8)
             pixels[place] = tile
-            length, crc = sum(map(len, stream)), tiling.checksum(tile, first + i)
+            length, crc = sum(map(len, stream)), checksum(tile, first + i)
             rows.append((Tile(work.number, 0, transform, length, crc), stream))
             if progress is not None:
                 progress(h * w)
         return rows
 
-    found = tiling.spread(code, range(len(boxes)), replace(effort, threads=effort.jobs))
+    found = spread(code, range(len(boxes)), replace(effort, threads=effort.jobs))
     return [row for row, _ in found], [stream for _, stream in found]

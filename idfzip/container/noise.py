@@ -13,9 +13,9 @@ import numpy as np
 
 from idfzip.codecs.seen import Seen
 from idfzip.container.devices import Device
+from idfzip.container.effort import Effort
 from idfzip.container.model_file import Model
 from idfzip.container.threads import in_order
-from idfzip.container.tiling import Effort
 from idfzip.errors import ModelError
 from idfzip.flows import colour
 from idfzip.images.picture import Pixels

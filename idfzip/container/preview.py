@@ -12,13 +12,14 @@ import numpy.typing as npt
 
 from idfzip.codecs import lossy_first
 from idfzip.codecs.seen import Seen
-from idfzip.container import header, noise, parts, raw, tiling
+from idfzip.container import fit, header, noise, parts, raw
 from idfzip.container.devices import Device
+from idfzip.container.effort import Effort
 from idfzip.container.groups import Content
 from idfzip.container.header import ImageHeader, StoredHeader
 from idfzip.container.idfz import Start
 from idfzip.container.model_file import Model
-from idfzip.container.tiling import Effort
+from idfzip.container.samples import sample_type, samples
 from idfzip.errors import FormatError, UnsupportedImage
 from idfzip.flows import colour
 from idfzip.flows.alphabet import Integers
@@ -91,7 +92,7 @@ def preview(
     boxes, groups = head.boxes, head.groups
     count = len(boxes)
     for g, (group, ladder) in enumerate(zip(groups, head.ladders, strict=True)):
-        tiling.check(head.tiles[g * count : (g + 1) * count], models, group, ladder)
+        fit.check(head.tiles[g * count : (g + 1) * count], models, group, ladder)
     streams = _streams(start, head)
 
     def see(i: int) -> _Tile:
@@ -100,7 +101,7 @@ def preview(
     with ThreadPoolExecutor(effort.jobs) as pool:
         tiles = list(pool.map(see, range(len(streams))))
     shape = (head.height, head.width, head.kind.layout.channels)
-    pixels = np.empty(shape, tiling.sample_type(head.kind))
+    pixels = np.empty(shape, sample_type(head.kind))
     known = np.empty(shape, bool)
     for i, tile in enumerate(tiles):
         y, x, h, w = boxes[i % count]
@@ -144,20 +145,20 @@ def _tile(
     group, ladder = head.groups[index // count], head.ladders[index // count]
     size = head.boxes[index % count][2:]
     whole = np.ones(size, bool)
-    dtype = tiling.sample_type(head.kind)
+    dtype = sample_type(head.kind)
     if row.codec == header.RAW:
         numbers, known = _raw(stream, row.length, len(ladder), (*size, group.channels))
-        return _Tile(tiling.samples(ladder, numbers, dtype), known, float(known.mean()))
+        return _Tile(samples(ladder, numbers, dtype), known, float(known.mean()))
     model = models[row.model]
     see = noise.viewer(model, device)
     if row.codec == header.LOSSY_FIRST:
-        see = partial(lossy_first.preview, tiling.painted(models, row))
-    alphabet = tiling.alphabet(model, ladder)
+        see = partial(lossy_first.preview, fit.painted(models, row))
+    alphabet = fit.alphabet(model, ladder)
     cut = len(stream) < row.length
     words = stream[: len(stream) & ~3]
 
     def shown(seen: Seen) -> Pixels:
-        return tiling.samples(ladder, colour.inverse(seen.planes[: group.channels]), dtype)
+        return samples(ladder, colour.inverse(seen.planes[: group.channels]), dtype)
 
     seen = see(words, size, cut, alphabet)
     if cut and sample:

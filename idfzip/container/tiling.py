@@ -2,34 +2,29 @@
 
 from __future__ import annotations
 
-import os
-import struct
-import zlib
-from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 
-from idfzip.codecs import lossy_first, vqvae
-from idfzip.codecs.flagship import Flagship
-from idfzip.codecs.indexed import Indexed, Palette
-from idfzip.codecs.lossy_first import LossyFirst
-from idfzip.codecs.vqvae import Vqvae
-from idfzip.container import header, raw
-from idfzip.container.architecture import Codec, EncodeLevels, Planes
+from idfzip.codecs import lossy_first
+from idfzip.codecs.indexed import Palette
+from idfzip.container import fit, header, raw
+from idfzip.container.architecture import EncodeLevels, Planes
 from idfzip.container.devices import Device
+from idfzip.container.effort import Effort, Progress, fitting, results, spread
 from idfzip.container.groups import Content, Group
 from idfzip.container.header import ImageHeader, Tile
 from idfzip.container.model_file import Model
 from idfzip.container.parts import Parts
+from idfzip.container.plan import Part
 from idfzip.container.region import Region, whole
-from idfzip.errors import FormatError, ModelError
+from idfzip.container.samples import checksum, crc32, sample_type, samples
+from idfzip.errors import ModelError
 from idfzip.flows import colour
 from idfzip.flows.alphabet import Integers
-from idfzip.flows.depth import Ladder
-from idfzip.images.picture import Kind, Pixels
+from idfzip.images.picture import Pixels
 
 TILE_ROWS, TILE_COLUMNS = 256, 1024
 """Largest tile. Four Kodak images, bits per subpixel for 64, 128, 192, 256 and 512 rows: 2.637,
@@ -41,43 +36,6 @@ INDEXED = (512, 1024)
 
 BILEVEL = header.MAX_TILE
 """Largest tile of two values, which a coder must see many of before it knows a page."""
-
-Progress = Callable[[int], object]
-T = TypeVar("T")
-
-
-def all_cores() -> int:
-    """Return the number of cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
-@dataclass(frozen=True)
-class Effort:
-    """How work is spread: threads, tiles that one thread advances in lockstep, perhaps a device.
-
-    One tile of 256 rows fills a processor's panels and keeps its sums in a cache of 2 MB; more in
-    lockstep are for tiles of few rows, and for devices that want larger groups.
-    """
-
-    threads: int = 1
-    lockstep: int = 1
-    device: Device | None = None
-
-    @property
-    def alone(self) -> Effort:
-        """The effort of one thread of many."""
-        return replace(self, threads=1)
-
-    @property
-    def jobs(self) -> int:
-        """Jobs to have under way at once: with a device many, which wait for it together."""
-        return self.threads if self.device is None else max(self.threads, WAITING)
-
-
-WAITING = 32
-"""Threads that read, check and write while a device codes what they have brought."""
 
 
 def grid(height: int, width: int, tile: tuple[int, int]) -> tuple[int, int]:
@@ -95,52 +53,6 @@ def _tile(parts: Sequence[Part]) -> tuple[int, int]:
     if any(part.group.content != Content.INDEX for part in parts):
         return TILE_ROWS, TILE_COLUMNS
     return BILEVEL if all(len(part.ladder) <= 2 for part in parts) else INDEXED
-
-
-def checksum(pixels: Pixels, index: int) -> int:
-    """Return the CRC-32 of a tile's index and its pixels."""
-    return crc32(pixels, zlib.crc32(struct.pack("<I", index)))
-
-
-def crc32(pixels: Pixels, start: int = 0) -> int:
-    """Return the CRC-32 of samples, those of 16 bits with the low byte first."""
-    order = pixels.dtype.newbyteorder("<")
-    return zlib.crc32(np.ascontiguousarray(pixels, order).data, start)
-
-
-def codes(model: Model, group: Group, ladder: Ladder) -> bool:
-    """Return whether a model codes such a group; one that no model codes has raw tiles."""
-    architecture = model.architecture
-    if (group.content == Content.INDEX) != architecture.categories:
-        return False
-    if isinstance(model.codec, Flagship) and model.codec.looks:
-        return False
-    fits = model.codec.channels == group.channels
-    if architecture.lossy:  # a model of colour paints grey as colours that are grey
-        fits = model.codec.channels >= group.channels
-    return fits and len(ladder) <= architecture.alphabets[1]
-
-
-def alphabet(model: Model, ladder: Ladder) -> int:
-    """Return of how many values a model takes the numbers of a ladder to be."""
-    return max(len(ladder), model.architecture.alphabets[0])
-
-
-def primed(codec: Codec, palette: Palette | None, ladder: Ladder) -> Codec:
-    """Return the codec of categories with the colours of a ladder's values, any other as it is."""
-    if palette is None or not isinstance(codec, Indexed) or ladder.values[-1] >= len(palette):
-        return codec
-    return codec.with_palette(palette[ladder.values])
-
-
-@dataclass(frozen=True)
-class Part:
-    """One group of planes to be coded: what it is, its values, the models to try, the palette."""
-
-    group: Group
-    ladder: Ladder
-    models: tuple[Model, ...] = ()
-    palette: Palette | None = None
 
 
 @dataclass(frozen=True)
@@ -222,8 +134,8 @@ def _code(
         planes = [colour.forward(n) for n in numbers]
         for model in part.models:
             coder = _coder(model, levels, device)
-            with_palette = primed(model.codec, part.palette, ladder)
-            streams = coder(with_palette, planes, progress, alphabet(model, ladder))
+            with_palette = fit.primed(model.codec, part.palette, ladder)
+            streams = coder(with_palette, planes, progress, fit.alphabet(model, ladder))
             found = zip(best, streams, strict=True)
             best = [(model, new) if _size(new) < _size(old[1]) else old for old, new in found]
     rows: list[_Row] = []
@@ -254,18 +166,6 @@ def _coder(model: Model, levels: bool, device: Device | None) -> EncodeLevels:
         return [[stream] for stream in architecture.encode(model, tiles, progress, alphabet)]
 
     return code
-
-
-def results(
-    futures: Sequence[Future[T]], pixels: Sequence[int], progress: Progress | None
-) -> list[T]:
-    """Wait for what a device makes of tiles of so many pixels."""
-    found = []
-    for future, count in zip(futures, pixels, strict=True):
-        found.append(future.result())
-        if progress is not None:
-            progress(count)
-    return found
 
 
 def _size(parts: Parts) -> int:
@@ -303,7 +203,7 @@ def decode(
     pixels = np.empty((part.height, part.width, head.kind.layout.channels), dtype)
     failed: list[int] = []
     for g, (group, ladder) in enumerate(zip(groups, head.ladders, strict=True)):
-        check(head.tiles[g * count : (g + 1) * count], models, group, ladder)
+        fit.check(head.tiles[g * count : (g + 1) * count], models, group, ladder)
 
     def put(index: int, numbers: Integers | None) -> None:
         g, (here, within) = index // count, part.common(places[index % count])
@@ -329,11 +229,11 @@ def decode(
                 coded.setdefault((g, tile.model, tile.painter), []).append(i)
         for (g, m, _), mine in coded.items():
             model, sizes = models[m], [places[i % count][2:] for i in mine]
-            values, given = alphabet(model, head.ladders[g]), [parts[i] for i in mine]
+            values, given = fit.alphabet(model, head.ladders[g]), [parts[i] for i in mine]
             codec, decoder = model.codec, model.architecture.decode
             if head.tiles[mine[0]].codec == header.LOSSY_FIRST:
-                codec, decoder = painted(models, head.tiles[mine[0]]), lossy_first.decode
-            codec = primed(codec, palette, head.ladders[g])
+                codec, decoder = fit.painted(models, head.tiles[mine[0]]), lossy_first.decode
+            codec = fit.primed(codec, palette, head.ladders[g])
             if effort.device is not None and effort.device.codes(codec):
                 coming = effort.device.decode(model, codec, given, sizes, values)
                 found = results(coming, [h * w for h, w in sizes], progress)
@@ -351,61 +251,3 @@ def decode(
     if not failed and all_of_it and len(head.tiles) > 1 and crc32(pixels) != head.crc:
         failed = wanted
     return Decoded(pixels, sorted(failed))
-
-
-def sample_type(kind: Kind) -> type[np.uint8 | np.uint16]:
-    """Return the type of the samples of a kind."""
-    return np.uint16 if kind.depth == 16 else np.uint8
-
-
-def samples(ladder: Ladder, numbers: Integers, dtype: type[np.uint8 | np.uint16]) -> Pixels:
-    """Return the samples of numbers; those out of range, of damaged streams, are clamped."""
-    inside = np.clip(numbers, 0, len(ladder) - 1).astype(np.uint16)
-    return ladder.inverse(inside).astype(dtype)
-
-
-def check(rows: Sequence[Tile], models: Sequence[Model], group: Group, ladder: Ladder) -> None:
-    """Raise FormatError unless each tile's model is of its codec and codes its group."""
-    for row in {replace(row, length=0, crc=0) for row in rows if row.codec}:
-        model = models[row.model]
-        if row.codec == header.LOSSY_FIRST:
-            if painted(models, row).channels != group.channels or len(ladder) != vqvae.VALUES:
-                raise FormatError(f"model {model.name} does not code {group.content.value}")
-            continue
-        if model.architecture.number != row.codec:
-            raise FormatError(f"model {model.name} is not of the codec that its tiles name")
-        if not codes(model, group, ladder):
-            raise FormatError(
-                f"model {model.name} codes {model.codec.channels} channels, and not "
-                f"{group.content.value} of {len(ladder)} values"
-            )
-
-
-def painted(models: Sequence[Model], row: Tile) -> LossyFirst:
-    """Return the codec of a lossy-first tile; raises FormatError where its models are others."""
-    painter, rest = models[row.painter].codec, models[row.model].codec
-    if not isinstance(painter, Vqvae) or not isinstance(rest, Flagship):
-        raise FormatError(
-            f"models {models[row.painter].name} and {models[row.model].name} are not of the codec "
-            "that their tiles name"
-        )
-    return LossyFirst(painter, rest)
-
-
-def fitting(effort: Effort, models: Sequence[Model]) -> Effort:
-    """Return an effort that gives a device all tiles at once if it codes all these models."""
-    if effort.device is None or not all(effort.device.codes(m.codec) for m in models):
-        return effort
-    return replace(effort, threads=1, lockstep=1 << 30)
-
-
-def spread(
-    code: Callable[[Sequence[int]], list[T]], tiles: Sequence[int], effort: Effort
-) -> list[T]:
-    """Run `code` on runs of tiles, over threads."""
-    share = max(1, min(effort.lockstep, -(-len(tiles) // effort.threads)))
-    batches = [tiles[i : i + share] for i in range(0, len(tiles), share)]
-    if effort.threads == 1 or len(batches) == 1:
-        return [result for batch in batches for result in code(batch)]
-    with ThreadPoolExecutor(effort.threads) as pool:
-        return [result for part in pool.map(code, batches) for result in part]

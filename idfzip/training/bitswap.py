@@ -15,7 +15,8 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from idfzip.codecs.bitswap import LATENT_SCALE, LATENTS, LOWEST, PIXEL_SCALE, VALUES
+from idfzip.codecs.bins import LATENT_SCALE, LATENTS, LOWEST, PIXEL_SCALE
+from idfzip.codecs.bitswap import VALUES
 from idfzip.integer import grid
 from idfzip.integer.twin import Twin, on_grid
 from idfzip.training import likelihood

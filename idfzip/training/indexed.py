@@ -20,8 +20,10 @@ from idfzip.codecs import bilevel, categories, decisions
 from idfzip.codecs import palette as palettes
 from idfzip.codecs.bilevel import Bilevel
 from idfzip.codecs.categories import Categories
+from idfzip.codecs.colours import colours
 from idfzip.codecs.indexed import Indexed
 from idfzip.codecs.palette import Palettes
+from idfzip.codecs.surroundings import surroundings
 from idfzip.coding import ans
 from idfzip.errors import TrainingError
 from idfzip.integer import logistic
@@ -95,7 +97,7 @@ def untrained() -> Indexed:
     squash = logistic.squash_table()
     tables = logistic.expand(squash)
     rates, histories = adaptive.rate_table(), adaptive.history_table()
-    seen = categories.surroundings()
+    seen = surroundings()
     return Indexed(
         Bilevel(squash, tables, rates, bilevel.reaches(), bilevel.untrained(tables)),
         Categories(tables, rates, histories, seen, categories.untrained(tables, len(seen))),
@@ -163,9 +165,10 @@ def _coded(model: Indexed, example: Example) -> tuple[Indexed, float]:
         learned = bilevel.walk(model.bilevel, plane, decisions.writer(), noted, known)
         after, bits = replace(model, bilevel=replace(model.bilevel, learned=learned)), _bits(noted)
     else:
-        colours = categories.colours(len(palette), palette)
-        start = model.categories.learned
-        noted, state = categories.walk(model.categories, plane, decisions.writer(), colours, start)
+        known_colours, start = colours(len(palette), palette), model.categories.learned
+        noted, state = categories.walk(
+            model.categories, plane, decisions.writer(), known_colours, start
+        )
         changed = replace(model.categories, learned=state)
         after, bits = replace(model, categories=changed), _bits(noted)
     if palette is None:

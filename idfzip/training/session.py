@@ -23,7 +23,15 @@ from idfzip.errors import TrainingError
 from idfzip.flows import autoregressive
 from idfzip.flows.autoregressive import Planes
 from idfzip.integer.twin import Twin, TwinNetwork
-from idfzip.training import folder, freeze, freeze_bitswap, freeze_idf, freeze_vqvae, loop
+from idfzip.training import (
+    folder,
+    freeze,
+    freeze_bitswap,
+    freeze_idf,
+    freeze_vqvae,
+    loop,
+    recipe_file,
+)
 from idfzip.training import recipe as recipes
 from idfzip.training.adversary import ContestTwin
 from idfzip.training.chains import Chains
@@ -129,10 +137,10 @@ def prepare(plan: Plan) -> Prepared:
     found = folder.read(plan.folders, options=plan.options)
     channels = found.channels
     start = _start(plan, channels)
-    recipe = recipes.read(plan.recipe or "default", channels)
+    recipe = recipe_file.read(plan.recipe or "default", channels)
     if start is not None:
         if plan.recipe is None:
-            recipe = recipes.read(_RECIPES[type(start.codec)], channels)
+            recipe = recipe_file.read(_RECIPES[type(start.codec)], channels)
         recipe = recipes.fine_tuning(recipe)
         _check_kind(start, recipe)
     if plan.validation:

@@ -22,9 +22,9 @@ pytest.importorskip("torch", reason="training needs the extra idfzip[train]")
 
 
 def recipe_folder():
-    from idfzip.training import recipe
+    from idfzip.training import recipe_file
 
-    return Path(recipe.FOLDER)
+    return Path(recipe_file.FOLDER)
 
 
 def weights(journal):

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from idfzip.codecs import bits_back
-from idfzip.codecs.bitswap import BINS, DRAWN, PIXELS
+from idfzip.codecs.bins import BINS, DRAWN, PIXELS
 from idfzip.coding import ans
 from idfzip.flows import context
 from idfzip.priors import mixture, mixtures

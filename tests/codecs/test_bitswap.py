@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from idfzip.codecs import bitswap
-from idfzip.codecs.bitswap import BINS, LATENTS, LOWEST, PIXELS, Chain
+from idfzip.codecs.bins import BINS, LATENTS, LOWEST, PIXELS
+from idfzip.codecs.bitswap import Chain
 from idfzip.coding import ans
 from idfzip.errors import FormatError, ModelError
 from idfzip.flows import colour, context

@@ -14,9 +14,10 @@ from idfzip.codecs.flagship import Learning
 from idfzip.container import archive, block, idfz, index, model_file, sections
 from idfzip.container import models as registry
 from idfzip.container.archive import Archive, Writer
+from idfzip.container.effort import Effort
 from idfzip.container.index import Entry
+from idfzip.container.metadata import MAX_METADATA
 from idfzip.container.sections import Section, number
-from idfzip.container.tiling import Effort
 from idfzip.errors import FormatError, IdfzipError, ModelNotFound
 from idfzip.images.picture import Metadata, Picture
 
@@ -138,7 +139,7 @@ def test_damaged_metadata_are_an_error(learning):
     damaged[10] ^= 1
     with pytest.raises(FormatError, match="damaged"):
         block.decode(row, bytes(damaged), learning)
-    bomb = zlib.compress(bytes(idfz.MAX_METADATA + 1), 1)
+    bomb = zlib.compress(bytes(MAX_METADATA + 1), 1)
     with pytest.raises(FormatError, match="over"):
         block.decode(row, number(len(bomb)) + bomb, learning)
 

@@ -15,8 +15,8 @@ from conftest import CONTENTS, make_bitswap, picture
 
 from idfzip.container import archive, bitswap_file, block, header, idfz, index, model_file
 from idfzip.container.archive import Archive, Writer
+from idfzip.container.effort import Effort
 from idfzip.container.index import Entry, Index
-from idfzip.container.tiling import Effort
 from idfzip.errors import FormatError, IdfzipError, ModelError
 from idfzip.images.picture import Metadata, Picture
 

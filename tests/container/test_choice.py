@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 
 from idfzip.container import choice, groups, idfz, model_file, raw, tiling
 from idfzip.container import models as registry
+from idfzip.container.effort import Effort
 from idfzip.container.groups import Content
-from idfzip.container.tiling import Effort
+from idfzip.container.plan import plan
 from idfzip.errors import FormatError, IdfzipError
 from idfzip.images.picture import Kind, Layout, Metadata, Picture
 
@@ -111,7 +112,7 @@ def test_colour_under_a_clear_alpha_is_kept():
 
 def test_twelve_bits_in_sixteen_count_as_twelve():
     pixels = np.random.default_rng(0).integers(0, 1 << 12, (40, 50, 1)).astype(np.uint16) * 16
-    part = idfz.plan(Picture(pixels), None, 5)[0]
+    part = plan(Picture(pixels), None, 5)[0]
     assert part.ladder.step == 16
     assert len(raw.pack(part.ladder.forward(pixels), len(part.ladder))) == pixels.size * 12 // 8
 

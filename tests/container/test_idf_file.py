@@ -9,7 +9,7 @@ import safetensors.numpy
 from conftest import make_idf, picture
 
 from idfzip.container import header, idf_file, idfz, model_file, tiling
-from idfzip.container.tiling import Effort
+from idfzip.container.effort import Effort
 from idfzip.errors import FormatError, ModelError, TileError
 from idfzip.images.picture import GREY, Picture
 

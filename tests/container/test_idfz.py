@@ -5,9 +5,9 @@ import pytest
 from conftest import CONTENTS, picture
 
 from idfzip.container import groups, header, idfz, tiling
+from idfzip.container.effort import Effort
 from idfzip.container.header import ImageHeader
 from idfzip.container.region import Region
-from idfzip.container.tiling import Effort
 from idfzip.errors import FormatError, IdfzipError, ModelNotFound, TileError
 from idfzip.flows import depth
 from idfzip.images.picture import GREY, RGB, Kind, Layout, Metadata, Picture

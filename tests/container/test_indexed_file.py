@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from idfzip.container import idfz, indexed_file, model_file, models, palette
-from idfzip.container.tiling import Effort
+from idfzip.container.effort import Effort
 from idfzip.errors import FormatError, ModelError
 from idfzip.images import png
 from idfzip.images.picture import Layout, Metadata, Picture

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from idfzip.container import header, idfz, lossy, model_file
 from idfzip.container import models as installed
 from idfzip.container import preview as previews
+from idfzip.container.effort import Effort
 from idfzip.container.region import Region
-from idfzip.container.tiling import Effort
 from idfzip.errors import FormatError, ModelError, TileError, UnsupportedImage
 from idfzip.images.picture import Layout, Metadata, Picture
 

@@ -9,8 +9,8 @@ from PIL import Image
 
 import idfzip
 from idfzip.container import archive, idfz, tiling
+from idfzip.container.effort import Effort
 from idfzip.container.region import Region, cropped, whole
-from idfzip.container.tiling import Effort
 from idfzip.errors import RegionError, TileError, UnsupportedImage
 from idfzip.images import convert, png, pnm, reader, tiff, writer
 from idfzip.images.picture import Kind, Layout, Metadata, Picture

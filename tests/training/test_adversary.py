@@ -131,9 +131,9 @@ def test_the_painter_hears_of_the_adversary_when_it_may(place):  # noqa: F811
 
 
 def test_bits_are_of_one_level(place):  # noqa: F811
-    from idfzip.training import recipe
+    from idfzip.training import recipe_file
 
     for text in (NVIL.replace("[2]", "[1, 1]"), NVIL.replace("entries = 64", "entries = 32")):
         (place / "wrong.toml").write_text(text)
         with pytest.raises(TrainingError, match="one level of codes of 2"):
-            recipe.read(str(place / "wrong.toml"), 3)
+            recipe_file.read(str(place / "wrong.toml"), 3)

@@ -25,7 +25,7 @@ def one_thread():
 @pytest.fixture(scope="module", params=[1, 3])
 def task(request, tmp_path_factory):
     from idfzip.training import folder as folders
-    from idfzip.training import recipe
+    from idfzip.training import recipe_file
     from idfzip.training.lattice import Lattices
 
     folder = tmp_path_factory.mktemp("images")
@@ -33,7 +33,7 @@ def task(request, tmp_path_factory):
     np.save(folder / "images.npy", pixels)
     sources = folders.read([folder]).sources
     small = dataclasses.replace(
-        recipe.read("progressive", request.param),
+        recipe_file.read("progressive", request.param),
         hidden=(16, 16),
         head=8,
         rows=600,

@@ -73,14 +73,14 @@ def test_draws_follow_the_scores():
 
 def trained(folder, steps, **changes):
     from idfzip.training import folder as folders
-    from idfzip.training import loop, recipe
+    from idfzip.training import loop, recipe_file
     from idfzip.training.crops import Flows
     from idfzip.training.group import Group
 
     np.save(folder / "x.npy", np.stack([picture("smooth", 16, 16, 3, i) for i in range(8)]))
     sources = folders.read([folder]).sources
     small = dataclasses.replace(
-        recipe.read("idf-small", 3),
+        recipe_file.read("idf-small", 3),
         **{"levels": 2, "couplings": 2, "depth": 1, "growth": 6, "crop": 16, "images": 4},
         **changes,
     )

@@ -19,14 +19,14 @@ torch = pytest.importorskip("torch", reason="training needs the extra idfzip[tra
 
 def make_task(folder, channels, count=3, **changes):
     from idfzip.training import folder as folders
-    from idfzip.training import recipe
+    from idfzip.training import recipe_file
     from idfzip.training.pixels import Pixels
 
     pixels = np.stack([picture("smooth", 64, 80, channels, i) for i in range(count)])
     np.save(folder / "images.npy", pixels)
     sources = folders.read([folder]).sources
     small = dataclasses.replace(
-        recipe.read("default", channels), hidden=(16, 16), head=8, rows=512, **changes
+        recipe_file.read("default", channels), hidden=(16, 16), head=8, rows=512, **changes
     )
     return Pixels(small, small.design, sources, sources, 0, torch.device("cpu"))
 

@@ -15,30 +15,31 @@ neighbours = [[0, -1]]
 
 
 def read(tmp_path, text, channels=3):
-    from idfzip.training import recipe
+    from idfzip.training import recipe_file
 
     (tmp_path / "mine.toml").write_text(text)
-    return recipe.read(str(tmp_path / "mine.toml"), channels)
+    return recipe_file.read(str(tmp_path / "mine.toml"), channels)
 
 
 @pytest.mark.parametrize("channels", [1, 3])
 def test_all_shipped_recipes_can_be_read(channels):
-    from idfzip.training import recipe
+    from idfzip.training import recipe_file
+    from idfzip.training.recipe import IndexedRecipe
 
-    names = recipe.shipped()
+    names = recipe_file.shipped()
     assert set(names) >= {"fast", "default", "max", "idf", "idf++", "progressive", "tiny"}
-    assert recipe.read_indexed("indexed") == recipe.IndexedRecipe()
-    assert recipe.read_indexed("fast") is None
+    assert recipe_file.read_indexed("indexed") == IndexedRecipe()
+    assert recipe_file.read_indexed("fast") is None
     for name in set(names) - {"indexed"}:
-        recipe.read(name, channels)
+        recipe_file.read(name, channels)
 
 
 @pytest.mark.parametrize(("name", "kind"), [("photo", 3), ("grey", 1)])
 def test_the_released_models_are_of_the_default_recipe(name, kind):
     from idfzip.container import models
-    from idfzip.training import recipe
+    from idfzip.training import recipe_file
 
-    made, flagship = recipe.read("default", kind), models.by_name(name).codec
+    made, flagship = recipe_file.read("default", kind), models.by_name(name).codec
     assert made.design.regressors.tolist() == flagship.design.regressors.tolist()
     assert made.design.neighbours.tolist() == flagship.design.neighbours.tolist()
     assert list(made.hidden) == [len(layer.bias) for layer in flagship.network.trunk]
@@ -78,7 +79,7 @@ def test_what_is_wrong_is_named(tmp_path, text, message):
 
 
 def test_an_unknown_name():
-    from idfzip.training import recipe
+    from idfzip.training import recipe_file
 
     with pytest.raises(TrainingError, match=r"recipe none: no such .* default, dvae, fast"):
-        recipe.read("none", 3)
+        recipe_file.read("none", 3)

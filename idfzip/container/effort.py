@@ -1,0 +1,81 @@
+"""How work is spread: over threads, over tiles in lockstep, perhaps to a device."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+from idfzip.container.devices import Device
+from idfzip.container.model_file import Model
+
+Progress = Callable[[int], object]
+"""Called with numbers of pixels as they are done."""
+
+T = TypeVar("T")
+
+WAITING = 32
+"""Threads that read, check and write while a device codes what they have brought."""
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How work is spread: threads, tiles that one thread advances in lockstep, perhaps a device.
+
+    One tile of 256 rows fills a processor's panels and keeps its sums in a cache of 2 MB; more in
+    lockstep are for tiles of few rows, and for devices that want larger groups.
+    """
+
+    threads: int = 1
+    lockstep: int = 1
+    device: Device | None = None
+
+    @property
+    def alone(self) -> Effort:
+        """The effort of one thread of many."""
+        return replace(self, threads=1)
+
+    @property
+    def jobs(self) -> int:
+        """Jobs to have under way at once: with a device many, which wait for it together."""
+        return self.threads if self.device is None else max(self.threads, WAITING)
+
+
+def all_cores() -> int:
+    """Return the number of cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def fitting(effort: Effort, models: Sequence[Model]) -> Effort:
+    """Return an effort that gives a device all tiles at once if it codes all these models."""
+    if effort.device is None or not all(effort.device.codes(m.codec) for m in models):
+        return effort
+    return replace(effort, threads=1, lockstep=1 << 30)
+
+
+def spread(
+    code: Callable[[Sequence[int]], list[T]], tiles: Sequence[int], effort: Effort
+) -> list[T]:
+    """Run `code` on runs of tiles, over threads."""
+    share = max(1, min(effort.lockstep, -(-len(tiles) // effort.threads)))
+    batches = [tiles[i : i + share] for i in range(0, len(tiles), share)]
+    if effort.threads == 1 or len(batches) == 1:
+        return [result for batch in batches for result in code(batch)]
+    with ThreadPoolExecutor(effort.threads) as pool:
+        return [result for part in pool.map(code, batches) for result in part]
+
+
+def results(
+    futures: Sequence[Future[T]], pixels: Sequence[int], progress: Progress | None
+) -> list[T]:
+    """Wait for what a device makes of tiles of so many pixels."""
+    found = []
+    for future, count in zip(futures, pixels, strict=True):
+        found.append(future.result())
+        if progress is not None:
+            progress(count)
+    return found

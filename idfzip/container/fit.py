@@ -1,0 +1,72 @@
+"""Which models fit which groups of planes, and what then codes them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from idfzip.codecs import vqvae
+from idfzip.codecs.flagship import Flagship
+from idfzip.codecs.indexed import Indexed, Palette
+from idfzip.codecs.lossy_first import LossyFirst
+from idfzip.codecs.vqvae import Vqvae
+from idfzip.container import header
+from idfzip.container.architecture import Codec
+from idfzip.container.groups import Content, Group
+from idfzip.container.header import Tile
+from idfzip.container.model_file import Model
+from idfzip.errors import FormatError
+from idfzip.flows.depth import Ladder
+
+
+def codes(model: Model, group: Group, ladder: Ladder) -> bool:
+    """Return whether a model codes such a group; one that no model codes has raw tiles."""
+    architecture = model.architecture
+    if (group.content == Content.INDEX) != architecture.categories:
+        return False
+    if isinstance(model.codec, Flagship) and model.codec.looks:
+        return False
+    fits = model.codec.channels == group.channels
+    if architecture.lossy:  # a model of colour paints grey as colours that are grey
+        fits = model.codec.channels >= group.channels
+    return fits and len(ladder) <= architecture.alphabets[1]
+
+
+def alphabet(model: Model, ladder: Ladder) -> int:
+    """Return of how many values a model takes the numbers of a ladder to be."""
+    return max(len(ladder), model.architecture.alphabets[0])
+
+
+def primed(codec: Codec, palette: Palette | None, ladder: Ladder) -> Codec:
+    """Return the codec of categories with the colours of a ladder's values, any other as it is."""
+    if palette is None or not isinstance(codec, Indexed) or ladder.values[-1] >= len(palette):
+        return codec
+    return codec.with_palette(palette[ladder.values])
+
+
+def check(rows: Sequence[Tile], models: Sequence[Model], group: Group, ladder: Ladder) -> None:
+    """Raise FormatError unless each tile's model is of its codec and codes its group."""
+    for row in {replace(row, length=0, crc=0) for row in rows if row.codec}:
+        model = models[row.model]
+        if row.codec == header.LOSSY_FIRST:
+            if painted(models, row).channels != group.channels or len(ladder) != vqvae.VALUES:
+                raise FormatError(f"model {model.name} does not code {group.content.value}")
+            continue
+        if model.architecture.number != row.codec:
+            raise FormatError(f"model {model.name} is not of the codec that its tiles name")
+        if not codes(model, group, ladder):
+            raise FormatError(
+                f"model {model.name} codes {model.codec.channels} channels, and not "
+                f"{group.content.value} of {len(ladder)} values"
+            )
+
+
+def painted(models: Sequence[Model], row: Tile) -> LossyFirst:
+    """Return the codec of a lossy-first tile; raises FormatError where its models are others."""
+    painter, rest = models[row.painter].codec, models[row.model].codec
+    if not isinstance(painter, Vqvae) or not isinstance(rest, Flagship):
+        raise FormatError(
+            f"models {models[row.painter].name} and {models[row.model].name} are not of the codec "
+            "that their tiles name"
+        )
+    return LossyFirst(painter, rest)

@@ -3,33 +3,33 @@
 A layer beside `codecs`, of which it takes the models and with whose kernels it is compared. Nothing
 here is imported until a device is asked for: torch takes seconds to load.
 
-*Exactness.* Everything is torch's own operators on whole numbers, which any order of adding leaves
-alike, convolutions too (`conv`); the expert's systems and the step of learning in singles,
-predictions and slopes in doubles are elementwise operators, each of which rounds once, so that
-nothing is fused. The one kernel of our own (`kernels`) counts in integers only and has a twin in
-operators. Square roots of singles are taken in doubles, since torch's own of singles are not
-rounded correctly on processors. Before a model is used its self-test must give the stored sums on
-the device, and a small tile the processor's bytes (`check`).
+*Exactness.* Nothing is fused where it rounds. The flagship's tiles are coded by kernels of our own
+(`fused`, in Triton), elsewhere, and where Triton is missing, by torch's operators: both count whole
+numbers, which any order of adding leaves alike, products of layers, convolutions too (`conv`); the
+expert's systems and the step of learning are in singles, predictions and slopes in doubles, each
+operation rounded once. Square roots of singles are taken in doubles by the operators, since torch's
+own of singles are not rounded correctly on processors. Before a model is used its self-test must
+give the stored sums on the device, and a small tile the processor's bytes (`check`).
 
 *Codecs.* The flagship's, the bipartite and the lossy one (`flagship`, `idf`, `vqvae`) have the same
 functions (`engine`). Those of categories and of `--progressive` stay on the processor: they go from
 pixel to pixel, or by up to 128 pixels of a row, and learn before they go on.
 
 *Lanes.* A lane is a tile, or a block of an archive: what has one stream, and weights of its own
-where the network learns (`lane`). The flagship's lanes advance together (`schedule`), step by step
-when decoding (`decoding`), as a CUDA graph without a word to the host (`graph`). Encoding takes all
-pixels at once; only the sums of the window run along rows and columns, and learning from period to
-period (`encoding`). Symbols are pushed by the host's threads while the device codes the next batch
-(`worker`).
+where the network learns (`lane`). The flagship's lanes advance together (`schedule`), step by step,
+as a CUDA graph without a word to the host (`graph`): by kernels both ways (`wavefront`, `waves`),
+by operators when decoding (`decoding`). Encoding by operators takes all pixels at once; only the
+sums of the window run along rows and columns, and learning from period to period (`encoding`).
+Symbols are pushed by the host's threads while the device codes the next batch (`worker`).
 
 *CUDA.* What is captured allocates, reads and waits for nothing on the host: `torch.where` makes its
 scalars on the device, and sums, searches and indices take tensors only. Whole numbers of 64 bits
 are added and multiplied one by one: CUDA has no matrix products of them. A worker's thread alone
 uses its device, on the default stream.
 
-Tries, counted without a GPU (operators that launch a kernel, in a step of decoding by `photo` and
-by `grey`): 1,307 and 799, and 131 and 121 for what is learned at the end of a period. With the
-search and the coder in operators, too, 33 more for each pixel of a group and channel, one after
-the other, 25,344 in a tile of 256 rows: hence the kernel. Times on GPUs are open:
-`scripts/cuda_speed.py` takes them.
+Tries, counted without a GPU. Launches in a step of decoding by `photo`: 1,307 of operators, 17 of
+fused kernels; for what is learned at the end of a period 131 and 22, and 1 where it is not learned
+from. With the search and the coder in operators, too, 33 more for each pixel of a group and
+channel, one after the other, 25,344 in a tile of 256 rows: they serve where there is no Triton.
+Times on GPUs are open: `scripts/cuda_speed.py` takes them.
 """

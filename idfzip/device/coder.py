@@ -8,7 +8,6 @@ above.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from importlib.util import find_spec
 from typing import NamedTuple
 
 import numpy as np
@@ -68,24 +67,9 @@ def take(
     """Return the values that streams hold next, int64 (N,), and move the streams on.
 
     Rows of `found` are streams by tiles by `slots`; of tile k of stream g the first `counts[g, k]`
-    (int64) are there. Each is known only when the one before is.
+    (int64) are there. Each is known only when the one before is: all streams at once, position by
+    position.
     """
-    if coder.state.device.type == "cuda" and find_spec("triton") is not None:
-        from idfzip.device import kernels
-
-        return kernels.take(coder, found, counts, slots, alphabet, sigmoid)
-    return take_by_operators(coder, found, counts, slots, alphabet, sigmoid)
-
-
-def take_by_operators(
-    coder: Coder,
-    found: Mixtures,
-    counts: Tensor,
-    slots: int,
-    alphabet: int,
-    sigmoid: Tensor,
-) -> Tensor:
-    """Do as `take`, in operators of torch alone, all streams at once, position by position."""
     groups, tiles = counts.shape
     shape = (groups, tiles, slots)
     stride = WAYS if alphabet > WAYS else 1

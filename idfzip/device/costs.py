@@ -6,9 +6,14 @@ Counted from the tensors that live at once, rounded up; no batch is sized by tri
 from __future__ import annotations
 
 from idfzip.codecs.flagship import Flagship
+from idfzip.device.machine import Machine
+from idfzip.device.room import ALIGNED, aligned
 from idfzip.device.schedule import Group
 from idfzip.flows import alphabet as alphabets
 from idfzip.flows import context
+from idfzip.flows.wavefront import MARGIN
+from idfzip.integer.learning import PERIOD
+from idfzip.integer.network import SEEN_INPUTS
 
 _SUMS = 6
 """Tensors of the window's terms that live at once while they are summed."""
@@ -35,22 +40,51 @@ def _network(flagship: Flagship) -> int:
     return 6 * 4 * flagship.operations if flagship.learning.rate else 0
 
 
-def encoding(flagship: Flagship, group: Group, alphabet: int) -> int:
-    """Return about how many bytes encoding a group takes."""
+def coding(
+    machine: Machine, flagship: Flagship, group: Group, alphabet: int, encoding: bool
+) -> int:
+    """Return about how many bytes coding a group takes."""
+    if machine.fuses:
+        return _fused(flagship, group, alphabet, encoding)
+    return (_encoding if encoding else _decoding)(flagship, group, alphabet)
+
+
+def _encoding(flagship: Flagship, group: Group, alphabet: int) -> int:
     largest = max(sum(h * w for h, w in run) for run in group.runs)
     return largest * _pixel(flagship, alphabet) + _network(flagship)
 
 
-def decoding(flagship: Flagship, group: Group, alphabet: int) -> int:
-    """Return about how many bytes decoding a group takes."""
+def _decoding(flagship: Flagship, group: Group, alphabet: int) -> int:
     n = len(flagship.design.regressors) + flagship.channels
     item = 8 if alphabets.alphabet(alphabet).deep else 4
-    runs = group.runs
-    tiles = max(map(len, runs))
-    height = max(h for h, _ in group.sizes)
-    width = max(w for _, w in group.sizes)
-    slots = tiles * min(height, (width + 1) // 2)
+    tiles, height, width, slots = _extent(group)
     step = slots * (_pixel(flagship, alphabet) + 3 * 4 * (n + 1) * n)
     ring = tiles * height * 8 * item * _terms(flagship)
     planes = tiles * height * width * flagship.channels * 2 * item * 2
     return step + ring + planes + _network(flagship)
+
+
+def _extent(group: Group) -> tuple[int, int, int, int]:
+    """Return the most tiles of a run, their largest sides, and the most pixels of a step."""
+    tiles = max(map(len, group.runs))
+    height, width = (max(sides) for sides in zip(*group.sizes, strict=True))
+    return tiles, height, width, tiles * min(height, (width + 1) // 2)
+
+
+def _fused(flagship: Flagship, group: Group, alphabet: int, encoding: bool) -> int:
+    """Return the bytes that fused kernels need: rows of a step and a period, not of all pixels."""
+    network, c = flagship.network, flagship.channels
+    n = len(flagship.design.regressors) + c
+    item = 8 if alphabets.alphabet(alphabet).deep else 4
+    tiles, height, width, most = _extent(group)
+    layers = sum(len(one.bias) for one in (*network.trunk, *network.heads, *network.heads))
+    layers += sum(len(one.bias) for one in network.outs) // 2
+    singles = n * n + 2 * n + network.inputs + SEEN_INPUTS * c + 2 * layers
+    words = 5 + 8 * c + c * c + sum(len(out.bias) for out in network.outs)
+    row = item * (_terms(flagship) + n + 1 + c) + 4 * singles + 8 * words
+    rows = most + ALIGNED + (PERIOD if flagship.learning.rate else 0)
+    height, width = aligned(height), aligned(width + 2 * MARGIN)
+    ring = tiles * height * 8 * item * _terms(flagship)
+    planes = tiles * (height + MARGIN) * width * c * item * 3
+    noted = max(sum(h * w for h, w in run) for run in group.runs) * 3 * 4 * c if encoding else 0
+    return rows * row + ring + planes + noted + _network(flagship)

@@ -58,7 +58,9 @@ class Engine(Protocol):
         """
         ...
 
-    def memory(self, model: Any, size: Size, alphabet: int, encoding: bool) -> int:
+    def memory(
+        self, machine: Machine, model: Any, size: Size, alphabet: int, encoding: bool
+    ) -> int:
         """Return about how many bytes coding a tile takes on a device."""
         ...
 

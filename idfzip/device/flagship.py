@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -19,7 +20,7 @@ from idfzip.device.decoding import Decoder
 from idfzip.device.encoding import Encoder, Symbols
 from idfzip.device.machine import Machine
 from idfzip.device.model import Model, model
-from idfzip.device.schedule import Group, side_by_side
+from idfzip.device.schedule import Group, Run, side_by_side
 from idfzip.device.seen import Read
 from idfzip.flows import alphabet as alphabets
 from idfzip.flows import wavefront
@@ -61,12 +62,56 @@ def encode_blocks(
     return [Noted(mine, group) for mine, group in zip(symbols, groups, strict=True)]
 
 
+class Encodes(Protocol):
+    """What encodes the groups of a batch, run after run."""
+
+    def encode(self, run: Run, tiles: Sequence[Planes]) -> list[Symbols]:
+        """Return the symbols of every group, of a run's tiles: int32 (C, height, width)."""
+        ...
+
+
+class Decodes(Protocol):
+    """What decodes the groups of a batch."""
+
+    def run(self) -> list[torch.Tensor]:
+        """Return for each run the planes, (groups * tiles, C, rows, columns)."""
+        ...
+
+    def finished(self) -> list[bool]:
+        """Return whether each stream ended just where its symbols did."""
+        ...
+
+    def shown(self) -> list[int]:
+        """Return how many steps the streams held all words of."""
+        ...
+
+
+def _encoder(one: Model, runs: Sequence[Run], groups: int) -> Encodes:
+    """Return what encodes: fused kernels, which triton must be there for, or operators."""
+    how = one.flagship.learning
+    if not one.machine.fuses:
+        return Encoder(one, how, runs, groups)
+    from idfzip.device import waves
+
+    return waves.Encoder(one, how, runs, groups)
+
+
+def _decoder(one: Model, runs: Sequence[Run], streams: Sequence[bytes], cut: bool) -> Decodes:
+    """Return what decodes, as `_encoder`."""
+    how = one.flagship.learning
+    if not one.machine.fuses:
+        return Decoder(one, how, runs, streams, cut=cut)
+    from idfzip.device import waves
+
+    return waves.Decoder(one, how, runs, streams, cut)
+
+
 def _symbols(
     one: Model, groups: Sequence[Group], blocks: Sequence[Sequence[Planes]]
 ) -> list[list[Symbols]]:
     """Return each group's symbols, run by run."""
     runs = side_by_side(groups)
-    encoder = Encoder(one, one.flagship.learning, runs, len(groups))
+    encoder = _encoder(one, runs, len(groups))
     nothing = np.zeros((one.flagship.channels, 0, 0), np.int32)
     found: list[list[Symbols]] = [[] for _ in groups]
     for i, run in enumerate(runs):
@@ -131,11 +176,11 @@ def _decoded(
     groups: Sequence[Group],
     alphabet: int,
     cut: bool,
-) -> tuple[Decoder, list[list[Planes]]]:
+) -> tuple[Decodes, list[list[Planes]]]:
     one = model(machine, flagship, alphabets.alphabet(alphabet))
     runs = side_by_side(groups)
     with torch.inference_mode():
-        decoder = Decoder(one, flagship.learning, runs, streams, cut=cut)
+        decoder = _decoder(one, runs, streams, cut)
         planes = [room.cpu().numpy() for room in decoder.run()]
     tiles: list[list[Planes]] = []
     for g, group in enumerate(groups):
@@ -152,7 +197,11 @@ def sums(
     machine: Machine, flagship: Flagship, inputs: npt.NDArray[np.int16]
 ) -> npt.NDArray[np.int32]:
     """Return what a device gives for a self-test's inputs (see `container.flagship_file`)."""
-    return network.fan_sums(machine, flagship.network, inputs)
+    if not machine.fuses:
+        return network.fan_sums(machine, flagship.network, inputs)
+    from idfzip.device import layers
+
+    return layers.fan_sums(machine, flagship.network, inputs)
 
 
 def alike(model: Flagship, stream: bytes, size: tuple[int, int], cut: bool) -> Hashable:
@@ -160,7 +209,8 @@ def alike(model: Flagship, stream: bytes, size: tuple[int, int], cut: bool) -> H
     return model.learning
 
 
-def memory(model: Flagship, size: tuple[int, int], alphabet: int, encoding: bool) -> int:
+def memory(
+    machine: Machine, model: Flagship, size: tuple[int, int], alphabet: int, encoding: bool
+) -> int:
     """Return about how many bytes coding a tile takes on a device."""
-    cost = costs.encoding if encoding else costs.decoding
-    return cost(model, Group((size,)), alphabet)
+    return costs.coding(machine, model, Group((size,)), alphabet, encoding)

@@ -163,7 +163,9 @@ def alike(model: Idf, stream: bytes, size: tuple[int, int], cut: bool) -> Hashab
     return kernels.extent(model, *size)
 
 
-def memory(model: Idf, size: tuple[int, int], alphabet: int, encoding: bool) -> int:
+def memory(
+    machine: Machine, model: Idf, size: tuple[int, int], alphabet: int, encoding: bool
+) -> int:
     """Return about how many bytes coding a tile takes on a device."""
     height, width = kernels.extent(model, *size)
     place = max((densenet.memory(net) for net in model.nets), default=0)

@@ -63,7 +63,7 @@ class Lane:
         return sum(max(w + 2 * h for h, w in run) for run in self.group.runs)
 
 
-def encoding(model: Known, codec: Any, tile: Planes, alphabet: int) -> Lane:
+def encoding(machine: Machine, model: Known, codec: Any, tile: Planes, alphabet: int) -> Lane:
     """Return a tile whose stream is wanted, in parts."""
     one, size = engine.of(codec), _size(tile)
 
@@ -72,27 +72,32 @@ def encoding(model: Known, codec: Any, tile: Planes, alphabet: int) -> Lane:
 
     alone = partial(engine.encode_here, codec, tile, alphabet)
     kind = ("encode", model.identity, alphabet, one.alike(codec, b"", size, False))
-    memory = one.memory(codec, size, alphabet, True)
+    memory = one.memory(machine, codec, size, alphabet, True)
     return Lane(kind, model, codec, Group((size,)), memory, tile, coded, alone)
 
 
-def decoding(model: Known, codec: Any, stream: bytes, size: Size, alphabet: int) -> Lane:
+def decoding(
+    machine: Machine, model: Known, codec: Any, stream: bytes, size: Size, alphabet: int
+) -> Lane:
     """Return a stream whose planes are wanted, None if it is visibly damaged."""
 
     def alone() -> Planes | None:
         return engine.here(codec).decode(codec, [stream], [size], alphabet=alphabet)[0]
 
-    return _reading("decode", model, codec, stream, size, False, alphabet, _planes, alone)
+    return _reading("decode", machine, model, codec, stream, size, False, alphabet, _planes, alone)
 
 
-def preview(model: Known, codec: Any, stream: bytes, size: Size, cut: bool, alphabet: int) -> Lane:
+def preview(
+    machine: Machine, model: Known, codec: Any, stream: bytes, size: Size, cut: bool, alphabet: int
+) -> Lane:
     """Return a stream that may be `cut`, of which it is wanted what it shows."""
     alone = partial(engine.here(codec).preview, codec, stream, size, cut, alphabet)
-    return _reading("preview", model, codec, stream, size, cut, alphabet, _seen, alone)
+    return _reading("preview", machine, model, codec, stream, size, cut, alphabet, _seen, alone)
 
 
 def _reading(
     work: str,
+    machine: Machine,
     model: Known,
     codec: Any,
     stream: bytes,
@@ -110,7 +115,7 @@ def _reading(
         return [partial(taken, read) for read in found]
 
     kind = (work, model.identity, alphabet, cut, one.alike(codec, stream, size, cut))
-    memory = one.memory(codec, size, alphabet, False)
+    memory = one.memory(machine, codec, size, alphabet, False)
     return Lane(kind, model, codec, Group((size,)), memory, (stream, size), coded, alone)
 
 
@@ -123,7 +128,7 @@ def _seen(read: Read) -> Any:
 
 
 def painting(
-    model: Known, codec: Vqvae, tile: Planes, stages: int, rate: int, sides: Sides
+    machine: Machine, model: Known, codec: Vqvae, tile: Planes, stages: int, rate: int, sides: Sides
 ) -> Lane:
     """Return a tile, with margins at its `sides`, to be painted: `vqvae.encode_stages`."""
     size = _size(tile)
@@ -133,12 +138,14 @@ def painting(
         return vqvae.encode_stages(machine, codec, tiles, stages, rate, margins)
 
     kind = ("paint", model.identity, stages, rate, vqvae.alike(codec, b"", size, False))
-    memory = vqvae.memory(codec, size, vqvae_kernels.VALUES, True)
+    memory = vqvae.memory(machine, codec, size, vqvae_kernels.VALUES, True)
     alone = partial(vqvae_kernels.encode_stages, codec, tile, stages, rate, sides)
     return Lane(kind, model, codec, Group((size,)), memory, (tile, sides), coded, alone)
 
 
-def encoding_block(model: Known, codec: Flagship, tiles: Sequence[Planes], lockstep: int) -> Lane:
+def encoding_block(
+    machine: Machine, model: Known, codec: Flagship, tiles: Sequence[Planes], lockstep: int
+) -> Lane:
     """Return tiles that become a block: `codecs.block.encode`."""
     group = Group(tuple(map(_size, tiles)), lockstep)
 
@@ -148,13 +155,18 @@ def encoding_block(model: Known, codec: Flagship, tiles: Sequence[Planes], locks
         ]
 
     kind = ("encode block", model.identity, codec.learning)
-    memory = costs.encoding(codec, group, BYTES.values)
+    memory = costs.coding(machine, codec, group, BYTES.values, True)
     alone = partial(block.encode, codec, tiles, lockstep)
     return Lane(kind, model, codec, group, memory, (tiles, lockstep), coded, alone)
 
 
 def decoding_block(
-    model: Known, codec: Flagship, stream: bytes, sizes: Sequence[Size], lockstep: int
+    machine: Machine,
+    model: Known,
+    codec: Flagship,
+    stream: bytes,
+    sizes: Sequence[Size],
+    lockstep: int,
 ) -> Lane:
     """Return a block whose tiles are wanted: `codecs.block.decode`."""
     group = Group(tuple(sizes), lockstep)
@@ -165,7 +177,7 @@ def decoding_block(
         return [partial(_tiles, one) for one in found]
 
     kind = ("decode block", model.identity, codec.learning)
-    memory = costs.decoding(codec, group, BYTES.values)
+    memory = costs.coding(machine, codec, group, BYTES.values, False)
     alone = partial(block.decode, codec, stream, sizes, lockstep)
     return Lane(kind, model, codec, group, memory, (stream, group), coded, alone)
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import Any, TypeVar
 
 import numpy as np
@@ -28,17 +29,26 @@ def allocate(shape: tuple[int, ...], dtype: torch.dtype, device: torch.device) -
 class Machine:
     """A device of torch; every buffer comes from `allocate`, so that tests can poison it.
 
-    `hands` are threads for the host's share of the work; without them the caller does it.
+    `hands` are threads for the host's share of the work; without them the caller does it. Kernels
+    are `fused` where they can be; the processor's are triton's interpreter, for tests.
     """
 
     device: torch.device
     allocate: Allocate = allocate
     hands: Executor | None = None
+    fused: bool | None = None
 
     @property
     def is_gpu(self) -> bool:
         """Whether it is a GPU, and not torch's code for the processor."""
         return self.device.type == "cuda"
+
+    @property
+    def fuses(self) -> bool:
+        """Whether fused kernels do the work, and not torch's operators."""
+        if self.fused is not None:
+            return self.fused
+        return self.is_gpu and find_spec("triton") is not None
 
     @contextmanager
     def in_use(self) -> Iterator[None]:

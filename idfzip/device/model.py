@@ -65,10 +65,10 @@ class Views:
         field = self.planes
         channels = machine.range(model.flagship.channels)[:, None] * field.plane
         found = field.offsets(design.regressors[:, 1:]) + design.regressors[:, 0] * field.plane
-        self._regressors = machine.tensor(found)
-        self._whose = machine.tensor(design.regressors[:, 0])
-        self._neighbours = channels + machine.tensor(field.offsets(design.neighbours))
-        self._places = channels + machine.tensor(field.offsets(design.places))
+        self.regressors = machine.tensor(found)
+        self.whose = machine.tensor(design.regressors[:, 0])
+        self.neighbour_offsets = channels + machine.tensor(field.offsets(design.neighbours))
+        self.place_offsets = channels + machine.tensor(field.offsets(design.places))
 
     def clear(self) -> None:
         """Begin anew."""
@@ -78,8 +78,8 @@ class Views:
     def neighbours(self, at: Tensor, bases: Tensor) -> Tensor:
         """Return the neighbours' part of samples, int64 (N, m)."""
         limit = self.model.alphabet.limit
-        values = self.planes.look(at, self._regressors)
-        return (values - bases[:, self._whose]).clamp(-limit, limit)
+        values = self.planes.look(at, self.regressors)
+        return (values - bases[:, self.whose]).clamp(-limit, limit)
 
     def samples(self, at: Tensor, bases: Tensor) -> Tensor:
         """Return the samples of pixels that are placed, (N, m + C)."""
@@ -104,7 +104,7 @@ class Views:
         self, at: Tensor, bases: Tensor, wide: Tensor, found: Solution
     ) -> tuple[Tensor, Tensor]:
         """Return the network's inputs and the indices of the pixels' scales."""
-        values = self.planes.look(at, self._neighbours)
-        errors = self.errors.look(at, self._places)
+        values = self.planes.look(at, self.neighbour_offsets)
+        errors = self.errors.look(at, self.place_offsets)
         model = self.model
         return context.inputs(values, errors, bases, wide, found, model.tables, model.alphabet)

@@ -147,6 +147,17 @@ class _Parameters:
             for part, shape in zip(flat, self._shapes, strict=True)
         ]
 
+    def moving(self, rate: float, reach: int, limit: int) -> list[Moving]:
+        """Return each part as kernels need it."""
+        found, begin = [], 0
+        flat = [one.view(-1) for one in (self.first, self.exact, self.squares, self.values)]
+        for shape in self._shapes:
+            first, exact, squares, values = (one[begin:] for one in flat)
+            places = (first, exact, squares, values, self.first.shape[1])
+            found.append(Moving(tuple(shape), *places, rate, reach, limit))
+            begin += shape.numel()
+        return found
+
     def step(
         self, slope: Tensor, rate: float, correction: Tensor, reach: int, limit: int, due: Tensor
     ) -> None:
@@ -159,6 +170,23 @@ class _Parameters:
         self.squares.copy_(torch.where(due, square, self.squares))
         self.exact.copy_(torch.where(due, moved, self.exact))
         self.values.copy_(torch.floor(self.exact + 0.5))
+
+
+class Moving(NamedTuple):
+    """Weights or biases of a layer that learns: where those of the first group stand, flat.
+
+    `first` are the model's; those of the next group stand `apart` further.
+    """
+
+    shape: tuple[int, ...]
+    first: Tensor
+    exact: Tensor
+    squares: Tensor
+    values: Tensor
+    apart: int
+    rate: float
+    reach: int
+    limit: int
 
 
 class Learner:
@@ -189,7 +217,7 @@ class Learner:
             w[1 + channels : 1 + 2 * channels],
             b[channels : 2 * channels],
         )
-        self._corrections = machine.tensor(_corrections(periods // how.every + 1))
+        self.corrections = machine.tensor(_corrections(periods // how.every + 1))
         rate = how.rate / (1 << (RATE_BITS - grid.WEIGHT_BITS))
         self._rates = [float(np.float32(r)) for r in (rate, rate * (1 << grid.ACTIVATION_BITS))]
 
@@ -200,6 +228,14 @@ class Learner:
             self._weights.clear()
             self._biases.clear()
 
+    def moving_weights(self) -> list[Moving]:
+        """Return the weights that learn: the fan's, those of what is seen, outs', the trunk's."""
+        return self._weights.moving(self._rates[0], REACH, grid.WEIGHT_LIMIT)
+
+    def moving_biases(self) -> list[Moving]:
+        """Return the biases that learn: the heads', outs', the trunk's."""
+        return self._biases.moving(self._rates[1], BIAS_REACH, _BIAS_LIMIT)
+
     def close(self, period: Seen, over: Tensor) -> None:
         """End the periods of the groups where one is `over`, bool (G,): `learning.close`.
 
@@ -207,7 +243,7 @@ class Learner:
         """
         due = over & (self.turn % self.how.every == self.how.every - 1)
         slopes = self._slopes(period)
-        correction = self._corrections[self.turn // self.how.every][:, None]
+        correction = self.corrections[self.turn // self.how.every][:, None]
         due = due[:, None]
         weight, bias = self._rates
         self._weights.step(slopes[0], weight, correction, REACH, grid.WEIGHT_LIMIT, due)

@@ -251,7 +251,9 @@ def sums(machine: Machine, model: Vqvae, inputs: npt.NDArray[np.int16]) -> npt.N
     return (np.concatenate(totals) & 0xFFFFFFFF).astype(np.uint32).view(np.int32)
 
 
-def memory(model: Vqvae, size: tuple[int, int], alphabet: int, encoding: bool) -> int:
+def memory(
+    machine: Machine, model: Vqvae, size: tuple[int, int], alphabet: int, encoding: bool
+) -> int:
     """Return about how many bytes painting a tile takes on a device."""
     place, most = 1.0, 0.0
     for level in reversed(model.levels):

@@ -68,7 +68,9 @@ class Worker:
         self, model: Known, codec: Any, tiles: Sequence[Planes], alphabet: int = BYTES.values
     ) -> list[Future[Parts]]:
         """Return the streams to come of tiles, in parts, of which a flagship's has one."""
-        return self._bring([lane.encoding(model, codec, tile, alphabet) for tile in tiles])
+        return self._bring(
+            [lane.encoding(self.machine, model, codec, tile, alphabet) for tile in tiles]
+        )
 
     def decode(
         self,
@@ -80,7 +82,9 @@ class Worker:
     ) -> list[Future[Planes | None]]:
         """Return the planes to come of streams, None for one that is visibly damaged."""
         pairs = zip(streams, sizes, strict=True)
-        return self._bring([lane.decoding(model, codec, *one, alphabet) for one in pairs])
+        return self._bring(
+            [lane.decoding(self.machine, model, codec, *one, alphabet) for one in pairs]
+        )
 
     def preview(
         self,
@@ -93,20 +97,24 @@ class Worker:
     ) -> list[Future[Seen]]:
         """Return what streams show, to come; `cut` tells whether they go on."""
         pairs = zip(streams, sizes, strict=True)
-        return self._bring([lane.preview(model, codec, *one, cut, alphabet) for one in pairs])
+        return self._bring(
+            [lane.preview(self.machine, model, codec, *one, cut, alphabet) for one in pairs]
+        )
 
     def paint(
         self, model: Known, codec: Vqvae, tile: Planes, stages: int, rate: int, sides: Sides
     ) -> Future[tuple[Parts, Planes]]:
         """Return the stream to come of a tile and what it paints: `vqvae.encode_stages`."""
-        (found,) = self._bring([lane.painting(model, codec, tile, stages, rate, sides)])
+        (found,) = self._bring(
+            [lane.painting(self.machine, model, codec, tile, stages, rate, sides)]
+        )
         return found
 
     def encode_block(
         self, model: Known, codec: Flagship, tiles: Sequence[Planes], lockstep: int
     ) -> Future[Coded]:
         """Return a block to come, as `codecs.block.encode`."""
-        (found,) = self._bring([lane.encoding_block(model, codec, tiles, lockstep)])
+        (found,) = self._bring([lane.encoding_block(self.machine, model, codec, tiles, lockstep)])
         return found
 
     def decode_block(
@@ -118,7 +126,9 @@ class Worker:
         lockstep: int,
     ) -> Future[list[Planes]]:
         """Return the tiles to come of a block, as `codecs.block.decode`."""
-        (found,) = self._bring([lane.decoding_block(model, codec, stream, sizes, lockstep)])
+        (found,) = self._bring(
+            [lane.decoding_block(self.machine, model, codec, stream, sizes, lockstep)]
+        )
         return found
 
     def _bring(self, lanes: list[Lane]) -> list[Future[Any]]:

@@ -1,11 +1,6 @@
-"""Streams of symbols: the kernel and the operators take the same ones."""
+"""Streams of symbols: operators take those that the kernels take."""
 
 from __future__ import annotations
-
-import os
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -33,71 +28,6 @@ def any_mixtures(machine, rng):
     means = rng.integers(-64 * 300, 64 * 300, (n, k))
     parts = (weights, means, inverses, rng.integers(-255, 1, n), np.ones(n))
     return Mixtures(*(whole(machine, part) for part in parts))
-
-
-ALPHABETS = (1, 2, 200, 256, 257, 5000, 65536)
-
-
-def compare(machine):
-    """Take symbols of random streams by the kernel and by operators; both leave the same behind."""
-    from idfzip.device import kernels
-
-    for alphabet in ALPHABETS:
-        rng = np.random.default_rng(alphabet)
-        streams = [rng.bytes(4 * n) for n in (30, 2, 0)]
-        one, other = (coder.decoder(machine, streams) for _ in range(2))
-        found = any_mixtures(machine, rng)
-        counts = whole(machine, rng.integers(0, SLOTS + 1, (GROUPS, TILES)))
-        sigmoid = whole(machine, mixtures.tables(52).sigmoid)
-        how = (found, counts, SLOTS, alphabet, sigmoid)
-        assert torch.equal(coder.take_by_operators(one, *how), kernels.take(other, *how))
-        assert torch.equal(one.state, other.state)
-        assert torch.equal(one.place, other.place)
-
-
-def test_the_kernel_takes_what_the_operators_take(machine):
-    """On a processor triton interprets it, which must be said before it is imported."""
-    pytest.importorskip("triton", reason="the kernel needs triton")
-    if machine.device.type == "cuda":
-        compare(machine)
-        return
-    code = (
-        "import torch; from test_device_coder import compare;"
-        "from idfzip.device.machine import Machine; compare(Machine(torch.device('cpu')))"
-    )
-    env = {**os.environ, "TRITON_INTERPRET": "1"}
-    subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parent, env=env, check=True)
-
-
-@pytest.mark.parametrize("rounds", [1, 2])
-def test_the_kernel_compiles_for_a_gpu_that_is_not_here(rounds):
-    """What an interpreter takes, a compiler may not."""
-    triton = pytest.importorskip("triton", reason="the kernel needs triton")
-    from triton.backends.compiler import GPUTarget
-    from triton.compiler import ASTSource
-
-    from idfzip.device import kernels
-
-    pointers = [
-        "place",
-        "end",
-        "state",
-        "counts",
-        "weights",
-        "means",
-        "inverses",
-        "lows",
-        "sigmoid",
-        "values",
-    ]
-    types = {"words": "*i32", **dict.fromkeys(pointers, "*i64")}
-    types |= dict.fromkeys(("tiles", "slots", "alphabet"), "i32")
-    fixed = {"components": 5, "rounds": rounds, "ways": coder.WAYS, "total": ans.TOTAL}
-    fixed |= {"precision": ans.PRECISION, "reach": mixtures.END, "down": 36}
-    signature = {**types, **dict.fromkeys(fixed, "constexpr")}
-    source = ASTSource(kernels._take, signature=signature, constexprs=fixed)
-    made = triton.compile(source, GPUTarget("cuda", 90, 32), {"enable_fp_fusion": False})
-    assert made.asm["cubin"]
 
 
 def test_states_are_those_of_the_kernels(machine):

@@ -1,0 +1,199 @@
+"""A channel's head and its mixtures, and what the channel before shows it.
+
+As `decoding.Decoder._channels`, `network.run_head` and `mixture.mix` by operators.
+"""
+
+from __future__ import annotations
+
+import triton
+import triton.language as tl
+
+from idfzip.device.fused.arithmetic import activate, bounded, clamped, over, see_error
+from idfzip.device.fused.arithmetic import to_sixty_fourths as rounded
+from idfzip.flows import expert
+from idfzip.integer import network
+from idfzip.priors import mixture
+
+UNIT = tl.constexpr(expert.UNIT)
+SEEN = tl.constexpr(network.SEEN_INPUTS)
+WEIGHT_BITS = tl.constexpr(mixture.WEIGHT_BITS)
+ALL = tl.constexpr(1 << mixture.WEIGHT_BITS)
+LOWEST = tl.constexpr(mixture.LOWEST)
+NONE = tl.constexpr(-(1 << 62))
+
+ROWS = 16
+"""Of a program. [Not measured.]"""
+
+
+@triton.jit  # type: ignore[untyped-decorator]
+def shown(
+    row: tl.tensor,
+    inside: tl.tensor,
+    c: tl.constexpr,
+    channels: tl.constexpr,
+    bases: tl.tensor,
+    scales: tl.tensor,
+    pixels: tl.tensor,
+    centres: tl.tensor,
+    predictions: tl.tensor,
+    errors: tl.tensor,
+    seen: tl.tensor,
+    log_table: tl.tensor,
+    gain_table: tl.tensor,
+    wide: tl.tensor,
+    limit: tl.tensor,
+    deep: tl.constexpr,
+) -> tuple[tl.tensor, tl.tensor, tl.tensor, tl.tensor]:
+    """Note the error of channel `c`, in steps; return it and what others see of it."""
+    base = tl.load(bases + c * wide + row, inside, 0)
+    pixel = tl.load(pixels + c * wide + row, inside, 0)
+    centre = tl.load(centres + c * wide + row, inside, 0)
+    gain = tl.load(gain_table + tl.load(scales + c * wide + row, inside, 0))
+    difference = clamped(pixel - base, limit).to(tl.float64)
+    left = difference - tl.load(predictions + c * wide + row, inside, 0.0)
+    tl.store(errors + c * wide + row, left, inside)
+    error, size, logarithm = see_error(pixel * UNIT - centre, gain, deep, log_table)
+    into = seen + row * (SEEN * channels) + SEEN * c
+    tl.store(into, error.to(tl.float32), inside)
+    tl.store(into + 1, size.to(tl.float32), inside)
+    tl.store(into + 2, logarithm.to(tl.float32), inside)
+    return left, error, size, logarithm
+
+
+@triton.jit  # type: ignore[untyped-decorator]
+def head(
+    pending: tl.tensor,
+    count: tl.tensor,
+    fan: tl.tensor,
+    bias: tl.tensor,
+    known: tl.tensor,
+    outs: tl.tensor,
+    out_bias: tl.tensor,
+    partial: tl.tensor,
+    link: tl.tensor,
+    bases: tl.tensor,
+    scales: tl.tensor,
+    pixels: tl.tensor,
+    centres: tl.tensor,
+    predictions: tl.tensor,
+    errors: tl.tensor,
+    seen: tl.tensor,
+    hidden: tl.tensor,
+    weights: tl.tensor,
+    means: tl.tensor,
+    inverses: tl.tensor,
+    lows: tl.tensor,
+    log_table: tl.tensor,
+    gain_table: tl.tensor,
+    exp_table: tl.tensor,
+    inverse_table: tl.tensor,
+    span_table: tl.tensor,
+    capacity: tl.tensor,
+    room: tl.tensor,
+    of_fan: tl.tensor,
+    width: tl.tensor,
+    of_weight: tl.tensor,
+    of_bias: tl.tensor,
+    exps: tl.tensor,
+    spreads: tl.tensor,
+    limit: tl.tensor,
+    values: tl.tensor,
+    components: tl.tensor,
+    c: tl.constexpr,
+    channels: tl.constexpr,
+    deep: tl.constexpr,
+    rows: tl.constexpr,
+    columns: tl.constexpr,
+    slots: tl.constexpr,
+    precision: tl.constexpr,
+) -> None:
+    """Write the mixtures of channel `c`, (rows, K), its centres and what its head was (`hidden`).
+
+    `fan` (rows, ..) begins at the channel's part, `known` are the weights of what is seen.
+    """
+    g = tl.program_id(0).to(tl.int64)
+    begin = tl.program_id(1) * rows
+    there = tl.load(count + g)
+    if begin >= there:
+        return
+    number = begin + tl.arange(0, rows)
+    inside = number < there
+    row = g * capacity + tl.load(pending + g) + number
+    wide = tl.zeros([rows], tl.int64) + room
+    h = tl.arange(0, columns)
+    within = inside[:, None] & (h < width)[None, :]
+    sums = tl.load(fan + row[:, None] * of_fan + h[None, :], within, 0.0)
+    sums += tl.load(bias + g * of_bias + h, h < width, 0.0)[None, :]
+    base = tl.load(bases + c * wide + row, inside, 0)
+    scale = tl.load(scales + c * wide + row, inside, 0)
+    gain = tl.load(gain_table + scale)
+    low = base * 0
+    expected = tl.load(partial + c * wide + row, inside, 0.0)
+    if c > 0:
+        low -= tl.load(pixels + row, inside, 0)
+        left, error, size, logarithm = shown(
+            row, inside, c - 1, channels, bases, scales, pixels, centres, predictions,
+            errors, seen, log_table, gain_table, wide, limit, deep,
+        )  # fmt: skip
+        for k in tl.static_range(c):
+            weight = tl.load(link + (c * channels + k) * wide + row, inside, 0.0)
+            if k == c - 1:
+                expected += weight * left
+            else:
+                expected += weight * tl.load(errors + k * wide + row, inside, 0.0)
+    prediction = bounded(expected, limit)
+    least = low * UNIT
+    centre = rounded(prediction) + base * UNIT
+    centre = tl.minimum(tl.maximum(centre, least), least + (values - 1) * UNIT)
+    tl.store(predictions + c * wide + row, prediction, inside)
+    tl.store(centres + c * wide + row, centre, inside)
+    tl.store(lows + row, low, inside)
+    if c > 0:
+        lead = over(centre - base * UNIT, gain, deep)
+        tl.store(seen + row * (SEEN * channels) + SEEN * c - 1, lead.to(tl.float32), inside)
+        mine = known + g * of_weight
+        for k in range(SEEN * (c - 1)):
+            value = tl.load(seen + row * (SEEN * channels) + k, inside, 0.0)
+            sums += value[:, None] * tl.load(mine + k * width + h, h < width, 0.0)[None, :]
+        mine += SEEN * (c - 1) * width
+        factor = tl.load(mine + h, h < width, 0.0)[None, :]
+        sums += error.to(tl.float32)[:, None] * factor
+        factor = tl.load(mine + width + h, h < width, 0.0)[None, :]
+        sums += size.to(tl.float32)[:, None] * factor
+        factor = tl.load(mine + 2 * width + h, h < width, 0.0)[None, :]
+        sums += logarithm.to(tl.float32)[:, None] * factor
+        factor = tl.load(mine + 3 * width + h, h < width, 0.0)[None, :]
+        sums += lead.to(tl.float32)[:, None] * factor
+    active = activate(sums)
+    tl.store(hidden + row[:, None] * width + h[None, :], active, within)
+    active = tl.where(within, active, 0.0)
+    k = tl.arange(0, slots)
+    one = (k < components)[None, :]
+    at = outs + g * of_weight + h[:, None] * (3 * components) + k[None, :]
+    there_too = (h < width)[:, None] & one
+    biases = out_bias + g * of_bias + k
+    matrix = tl.load(at, there_too, 0.0)
+    found = tl.dot(active, matrix, input_precision=precision)
+    logits = (found + tl.load(biases, k < components, 0.0)[None, :]).to(tl.int64)
+    matrix = tl.load(at + components, there_too, 0.0)
+    found = tl.dot(active, matrix, input_precision=precision)
+    shifts = (found + tl.load(biases + components, k < components, 0.0)[None, :]).to(tl.int64)
+    matrix = tl.load(at + 2 * components, there_too, 0.0)
+    found = tl.dot(active, matrix, input_precision=precision)
+    logs = (found + tl.load(biases + 2 * components, k < components, 0.0)[None, :]).to(tl.int64)
+    logits = tl.where(one, logits, NONE)
+    top = tl.max(logits, 1)
+    best = tl.min(tl.where(logits == top[:, None], k[None, :], slots), 1)
+    falls = tl.where(one, top[:, None] - logits, 0) >> 7
+    parts = tl.where(one, tl.load(exp_table + tl.minimum(falls, exps - 1)), 0)
+    share = (parts << WEIGHT_BITS) // tl.sum(parts, 1)[:, None]
+    rest = ALL - tl.sum(share, 1)
+    share += tl.where(k[None, :] == best[:, None], rest[:, None], 0)
+    span = tl.load(span_table + scale)
+    spread = 4 * scale[:, None] - 64 + ((logs + 512) >> 10) + LOWEST
+    spread = tl.minimum(tl.maximum(spread, 0), spreads - 1)
+    into = row[:, None] * components + k[None, :]
+    kept = inside[:, None] & one
+    tl.store(weights + into, share, kept)
+    tl.store(means + into, centre[:, None] + ((shifts * span[:, None] + (1 << 17)) >> 18), kept)
+    tl.store(inverses + into, tl.load(inverse_table + spread), kept)

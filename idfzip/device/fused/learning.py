@@ -1,0 +1,251 @@
+"""How networks follow their groups: slopes of bits, and the steps of weights against them.
+
+As `mixture.slopes`, `network.Learner._slopes` and `network._Parameters.step` by operators.
+"""
+
+from __future__ import annotations
+
+import triton
+import triton.language as tl
+
+from idfzip.coding import ans
+from idfzip.integer import grid, learning
+from idfzip.priors import mixture
+
+REACH = tl.constexpr(mixture.END)
+LEAST = tl.constexpr(1 << (mixture.WEIGHT_BITS + mixture.SIGMOID_BITS - ans.PRECISION))
+WHOLE = tl.constexpr(2.0 ** -(mixture.WEIGHT_BITS + mixture.SIGMOID_BITS))
+LEVEL = tl.constexpr(2.0**-mixture.SIGMOID_BITS)
+SHARE = tl.constexpr(2.0**-mixture.WEIGHT_BITS)
+NATS = tl.constexpr(0.693147)
+ACTIVATION = tl.constexpr(float(1 << grid.ACTIVATION_BITS))
+MEMORY = tl.constexpr(float(learning._SHARE))
+PERIOD = tl.constexpr(learning.PERIOD)
+BLOCK = tl.constexpr(learning.BLOCK)
+
+ROWS = 32
+"""Of a program that finds slopes. [Not measured.]"""
+SIDE, DEPTH = 32, 32
+"""Of a program that moves weights, and the rows of each of its turns. [Not measured.]"""
+
+
+@triton.jit  # type: ignore[untyped-decorator]
+def edge(
+    value: tl.tensor,
+    low: tl.tensor,
+    alphabet: tl.tensor,
+    mean: tl.tensor,
+    inverse: tl.tensor,
+    sigmoid: tl.tensor,
+) -> tuple[tl.tensor, tl.tensor]:
+    """Return place and level of values' lower edges in each logistic: `mixture.edges`."""
+    step = (value - low)[:, None]
+    place = ((64 * value[:, None] - 32 - mean) * inverse) >> 12
+    place = tl.minimum(tl.maximum(place, -REACH), REACH - 1)
+    place = tl.where(step > 0, place, -REACH)
+    place = tl.where(step < alphabet, place, REACH - 1)
+    cell = (place + REACH) >> 10
+    left = tl.load(sigmoid + cell)
+    right = tl.load(sigmoid + cell + 1)
+    return place, left + (((right - left) * ((place + REACH) & 1023)) >> 10)
+
+
+@triton.jit  # type: ignore[untyped-decorator]
+def whole(value: tl.tensor) -> tl.tensor:
+    """Return slopes in 2**-6, rounded and limited."""
+    rounded = tl.floor(value * 64.0 + 0.5)
+    return tl.minimum(tl.maximum(rounded, -127.0), 127.0).to(tl.float32)
+
+
+@triton.jit  # type: ignore[untyped-decorator]
+def slopes(
+    pending: tl.tensor,
+    count: tl.tensor,
+    pixels: tl.tensor,
+    scales: tl.tensor,
+    weights: tl.tensor,
+    means: tl.tensor,
+    inverses: tl.tensor,
+    deltas: tl.tensor,
+    sigmoid: tl.tensor,
+    span_table: tl.tensor,
+    capacity: tl.tensor,
+    room: tl.tensor,
+    alphabet: tl.tensor,
+    components: tl.tensor,
+    channels: tl.constexpr,
+    rows: tl.constexpr,
+    slots: tl.constexpr,
+) -> None:
+    """Write how the nats of a step's pixels depend on the heads' sums, (C, rows, 3 K)."""
+    g = tl.program_id(0).to(tl.int64)
+    begin = tl.program_id(1) * rows
+    there = tl.load(count + g)
+    if begin >= there:
+        return
+    number = begin + tl.arange(0, rows)
+    inside = number < there
+    row = g * capacity + tl.load(pending + g) + number
+    wide = tl.zeros([rows], tl.int64) + room
+    k = tl.arange(0, slots)
+    known = inside[:, None] & (k < components)[None, :]
+    base = tl.load(pixels + row, inside, 0)
+    for c in tl.static_range(channels):
+        value = tl.load(pixels + c * wide + row, inside, 0)
+        low = value * 0
+        if c > 0:
+            low -= base
+        at = ((c * wide + row) * components)[:, None] + k[None, :]
+        mean = tl.load(means + at, known, 0)
+        inverse = tl.load(inverses + at, known, 0)
+        weight = tl.load(weights + at, known, 0)
+        far_bottom, lower = edge(value, low, alphabet, mean, inverse, sigmoid)
+        far_top, upper = edge(value + 1, low, alphabet, mean, inverse, sigmoid)
+        mass = tl.sum(weight * (upper - lower), 1) + LEAST
+        all_of_it = (mass.to(tl.float64) * WHOLE)[:, None]
+        top = upper.to(tl.float64) * LEVEL
+        bottom = lower.to(tl.float64) * LEVEL
+        part = weight.to(tl.float64) * SHARE * (1.0 / all_of_it)
+        rising = top * (1.0 - top)
+        falling = bottom * (1.0 - bottom)
+        span = tl.load(span_table + tl.load(scales + c * wide + row, inside, 0))
+        unit = (span[:, None] * inverse).to(tl.float64) * 2.0**-31
+        high = far_top.to(tl.float64) * 2.0**-15 * rising
+        deep = far_bottom.to(tl.float64) * 2.0**-15 * falling
+        into = deltas + ((c * wide + row) * (3 * components))[:, None] + k[None, :]
+        tl.store(into, whole(part * (all_of_it - (top - bottom))), known)
+        tl.store(into + components, whole(part * (rising - falling) * unit), known)
+        nats = tl.full([1, 1], NATS, tl.float64)
+        tl.store(into + 2 * components, whole(part * (high - deep) * nats), known)
+
+
+@triton.jit  # type: ignore[untyped-decorator]
+def stepped(
+    at: tl.tensor,
+    first_at: tl.tensor,
+    within: tl.tensor,
+    slope: tl.tensor,
+    first: tl.tensor,
+    exact: tl.tensor,
+    squares: tl.tensor,
+    values: tl.tensor,
+    correction: tl.tensor,
+    rate: tl.tensor,
+    reach: tl.tensor,
+    most: tl.tensor,
+) -> None:
+    """Move parameters against their slopes: `learning._step`. `first` are the model's."""
+    old = tl.load(squares + at, within, 0.0)
+    square = old + (slope * slope - old) * MEMORY
+    quotient = tl.div_rn(rate * slope, tl.sqrt_rn(square) * correction + 1.0)
+    model = tl.load(first + first_at, within, 0.0)
+    low = tl.maximum(model - reach, -most)
+    high = tl.minimum(model + reach, most)
+    moved = tl.load(exact + at, within, 0.0) - quotient
+    moved = tl.minimum(tl.maximum(moved, low), high)
+    tl.store(squares + at, square, within)
+    tl.store(exact + at, moved, within)
+    tl.store(values + at, tl.floor(moved + 0.5), within)
+
+
+@triton.jit  # type: ignore[untyped-decorator]
+def move(
+    pending: tl.tensor,
+    turn: tl.tensor,
+    corrections: tl.tensor,
+    x: tl.tensor,
+    deltas: tl.tensor,
+    first: tl.tensor,
+    exact: tl.tensor,
+    squares: tl.tensor,
+    values: tl.tensor,
+    capacity: tl.tensor,
+    of_x: tl.tensor,
+    of_deltas: tl.tensor,
+    inputs: tl.tensor,
+    outputs: tl.tensor,
+    apart: tl.tensor,
+    rate: tl.tensor,
+    reach: tl.tensor,
+    most: tl.tensor,
+    every: tl.constexpr,
+    side: tl.constexpr,
+    depth: tl.constexpr,
+    precision: tl.constexpr,
+) -> None:
+    """Move a layer's weights, (inputs, outputs), of the groups whose period is over and counts.
+
+    Rows of `x` and `deltas` stand `of_x` and `of_deltas` apart; parameters of groups stand `apart`.
+    """
+    g = tl.program_id(0).to(tl.int64)
+    there = tl.load(pending + g)
+    now = tl.load(turn + g)
+    if (there < PERIOD) | (now % every != every - 1):
+        return
+    i = tl.program_id(1) * side + tl.arange(0, side)
+    o = tl.program_id(2) * side + tl.arange(0, side)
+    slope = tl.zeros([side, side], tl.float32)
+    for block in range(0, there, BLOCK):
+        part = tl.zeros([side, side], tl.float32)
+        for start in range(block, tl.minimum(block + BLOCK, there), depth):
+            number = start + tl.arange(0, depth)
+            inside = number < there
+            row = g * capacity + number
+            at = x + (row * of_x)[None, :] + i[:, None]
+            left = tl.load(at, inside[None, :] & (i < inputs)[:, None], 0.0)
+            at = deltas + (row * of_deltas)[:, None] + o[None, :]
+            right = tl.load(at, inside[:, None] & (o < outputs)[None, :], 0.0)
+            part = tl.dot(left, right, part, input_precision=precision)
+        slope += part
+    within = (i < inputs)[:, None] & (o < outputs)[None, :]
+    where = i[:, None] * outputs + o[None, :]
+    correction = tl.load(corrections + now // every)
+    stepped(
+        g * apart + where, where, within, slope, first, exact, squares, values,
+        correction, rate, reach, most,
+    )  # fmt: skip
+
+
+@triton.jit  # type: ignore[untyped-decorator]
+def move_bias(
+    pending: tl.tensor,
+    turn: tl.tensor,
+    corrections: tl.tensor,
+    deltas: tl.tensor,
+    first: tl.tensor,
+    exact: tl.tensor,
+    squares: tl.tensor,
+    values: tl.tensor,
+    capacity: tl.tensor,
+    of_deltas: tl.tensor,
+    outputs: tl.tensor,
+    apart: tl.tensor,
+    rate: tl.tensor,
+    reach: tl.tensor,
+    most: tl.tensor,
+    every: tl.constexpr,
+    side: tl.constexpr,
+    depth: tl.constexpr,
+) -> None:
+    """Move a layer's biases, (outputs), as `move` does weights."""
+    g = tl.program_id(0).to(tl.int64)
+    there = tl.load(pending + g)
+    now = tl.load(turn + g)
+    if (there < PERIOD) | (now % every != every - 1):
+        return
+    o = tl.program_id(1) * side + tl.arange(0, side)
+    slope = tl.zeros([side], tl.float32)
+    for block in range(0, there, BLOCK):
+        part = tl.zeros([side], tl.float32)
+        for start in range(block, tl.minimum(block + BLOCK, there), depth):
+            number = start + tl.arange(0, depth)
+            row = g * capacity + number
+            at = deltas + (row * of_deltas)[:, None] + o[None, :]
+            within = (number < there)[:, None] & (o < outputs)[None, :]
+            part += tl.sum(tl.load(at, within, 0.0), 0)
+        slope += part * ACTIVATION
+    correction = tl.load(corrections + now // every)
+    stepped(
+        g * apart + o, o, o < outputs, slope, first, exact, squares, values,
+        correction, rate, reach, most,
+    )  # fmt: skip

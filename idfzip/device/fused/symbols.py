@@ -1,0 +1,175 @@
+"""Symbols: those that streams hold next, and those of pixels that are known.
+
+A symbol is known only when the one before it in its stream is, so taking them is the one part of a
+step whose length grows with a tile's rows. In operators each takes about thirty launches; here a
+program walks along its stream, and only the values between which it chooses lie side by side.
+"""
+
+from __future__ import annotations
+
+import triton
+import triton.language as tl
+
+from idfzip.coding import ans
+from idfzip.priors import mixture
+
+TOTAL = tl.constexpr(ans.TOTAL)
+PRECISION = tl.constexpr(ans.PRECISION)
+KEPT = tl.constexpr((1 << (64 - ans.PRECISION)) - 1)
+WORD = tl.constexpr((1 << 32) - 1)
+REACH = tl.constexpr(mixture.END)
+DOWN = tl.constexpr(mixture.WEIGHT_BITS + mixture.SIGMOID_BITS)
+
+WAYS = 256
+"""Values between which the search chooses at once. [Not measured.]"""
+
+ROWS = 64
+"""Of a program that notes symbols. [Not measured.]"""
+
+
+def rounds(alphabet: int) -> int:
+    """Return how often the search chooses."""
+    count = 1
+    while WAYS**count < alphabet:
+        count += 1
+    return count
+
+
+@triton.jit  # type: ignore[untyped-decorator]
+def below(
+    value: tl.tensor,
+    row: tl.tensor,
+    inside: tl.tensor,
+    low: tl.tensor,
+    weights: tl.tensor,
+    means: tl.tensor,
+    inverses: tl.tensor,
+    sigmoid: tl.tensor,
+    alphabet: tl.tensor,
+    components: tl.constexpr,
+) -> tl.tensor:
+    """Return the frequencies of all values below these: `mixture.cumulative`."""
+    mass = value * 0
+    for j in tl.static_range(components):
+        mean = tl.load(means + row * components + j, inside, 0)
+        inverse = tl.load(inverses + row * components + j, inside, 0)
+        weight = tl.load(weights + row * components + j, inside, 0)
+        u = ((64 * value - 32 - mean) * inverse) >> 12
+        u = tl.minimum(tl.maximum(u, -REACH), REACH - 1) + REACH
+        cell = u >> 10
+        left = tl.load(sigmoid + cell)
+        right = tl.load(sigmoid + cell + 1)
+        mass += weight * (left + (((right - left) * (u & 1023)) >> 10))
+    step = value - low
+    found = ((mass * (TOTAL - alphabet)) >> DOWN) + step
+    found = tl.where(step > 0, found, 0)
+    return tl.where(step < alphabet, found, TOTAL)
+
+
+@triton.jit  # type: ignore[untyped-decorator]
+def take(
+    pending: tl.tensor,
+    count: tl.tensor,
+    words: tl.tensor,
+    place: tl.tensor,
+    end: tl.tensor,
+    state: tl.tensor,
+    weights: tl.tensor,
+    means: tl.tensor,
+    inverses: tl.tensor,
+    lows: tl.tensor,
+    sigmoid: tl.tensor,
+    pixels: tl.tensor,
+    capacity: tl.tensor,
+    alphabet: tl.tensor,
+    components: tl.constexpr,
+    rounds: tl.constexpr,
+    ways: tl.constexpr,
+) -> None:
+    """Write the values that stream `program_id` holds next, `pixels` (rows), and move it on."""
+    g = tl.program_id(0).to(tl.int64)
+    s = tl.load(state + g)
+    at = tl.load(place + g)
+    last = tl.load(end + g)
+    first = g * capacity + tl.load(pending + g)
+    lanes = tl.arange(0, ways).to(tl.int64)
+    always = last >= 0
+    for i in range(tl.load(count + g)):
+        row = first + i
+        low = tl.load(lows + row)
+        quantile = s & (TOTAL - 1)
+        value = low
+        lower = quantile * 0
+        upper = lower + TOTAL
+        for r in tl.static_range(rounds):
+            stride = ways ** (rounds - 1 - r)
+            probes = tl.minimum(value + lanes * stride, low + alphabet)
+            found = below(
+                probes, row, always, low, weights, means, inverses, sigmoid, alphabet, components
+            )  # fmt: skip
+            taken = found <= quantile
+            value += (tl.sum(taken.to(tl.int64), 0) - 1) * stride
+            lower = tl.max(tl.where(taken, found, 0), 0)
+            upper = tl.minimum(upper, tl.min(tl.where(taken, TOTAL, found), 0))
+        tl.store(pixels + row, value)
+        s = ((s >> PRECISION) & KEPT) * (upper - lower) + quantile - lower
+        hungry = ((s >> 32) == 0) & (at < last)
+        word = tl.load(words + at).to(tl.int64) & WORD
+        s = tl.where(hungry, (s << 32) | word, s)
+        at += hungry.to(tl.int64)
+    tl.store(state + g, s)
+    tl.store(place + g, at)
+
+
+@triton.jit  # type: ignore[untyped-decorator]
+def note(
+    pending: tl.tensor,
+    count: tl.tensor,
+    coded: tl.tensor,
+    tile_of: tl.tensor,
+    at_of: tl.tensor,
+    truth: tl.tensor,
+    weights: tl.tensor,
+    means: tl.tensor,
+    inverses: tl.tensor,
+    lows: tl.tensor,
+    sigmoid: tl.tensor,
+    pixels: tl.tensor,
+    cumulative: tl.tensor,
+    frequency: tl.tensor,
+    whose: tl.tensor,
+    capacity: tl.tensor,
+    alphabet: tl.tensor,
+    symbols: tl.tensor,
+    tiles: tl.tensor,
+    offset: tl.tensor,
+    c: tl.constexpr,
+    channels: tl.constexpr,
+    components: tl.constexpr,
+    rows: tl.constexpr,
+) -> None:
+    """Write the intervals of the pixels of `truth`, (groups, symbols), where decoding has them.
+
+    `truth` are planes; channel `c` stands `offset` further. `pixels` (rows) are copied from them.
+    """
+    g = tl.program_id(0).to(tl.int64)
+    begin = tl.program_id(1) * rows
+    there = tl.load(count + g)
+    if begin >= there:
+        return
+    number = begin + tl.arange(0, rows)
+    inside = number < there
+    row = g * capacity + tl.load(pending + g) + number
+    at = tl.load(at_of + row, inside, 0)
+    value = tl.load(truth + at + offset, inside, 0).to(tl.int64)
+    low = tl.load(lows + row, inside, 0)
+    tl.store(pixels + row, value, inside)
+    lower = below(value, row, inside, low, weights, means, inverses, sigmoid, alphabet, components)
+    upper = below(
+        value + 1, row, inside, low, weights, means, inverses, sigmoid, alphabet, components
+    )
+    into = g * symbols + tl.load(coded + g) * channels + c * there + number
+    tl.store(cumulative + into, lower.to(tl.int32), inside)
+    tl.store(frequency + into, (upper - lower).to(tl.int32), inside)
+    tile = tl.load(tile_of + row, inside, 0)
+    tl.store(whose + into, (tile - g * tiles).to(tl.int32), inside)

@@ -1,0 +1,65 @@
+"""Room for the rows of fused kernels: what is known of each pixel of a step or period (`fused`)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from idfzip.device.model import Model
+from idfzip.integer.network import SEEN_INPUTS
+
+WHOLE, SINGLES, DOUBLES = torch.int64, torch.float32, torch.float64
+
+
+ALIGNED = 16
+"""What sizes are multiples of: kernels are made anew for those that are not."""
+
+
+def aligned(count: int) -> int:
+    """Return a count of places, rounded up."""
+    return -(-count // ALIGNED) * ALIGNED
+
+
+class Room:
+    """Tensors of `rows` rows, whose values nobody relies on until kernels write them.
+
+    Of a pixel: `tile`, `y`, `x`, `at` (its place in the first plane), the window's sums `total`,
+    `samples` and what else its terms are made of, the expert's `partial`, `link` and `energy`, and
+    room for its systems; `inputs`, the trunk's `values`, its part `fan` of the heads' sums, what
+    the heads have `seen` and were (`hidden`), their mixtures, and the `pixels` themselves. If the
+    network `learns`, the errors at all of these.
+    """
+
+    def __init__(self, model: Model, rows: int, learns: bool) -> None:
+        self._machine, self.rows = model.machine, rows
+        network, channels = model.flagship.network, model.flagship.channels
+        n = model.products.n
+        self.components = len(network.outs[0].bias) // 3
+        self.fan_width = sum(len(one.bias) for one in network.heads)
+        self.tile, self.y, self.x, self.at, self.lows = (self._of(WHOLE, rows) for _ in range(5))
+        self.bases, self.scales, self.pixels, self.centres, self.energy = (
+            self._of(WHOLE, channels, rows) for _ in range(5)
+        )
+        self.partial, self.predictions, self.errors = (
+            self._of(DOUBLES, channels, rows) for _ in range(3)
+        )
+        self.link = self._of(DOUBLES, channels * channels, rows)
+        self.total = self._of(model.whole, model.products.terms, rows)
+        self.samples = self._of(model.whole, n + 1 + channels, rows)
+        self.elements = self._of(SINGLES, n * n, rows)
+        self.factors, self.inverse_pivots = (self._of(SINGLES, n, rows) for _ in range(2))
+        self.inputs = self._of(SINGLES, rows, network.inputs)
+        self.values = [self._of(SINGLES, rows, len(layer.bias)) for layer in network.trunk]
+        self.fan = self._of(SINGLES, rows, self.fan_width)
+        self.seen = self._of(SINGLES, rows, SEEN_INPUTS * channels)
+        self.hidden = [self._of(SINGLES, rows, len(one.bias)) for one in network.heads]
+        self.weights, self.means, self.inverses = (
+            self._of(WHOLE, channels, rows, self.components) for _ in range(3)
+        )
+        kept = rows if learns else 0
+        self.deltas = self._of(SINGLES, channels, kept, 3 * self.components)
+        self.fan_deltas = self._of(SINGLES, kept, self.fan_width)
+        self.trunk_deltas = [self._of(SINGLES, kept, len(layer.bias)) for layer in network.trunk]
+
+    def _of(self, dtype: torch.dtype, *shape: int) -> Tensor:
+        return self._machine.empty(*shape, dtype=dtype)

@@ -1,0 +1,272 @@
+"""The wavefront by fused kernels: a step of all groups in 17 launches or fewer (`fused`).
+
+The same for encoding and decoding, which differ only in where a channel's pixels come from. All
+room is taken once; a step and the end of a period are functions of tensors that stay where they
+are, so that they can be replayed as graphs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from idfzip.codecs.flagship import Learning
+from idfzip.device import fused, layers
+from idfzip.device.fused import context, dense, expert, finish, head, learning, rows, window
+from idfzip.device.graph import Replayed
+from idfzip.device.layers import Span, apart
+from idfzip.device.model import Model, Views
+from idfzip.device.network import Learner, Moving
+from idfzip.device.room import Room, aligned
+from idfzip.device.schedule import Run, slots
+from idfzip.device.window import Ring
+from idfzip.flows.recursion import ONE
+from idfzip.flows.wavefront import MARGIN
+from idfzip.integer.learning import PERIOD
+
+Source = Callable[["Wavefront", int], None]
+"""Gives the pixels of a channel in the present step, once its mixtures are known."""
+
+
+class Wavefront:
+    """Codes groups, run after run; made for the runs of one batch."""
+
+    def __init__(
+        self, model: Model, how: Learning, runs: Sequence[Run], groups: int, source: Source
+    ) -> None:
+        self.model, self._how, self._source = model, how, source
+        machine, flagship = model.machine, model.flagship
+        self.groups, self.tiles = groups, max(run.tiles for run in runs)
+        height, width = (max(int(run.sizes[:, i].max()) for run in runs) for i in (0, 1))
+        self.height = aligned(height)
+        self.columns = aligned(width + 2 * MARGIN) - 2 * MARGIN
+        self._lanes = fused.power(min(256, slots(runs)))
+        self._most = max(int(run.counts.max()) for run in runs)
+        self.capacity = aligned(self._most + (PERIOD - 1 if how.rate else 0))
+        self.room = Room(model, groups * self.capacity, how.rate > 0)
+        self.views = Views(model, groups * self.tiles, self.height, self.columns)
+        self._ring = Ring(
+            machine, groups * self.tiles, self.height, model.products.terms, model.whole
+        )
+        periods = sum(int(run.closings().sum(1).max()) for run in runs) if how.rate else 0
+        self._learner = Learner(machine, flagship.network, how, groups, periods)
+        self._sizes = machine.zeros(groups * self.tiles, 2, dtype=torch.int64)
+        self._time = machine.zeros(1, dtype=torch.int64)
+        self.pending, self.count, self.coded, none = (
+            machine.zeros(groups, dtype=torch.int64) for _ in range(4)
+        )
+        self._span = Span(groups, self._most, self.capacity, self.pending, self.count)
+        self._period = Span(groups, self.capacity, self.capacity, none, self.pending)
+        products = model.products
+        rest = machine.range(products.terms - products.count) + products.n
+        self._firsts = torch.cat([products.rows, rest])
+        self._seconds = torch.cat([products.columns, rest])
+        self._turns = np.zeros(groups, np.int64)
+        self._step = Replayed(self._advance, machine.device)
+        self._learn = Replayed(self._follow, machine.device)
+        self._close = Replayed(self._end, machine.device)
+
+    def prepare(self) -> None:
+        """Capture the steps, which moves everything; so begin anew."""
+        self._sizes.fill_(1)
+        self._begin()
+        self._step.prepare()
+        if self._how.rate:
+            self._learn.prepare()
+            self._close.prepare()
+        self._learner.clear()
+        self._turns[:] = 0
+
+    def _begin(self) -> None:
+        """Begin a run."""
+        self.views.clear()
+        self._ring.clear()
+        for one in (self._time, self.pending, self.coded):
+            one.zero_()
+
+    def run(self, run: Run) -> None:
+        """Code a run of every group."""
+        self._begin()
+        sizes = self.model.machine.tensor(run.sizes).view(self.groups, run.tiles, 2)
+        self._sizes.zero_()
+        self._sizes.view(self.groups, self.tiles, 2)[:, : run.tiles] = sizes
+        closings = run.closings() if self._how.rate else np.zeros((self.groups, run.steps), bool)
+        for t in range(run.steps):
+            self._step()
+            if closings[:, t].any():
+                self._closed(closings[:, t])
+
+    def _closed(self, over: npt.NDArray[np.bool_]) -> None:
+        """End the periods that are over: where one is to be learned from, learn."""
+        every = self._how.every
+        if (over & (self._turns % every == every - 1)).any():
+            self._learn()
+        self._close()
+        self._turns += over
+
+    def launch(
+        self, kernel: fused.Kernel, each: int, *args: Any, programs: int = 1, **fixed: Any
+    ) -> None:
+        """Run a kernel on the step's rows, `each` a program, times as many `programs`."""
+        grid = (self.groups, -(-self._most // each), programs)
+        fused.launch(kernel, grid, self.pending, self.count, *args, **fixed)
+
+    def _advance(self) -> None:
+        """Code the pixels of a step, and go on to the next."""
+        self._find()
+        self._look()
+        self._run_trunk()
+        for c in range(self.model.flagship.channels):
+            self._run_head(c)
+            self._source(self, c)
+        self._leave()
+
+    def _find(self) -> None:
+        """Find the step's pixels and their windows."""
+        r, field = self.room, self.views.planes
+        fused.launch(
+            rows.place, (self.groups, self.tiles), self._sizes, self._time, self.pending,
+            self.count, r.tile, r.y, r.x, r.at, r.bases, field.flat, self.tiles, self.capacity,
+            r.rows, field.stride, field.plane, channels=field.channels,
+            all_tiles=fused.power(self.tiles), width=self._lanes,
+        )  # fmt: skip
+        terms = self.model.products.terms
+        self.launch(
+            window.sums, window.ROWS, r.tile, r.y, r.x, self._sizes, self._ring.row,
+            self._ring.above, r.total, self.capacity, r.rows, self.height, terms,
+            lanes=window.ROWS, width=window.TERMS, programs=-(-terms // window.TERMS),
+        )  # fmt: skip
+
+    def _look(self) -> None:
+        """Solve the experts' systems, and gather the network's inputs."""
+        r, model, views = self.room, self.model, self.views
+        field, alphabet, tables = views.planes, model.alphabet, model.tables
+        channels, products = field.channels, model.products
+        self.launch(
+            expert.solve, expert.LANES, r.at, r.bases, field.flat, views.regressors, views.whose,
+            r.total, r.samples, r.elements, r.factors, r.inverse_pivots, r.partial, r.link,
+            r.energy, tables.log, self.capacity, r.rows, alphabet.limit,
+            float(int(model.flagship.design.ridge[0]) * ONE), products.n, channels,
+            lanes=expert.LANES, warps=expert.WARPS,
+        )  # fmt: skip
+        places = len(model.flagship.design.places)
+        self.launch(
+            context.gather, context.LANES, r.at, r.bases, field.flat, views.errors.flat,
+            views.neighbour_offsets, views.place_offsets, r.total, r.partial, r.energy, r.inputs,
+            r.scales, tables.log, tables.gain, self.capacity, r.rows, field.plane, products.terms,
+            r.inputs.shape[1], len(tables.gain), alphabet.limit, alphabet.loudest,
+            len(model.flagship.design.neighbours), places, min(places, 2), channels=channels,
+            deep=alphabet.deep, lanes=context.LANES,
+        )  # fmt: skip
+
+    def _run_trunk(self) -> None:
+        r, w = self.room, self._learner.weights
+        values = r.inputs
+        for weight, bias, out in zip(w.trunk, w.trunk_bias, r.values, strict=True):
+            layers.forwards(self._span, values, weight, bias, out)
+            values = out
+        layers.forwards(self._span, values, w.fan, w.trunk_bias[-1], r.fan, active=False)
+
+    def _run_head(self, c: int) -> None:
+        """Find the mixtures of channel `c`."""
+        r, w, model = self.room, self._learner.weights, self.model
+        prior, alphabet = model.prior, model.alphabet
+        begin = sum(part.shape[1] for part in r.hidden[:c])
+        width = r.hidden[c].shape[1]
+        known, outs = w.seen[c], w.outs[c]
+        self.launch(
+            head.head, head.ROWS, r.fan[:, begin:], w.head_bias[c], known, outs, w.out_bias[c],
+            r.partial, r.link, r.bases, r.scales, r.pixels, r.centres, r.predictions, r.errors,
+            r.seen, r.hidden[c], r.weights[c], r.means[c], r.inverses[c], r.lows,
+            model.tables.log, model.tables.gain, prior.exp, prior.inverse, prior.span,
+            self.capacity, r.rows, r.fan_width, width, apart(outs, 2), apart(w.out_bias[c], 1),
+            len(prior.exp), len(prior.inverse), alphabet.limit, alphabet.values, r.components,
+            c=c, channels=model.flagship.channels, deep=alphabet.deep, rows=head.ROWS,
+            columns=fused.power(width, 16), slots=fused.power(r.components, 16),
+            precision=dense.PRECISION,
+        )  # fmt: skip
+
+    def _leave(self) -> None:
+        """Place the step's pixels, add them to the window, note what learning needs, go on."""
+        r, model, field = self.room, self.model, self.views.planes
+        tables, alphabet, products = model.tables, model.alphabet, model.products
+        self.launch(
+            finish.finish, finish.ROWS, r.tile, r.y, r.x, r.at, self._sizes, r.bases, r.scales,
+            r.pixels, r.centres, r.predictions, r.errors, r.seen, field.flat,
+            self.views.errors.flat, r.samples, tables.log, tables.gain, self.capacity, r.rows,
+            field.stride, field.plane, alphabet.limit, products.n, channels=field.channels,
+            deep=alphabet.deep, rows=finish.ROWS,
+        )  # fmt: skip
+        self.launch(
+            window.add, window.ROWS, r.tile, r.y, r.x, self._ring.row, r.samples, self._firsts,
+            self._seconds, self.capacity, r.rows, self.height, products.terms, products.count,
+            lanes=window.ROWS, width=window.TERMS, programs=-(-products.terms // window.TERMS),
+        )  # fmt: skip
+        if self._how.rate:
+            self.launch(
+                learning.slopes, learning.ROWS, r.pixels, r.scales, r.weights, r.means,
+                r.inverses, r.deltas, model.prior.sigmoid, model.prior.span, self.capacity,
+                r.rows, alphabet.values, r.components, channels=field.channels,
+                rows=learning.ROWS, slots=fused.power(r.components),
+            )  # fmt: skip
+        fused.launch(
+            rows.advance, (self.groups,), self._time, self.count, self.pending, self.coded,
+            learns=self._how.rate > 0,
+        )  # fmt: skip
+
+    def _follow(self) -> None:
+        """Let the networks learn whose periods are over and to be learned from."""
+        r, learner = self.room, self._learner
+        w, channels, frozen = learner.weights, len(r.hidden), learner.frozen
+        begin = 0
+        parts = []
+        for c in range(channels):
+            part = r.fan_deltas[:, begin:]
+            layers.backwards(self._period, r.deltas[c], w.outs[c], r.hidden[c], part)
+            parts.append(part)
+            begin += r.hidden[c].shape[1]
+        deltas, back = r.fan_deltas, w.fan
+        for i in range(len(r.values) - 1, frozen - 1, -1):
+            layers.backwards(self._period, deltas, back, r.values[i], r.trunk_deltas[i])
+            deltas, back = r.trunk_deltas[i], w.trunk[i]
+        before = [r.inputs, *r.values]
+        trunk = [(before[i], r.trunk_deltas[i]) for i in range(frozen, len(r.values))]
+        pairs = [(r.values[-1], r.fan_deltas), *((r.seen, part) for part in parts)]
+        pairs += [*zip(r.hidden, r.deltas, strict=True), *trunk]
+        for (x, errors), moving in zip(pairs, learner.moving_weights(), strict=True):
+            self._move(x, errors, moving)
+        errors_of_biases = [*parts, *r.deltas, *(errors for _, errors in trunk)]
+        for errors, moving in zip(errors_of_biases, learner.moving_biases(), strict=True):
+            self._move_bias(errors, moving)
+
+    def _move(self, x: Tensor, deltas: Tensor, moving: Moving) -> None:
+        inputs, outputs = moving.shape
+        if inputs == 0:
+            return
+        side = learning.SIDE
+        fused.launch(
+            learning.move, (self.groups, -(-inputs // side), -(-outputs // side)), self.pending,
+            self._learner.turn, self._learner.corrections, x, deltas, moving.first, moving.exact,
+            moving.squares, moving.values, self.capacity, x.stride(0), deltas.stride(0), inputs,
+            outputs, moving.apart, moving.rate, float(moving.reach), float(moving.limit),
+            every=self._how.every, side=side, depth=learning.DEPTH, precision=dense.PRECISION,
+        )  # fmt: skip
+
+    def _move_bias(self, deltas: Tensor, moving: Moving) -> None:
+        (outputs,) = moving.shape
+        side = learning.SIDE
+        fused.launch(
+            learning.move_bias, (self.groups, -(-outputs // side)), self.pending,
+            self._learner.turn, self._learner.corrections, deltas, moving.first, moving.exact,
+            moving.squares, moving.values, self.capacity, deltas.stride(0), outputs, moving.apart,
+            moving.rate, float(moving.reach), float(moving.limit), every=self._how.every,
+            side=side, depth=learning.DEPTH,
+        )  # fmt: skip
+
+    def _end(self) -> None:
+        fused.launch(rows.close, (self.groups,), self.pending, self._learner.turn, period=PERIOD)

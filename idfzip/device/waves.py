@@ -1,0 +1,129 @@
+"""Decoding and encoding a batch of groups by fused kernels: as `decoding` and `encoding` do.
+
+Both go along the wavefront: encoding, too, then needs room for no more than a step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from idfzip.codecs.flagship import Learning
+from idfzip.device import coder, fused
+from idfzip.device.encoding import Symbols
+from idfzip.device.fused import symbols
+from idfzip.device.model import Model
+from idfzip.device.room import aligned
+from idfzip.device.schedule import Run
+from idfzip.device.wavefront import Wavefront
+from idfzip.flows.autoregressive import Planes
+from idfzip.flows.wavefront import MARGIN
+
+
+class Decoder:
+    """Decodes groups, run after run; made for the runs of one batch."""
+
+    def __init__(
+        self,
+        model: Model,
+        how: Learning,
+        runs: Sequence[Run],
+        streams: Sequence[bytes],
+        cut: bool = False,
+    ) -> None:
+        """Raises FormatError for a stream that is no whole number of words.
+
+        If streams are `cut`, it is counted how far they go (`shown`).
+        """
+        self._model, self._runs, self._streams, self._cut = model, runs, streams, cut
+        self._coder = coder.decoder(model.machine, streams)
+        self._shown = model.machine.zeros(len(streams), dtype=torch.int64)
+        self._wave = Wavefront(model, how, runs, len(streams), self._take)
+
+    def _take(self, wave: Wavefront, c: int) -> None:
+        """Take a channel's pixels from the streams."""
+        r, alphabet = wave.room, self._model.alphabet.values
+        fused.launch(
+            symbols.take, (wave.groups,), wave.pending, wave.count, self._coder.words,
+            self._coder.place, self._coder.end, self._coder.state, r.weights[c], r.means[c],
+            r.inverses[c], r.lows, self._model.prior.sigmoid, r.pixels[c], wave.capacity, alphabet,
+            components=r.components, rounds=symbols.rounds(alphabet),
+            ways=symbols.WAYS,
+        )  # fmt: skip
+        if self._cut and c + 1 == len(r.hidden):
+            self._shown.add_(~coder.starved(self._coder))
+
+    def run(self) -> list[Tensor]:
+        """Return for each run the planes, (groups * tiles, C, rows, columns), and nothing else.
+
+        Values beyond a tile's sides mean nothing.
+        """
+        self._wave.prepare()
+        fresh = coder.decoder(self._model.machine, self._streams)
+        for mine, other in zip(self._coder, fresh, strict=True):
+            mine.copy_(other)
+        self._shown.zero_()
+        return [self._decoded(run) for run in self._runs]
+
+    def _decoded(self, run: Run) -> Tensor:
+        wave = self._wave
+        wave.run(run)
+        field = wave.views.planes
+        planes = field.flat[:-1].view(-1, field.channels, wave.height + MARGIN, field.stride)
+        inner = planes[:, :, MARGIN:, MARGIN : MARGIN + wave.columns]
+        return inner.to(torch.int32, copy=True)  # the next run overwrites them
+
+    def finished(self) -> list[bool]:
+        """Return whether each stream ended just where its symbols did."""
+        return coder.finished(self._coder)
+
+    def shown(self) -> list[int]:
+        """Return how many steps the streams held all words of; many where they are not `cut`."""
+        if not self._cut:
+            return [sum(run.steps for run in self._runs)] * len(self._streams)
+        return [int(count) for count in self._shown.cpu().numpy()]
+
+
+class Encoder:
+    """Codes groups, run after run; made for the runs of one batch."""
+
+    def __init__(self, model: Model, how: Learning, runs: Sequence[Run], groups: int) -> None:
+        self._model, self._channels = model, model.flagship.channels
+        self._wave = Wavefront(model, how, runs, groups, self._note)
+        most = aligned(max(int(run.counts.sum(1).max()) for run in runs) * self._channels)
+        self._symbols = model.machine.empty(3, groups, most, dtype=torch.int32)
+        self._truth = model.machine.zeros(len(self._wave.views.planes.flat), dtype=model.whole)
+        self._wave.prepare()
+
+    def _note(self, wave: Wavefront, c: int) -> None:
+        """Copy a channel's pixels, and note their intervals."""
+        r = wave.room
+        cumulative, frequency, whose = self._symbols
+        wave.launch(
+            symbols.note, symbols.ROWS, wave.coded, r.tile, r.at, self._truth, r.weights[c],
+            r.means[c], r.inverses[c], r.lows, self._model.prior.sigmoid, r.pixels[c], cumulative,
+            frequency, whose, wave.capacity, self._model.alphabet.values, cumulative.shape[1],
+            wave.tiles, c * wave.views.planes.plane, c=c, channels=self._channels,
+            components=r.components, rows=symbols.ROWS,
+        )  # fmt: skip
+
+    def encode(self, run: Run, tiles: Sequence[Planes]) -> list[Symbols]:
+        """Return the symbols of every group, of a run's tiles: int32 (C, height, width).
+
+        There is a tile for each of the run's sizes, an empty one where that is 0.
+        """
+        wave, field = self._wave, self._wave.views.planes
+        shape = (wave.groups, wave.tiles, self._channels, wave.height + MARGIN, field.stride)
+        truth = np.zeros(shape, np.int64 if self._model.alphabet.deep else np.int32)
+        for i, tile in enumerate(tiles):
+            _, height, width = tile.shape
+            inner = truth[i // run.tiles, i % run.tiles, :, MARGIN:, MARGIN:]
+            inner[:, :height, :width] = tile
+        self._truth[:-1] = self._model.machine.tensor(truth).view(-1)
+        wave.run(run)
+        found = self._symbols.cpu().numpy()
+        counts = run.counts.sum(1) * self._channels
+        return [Symbols(*found[:, g, :count].copy()) for g, count in enumerate(counts)]

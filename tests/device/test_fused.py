@@ -1,0 +1,253 @@
+"""Fused kernels give the processor's bytes: run where there is a GPU, elsewhere interpreted."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import CONTENTS, make_flagship, numbers, poisoned
+
+from idfzip.codecs import block
+from idfzip.codecs import flagship as kernels
+from idfzip.codecs.flagship import STATIC, Learning
+from idfzip.flows import colour
+from idfzip.integer.dense import Layer
+from idfzip.integer.network import Network
+
+torch = pytest.importorskip("torch", reason="devices need torch (the extra idfzip[cuda])")
+if find_spec("triton") is None:
+    pytest.skip("fused kernels need triton", allow_module_level=True)
+if not torch.cuda.is_available():  # must be said before triton is imported
+    os.environ["TRITON_INTERPRET"] = "1"
+
+from idfzip.device import flagship as device  # noqa: E402
+from idfzip.device import graph  # noqa: E402
+from idfzip.device.machine import Machine  # noqa: E402
+from idfzip.device.schedule import Group  # noqa: E402
+
+EVERY = Learning(900, 0, 1)
+SECOND = Learning(1 << 14, 1, 2)
+
+
+@pytest.fixture
+def fused():
+    """Return a device whose kernels are fused."""
+    name = "cuda" if torch.cuda.is_available() else "cpu"
+    return Machine(torch.device(name), poisoned, fused=True)
+
+
+def small(channels, how=STATIC, near=1):
+    """Return a model whose expert sees so many neighbours: an interpreter takes long to solve."""
+    model = make_flagship(channels, learning=how)
+    known = model.design.regressors
+    kept = known[[i for i in range(len(known)) if i % 4 < near]]
+    return replace(model, design=model.design._replace(regressors=kept))
+
+
+def tiles_of(sizes, channels, values=256):
+    return [
+        colour.forward(numbers(CONTENTS[i % 7], *size, channels, values, i))
+        for i, size in enumerate(sizes)
+    ]
+
+
+def crosswise(machine, model, sizes, values=256):
+    """Code tiles on a device and by the processor's kernels; decode there what these made."""
+    tiles = tiles_of(sizes, model.channels, values)
+    streams = kernels.encode(model, tiles, alphabet=values)
+    assert [b"".join(f()) for f in device.encode(machine, model, tiles, values)] == streams
+    for read, tile in zip(
+        device.read(machine, model, streams, sizes, False, values), tiles, strict=True
+    ):
+        assert read.finished
+        np.testing.assert_array_equal(read.seen.planes, tile)
+
+
+@pytest.mark.parametrize("how", [EVERY, SECOND])
+def test_grey(fused, how):
+    """The second tile has periods to learn from, the last is a column."""
+    crosswise(fused, small(1, how, 4), [(1, 1), (9, 29), (7, 2), (9, 1)])
+
+
+def test_colour(fused):
+    crosswise(fused, small(3, STATIC, 3), [(4, 3), (1, 3)])
+
+
+def test_colour_that_learns(fused):
+    crosswise(fused, small(3, EVERY), [(10, 13)])
+
+
+@pytest.mark.parametrize("values", [1, 2, 257, 65536])
+def test_any_depth(fused, values):
+    crosswise(fused, small(1), [(4, 6), (3, 1)], values)
+
+
+def test_deep_colour(fused):
+    crosswise(fused, small(3), [(3, 4)], 5000)
+
+
+def test_layers_of_odd_widths(fused):
+    """Programs take sixteen and more at once; a layer may have other numbers."""
+    model = small(1, EVERY)
+    rng = np.random.default_rng(0)
+
+    def layer(inputs, outputs):
+        weight = rng.integers(-40, 41, (inputs, outputs)).astype(np.int16)
+        return Layer(weight, rng.integers(-4000, 4001, outputs).astype(np.int32))
+
+    inputs = model.network.inputs
+    odd = Network((layer(inputs, 67), layer(67, 5)), (layer(5, 3),), (layer(3, 15),))
+    crosswise(fused, replace(model, network=odd), [(9, 16)])
+
+
+def test_blocks_of_tiles(fused):
+    """Tiles side by side in a group, of two groups of which one is done before the other."""
+    model = small(1, EVERY)
+    tiles = tiles_of([(4, 5), (6, 6), (1, 1), (13, 9), (8, 3)], 1)
+    blocks = [(tiles, 3), (tiles[:2], 2)]
+    expected = [block.encode(model, *one) for one in blocks]
+    noted = device.encode_blocks(fused, model, blocks)
+    assert [device.pushed(one) for one in noted] == expected
+    groups = [Group(tuple(t.shape[1:] for t in mine), step) for mine, step in blocks]
+    found = device.decode_blocks(fused, model, [one.stream for one in expected], groups)
+    for one, (mine, _) in zip(found, blocks, strict=True):
+        for planes, tile in zip(one, mine, strict=True):
+            np.testing.assert_array_equal(planes, tile)
+
+
+def test_a_cut_stream_shows_what_the_kernels_see(fused):
+    model = small(1, EVERY)
+    sizes = [(7, 9), (3, 12), (7, 9)]
+    one, other, last = kernels.encode(model, tiles_of(sizes, 1))
+    streams = [one[:8], other[: len(other) // 8 * 4], last]
+    reads = device.read(fused, model, streams, sizes, True, 256)
+    for read, stream, size in zip(reads, streams, sizes, strict=True):
+        expected = kernels.preview(model, stream, size, True)
+        np.testing.assert_array_equal(read.seen.known, expected.known)
+        planes = (each.planes[:, expected.known] for each in (read.seen, expected))
+        np.testing.assert_array_equal(*planes)
+
+
+def test_damage_harms_only_its_own_image(fused):
+    model = small(1, EVERY)
+    sizes = [(7, 9)] * 3
+    tiles = tiles_of(sizes, 1)
+    streams = kernels.encode(model, tiles)
+    broken = bytearray(streams[1])
+    broken[len(broken) // 2] ^= 0x10
+    given = [streams[0], bytes(broken), b""]
+    reads = device.read(fused, model, given, sizes, False, 256)
+    for read, expected in zip(reads, kernels.decode(model, given, sizes), strict=True):
+        assert read.finished == (expected is not None)
+        assert expected is None or np.array_equal(read.seen.planes, expected)
+    np.testing.assert_array_equal(reads[0].seen.planes, tiles[0])
+    assert not np.array_equal(reads[1].seen.planes, tiles[1])
+
+
+def test_steps_taken_before_a_graph_is_captured_leave_no_trace(fused, monkeypatch):
+    """On a GPU a step is run before it is captured; here it is run only."""
+
+    def prepare(self):
+        for _ in range(graph.WARM + 1):
+            self._function()
+
+    if not fused.is_gpu:
+        monkeypatch.setattr(graph.Replayed, "prepare", prepare)
+    crosswise(fused, small(1, EVERY), [(9, 16), (2, 3)])
+
+
+@pytest.mark.parametrize("values", [256, 4096])
+@pytest.mark.parametrize("name", ["photo", "grey"])
+@pytest.mark.parametrize("sizes", [[(256, 1024)], [(32, 32)] * 12])
+def test_memory_is_what_is_counted(name, sizes, values):
+    from idfzip.container import models
+    from idfzip.device import costs, waves
+    from idfzip.device.model import model
+    from idfzip.device.schedule import side_by_side
+    from idfzip.flows.alphabet import alphabet
+
+    taken = []
+
+    def counted(shape, dtype, device):
+        one = torch.empty(shape, dtype=dtype, device=device)
+        taken.append(one.nbytes)
+        return one
+
+    machine = Machine(torch.device("cpu"), counted, fused=True)
+    codec = models.by_name(name).flagship
+    group = Group(tuple(sizes), 4)
+    one, runs = model(machine, codec, alphabet(values)), side_by_side([group])
+    for encoding in (True, False):
+        taken.clear()
+        if encoding:
+            waves.Encoder(one, codec.learning, runs, 1)
+        else:
+            waves.Decoder(one, codec.learning, runs, [bytes(16)])
+        expected = costs.coding(machine, codec, group, values, encoding)
+        assert 0.9 * sum(taken) <= expected <= 1.5 * sum(taken)
+
+
+CODE = """
+from pathlib import Path
+import torch, triton
+from triton.backends.compiler import GPUTarget
+from triton.compiler import ASTSource
+from conftest import make_flagship
+from idfzip.codecs.flagship import Learning
+from idfzip.device import fused, waves
+from idfzip.device.machine import Machine
+from idfzip.device.model import model
+from idfzip.device.schedule import Group, side_by_side
+from idfzip.flows.alphabet import alphabet
+
+TYPES = {torch.int64: "*i64", torch.int32: "*i32", torch.float32: "*fp32", torch.float64: "*fp64"}
+
+def kind(value):
+    if isinstance(value, torch.Tensor):
+        return TYPES[value.dtype]
+    return "fp32" if isinstance(value, float) else "i32"
+
+def launch(kernel, grid, *args, warps=fused.WARPS, **fixed):
+    fixed |= {p.name: 1 for p, a in zip(kernel.params, args) if type(a) is int and a == 1}
+    types = {p.name: kind(a) for p, a in zip(kernel.params, args)}
+    types |= dict.fromkeys(fixed, "constexpr")
+    source = ASTSource(kernel, {p.name: types[p.name] for p in kernel.params}, fixed)
+    how = {"enable_fp_fusion": False, "num_warps": warps}
+    made = triton.compile(source, GPUTarget("cuda", 90, 32), how)
+    assert "fma.rn" not in made.asm["ptx"], kernel
+    assert "div.full" not in made.asm["ptx"], kernel
+    assert "sqrt.approx" not in made.asm["ptx"], kernel
+    names.add(kernel.__name__)
+
+names = set()
+fused.launch = launch
+for channels, values in ((3, 256), (1, 5000)):
+    how = Learning(900, 0, 3)
+    flagship = make_flagship(channels, learning=how)
+    one = model(Machine(torch.device("cpu")), flagship, alphabet(values))
+    runs = side_by_side([Group(((4, 6), (4, 6)), 2)] * 2)
+    with torch.inference_mode():
+        wave = waves.Decoder(one, how, runs, [bytes(16)] * 2)._wave
+        for work in (wave._advance, wave._follow, wave._end):
+            work()
+        waves.Encoder(one, how, runs, 2)._wave._advance()
+print(*sorted(names))
+"""
+
+
+def test_kernels_compile_for_a_gpu_that_is_not_here():
+    """What an interpreter takes a compiler may not; and nothing is fused or approximate."""
+    env = {**os.environ, "TRITON_INTERPRET": "0"}
+    where = Path(__file__).parents[1]
+    done = subprocess.run(
+        [sys.executable, "-c", CODE], cwd=where, env=env, check=True, stdout=subprocess.PIPE
+    )
+    found = set(done.stdout.decode().split())
+    kernels_of = "place sums solve gather dense head take note finish add slopes advance"
+    assert found == {*kernels_of.split(), "back", "move", "move_bias", "close"}

@@ -35,7 +35,7 @@ from idfzip.device.check import any_tile
 from idfzip.device.decoding import Decoder
 from idfzip.device.machine import Machine
 from idfzip.device.model import model as on_device
-from idfzip.device.schedule import Group, side_by_side
+from idfzip.device.schedule import Group, Run, side_by_side
 from idfzip.flows.alphabet import BYTES
 from idfzip.images import reader
 from idfzip.images.picture import Picture, Pixels
@@ -108,6 +108,13 @@ def decode_blocks(effort: Effort, coded: Sequence[Any], model: Model) -> list[Pi
     return [one.pixels for part in in_order(jobs, effort.jobs) for one in part if one is not None]
 
 
+OPERATORS = ("window", "solve", "gather", "trunk", "heads", "mixtures", "search, coder", "learn")
+KERNELS = (
+    *("place", "sums", "solve", "gather", "dense", "head", "take", "finish", "add", "slopes"),
+    *("advance", "back", "move", "move_bias", "close"),
+)
+"""Names of stages, and of fused kernels (`idfzip.device.fused`)."""
+
 WORKS: dict[str, tuple[Any, Any]] = {
     "files": (encode_files, decode_files),
     "paintings": (encode_paintings, decode_paintings),
@@ -144,13 +151,10 @@ def stages(machine: Machine, codec: Flagship, lanes: int, side: int) -> dict[str
     activities = [torch.profiler.ProfilerActivity.CPU]
     activities += [torch.profiler.ProfilerActivity.CUDA] if on_gpu else []
     with torch.inference_mode():
-        decoder = Decoder(
-            on_device(machine, codec, BYTES), codec.learning, runs, streams, captured=False
-        )
+        decoder = made(machine, codec, runs, streams)
         with torch.profiler.profile(activities=activities) as profile:
             decoder.run()
-    names = ("window", "solve", "gather", "trunk", "heads", "mixtures", "search, coder", "learn")
-    spent = dict.fromkeys(names, 0.0)
+    spent = dict.fromkeys(KERNELS if machine.fuses else OPERATORS, 0.0)
     for row in profile.key_averages():
         if row.key in spent:
             spent[row.key] += row.device_time_total if on_gpu else row.cpu_time_total
@@ -158,20 +162,32 @@ def stages(machine: Machine, codec: Flagship, lanes: int, side: int) -> dict[str
     return {name: value / total for name, value in spent.items()}
 
 
+def made(machine: Machine, codec: Flagship, runs: Sequence[Run], streams: list[bytes]) -> Any:
+    """Return what decodes; steps by operators are not captured, so that stages show."""
+    model = on_device(machine, codec, BYTES)
+    if not machine.fuses:
+        return Decoder(model, codec.learning, runs, streams, captured=False)
+    from idfzip.device import waves
+
+    return waves.Decoder(model, codec.learning, runs, streams)
+
+
 def counted(codec: Flagship) -> Row:
     """Return what a pixel takes: operations of products and of the expert, and bytes of memory.
 
-    Each product and sum is one operation; bytes are those that the elementwise operators of
-    torch read and write in the elimination and the window, which are nearly all.
+    Each product and sum is one operation, also in learning: a step of it takes twice the products
+    of a pixel. Bytes are those of the window's terms, which are read from the rings eight times and
+    written twice to them, written once as sums and read once; the rest is small or stays in caches.
     """
     m, channels = len(codec.design.regressors), codec.channels
     n = m + channels
-    updates = sum(((n + 1 if j < m else n) - j - 1) * (n - j - 1) for j in range(n))
+    updates = sum(((n + 1 if j < m else n) - j - 1) * (n - j - 1) for j in range(n)) // 2
     terms = n * (n + 1) // 2 + 1 + channels
+    learned = 2 * codec.operations // codec.learning.every if codec.learning.rate else 0
     return {
-        "operations of products": 2 * codec.operations,
+        "operations of products": 2 * (codec.operations + learned),
         "operations of the expert": 2 * updates,
-        "bytes": updates * 5 * 4 + terms * 25 * 4,
+        "bytes": terms * 12 * 4,
     }
 
 

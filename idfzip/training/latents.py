@@ -3,7 +3,26 @@
 Where the encoder gives a vector, the probability of a code falls with the squared distance of its
 entry: the codec's nearest entry is the likeliest code. So both are models of the lossy codec as any
 other. The cost is the divergence of the codes' probabilities from uniform ones, in nats a code.
-"""
+
+Tries of drawn bits (recipe `nvil`, 600 steps in about 100 seconds of processor time, 48 crops held
+out; dB at bits a pixel after so many steps). Untrained networks paint 21.9 to 23.3 dB at 0.500.
+
+| | 100 | 300 | 600 | loss |
+| --- | --- | --- | --- | --- |
+| distances as they are, the encoder at the painter's rate | 18.0, 0.40 | 17.3, 0.17 | 20.6, 0.23 | 1.006 |
+| distances in units of the sides, the encoder at 0.1 of the rate | 23.3, 0.47 | 22.9, 0.37 | 23.7, 0.36 | 0.876 |
+| the same, costs beside those of the likeliest codes | 23.3, 0.47 | 23.7, 0.42 | 23.8, 0.39 | 0.761 |
+| the same, the encoder as it begins | 23.5, 0.46 | 23.6, 0.42 | 23.2, 0.41 | 0.845 |
+| the same, the encoder at 0.3 of the rate: the recipe | 22.5, 0.45 | 24.0, 0.40 | 24.0, 0.39 | 0.748 |
+| the same, sides e times as sharp | 23.2, 0.45 | 23.9, 0.39 | 24.0, 0.39 | 0.763 |
+| the same, the encoder at the painter's rate | 21.4, 0.47 | stopped at 200: 22.1, 0.36 | | |
+
+As distances were, small values were drawn almost evenly, and what was drawn added noise that no
+later stage took back; the score of such draws, which Adam scales up to the full rate, drove the
+encoder's values to their limits (mean sizes of 6 to 8), where bits are always the same and nothing
+is learned any more. The signal's deviation after 300 steps was 4.1 at first, 2.2 with milder draws,
+0.4 beside the likeliest codes. Not tried: a baseline for each stage.
+"""  # noqa: E501
 
 from __future__ import annotations
 
@@ -75,8 +94,9 @@ class TwinEmbedding(TwinCodes):
 class TwinBits(TwinCodes):
     """Codes of D independent bits: 2**D entries, the corners of a box whose sides follow values.
 
-    Bits are drawn; nothing but their score tells the encoder what they were worth (NVIL, Mnih and
-    Gregor 2014, arXiv:1402.0030).
+    Bits are drawn, by distances in units of the sides: small values as surely as large ones. But
+    for the first steps, in which exact values are painted as well, nothing but the bits' score
+    tells the encoder what they were worth (NVIL, Mnih and Gregor 2014, arXiv:1402.0030).
     """
 
     heights: Tensor
@@ -104,7 +124,7 @@ class TwinBits(TwinCodes):
     def choose(self, values: Tensor, warmth: float, random: Generator) -> Chosen:
         """As of `TwinCodes`."""
         heights = self.entries[-1]
-        logits = values.permute(0, 2, 3, 1) * (4 * heights * self.sharp.exp())
+        logits = values.permute(0, 2, 3, 1) * (4 / heights * self.sharp.exp())
         chances = torch.sigmoid(logits)
         uniform = torch.rand(logits.shape, generator=random).to(logits.device)
         bits = (uniform < chances.detach()).to(values.dtype)

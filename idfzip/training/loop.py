@@ -148,7 +148,7 @@ def _step(task: Task[N, B], state: State[N], loss: nn.Module, share: float, grou
         net.set_exact(share >= recipe.float_share)
     state.network.anneal(state.step, _done(share, recipe.float_share))
     for part in state.optimizer.param_groups:
-        part["lr"] = recipe.rate * schedule(state.step, share)
+        part["lr"] = recipe.rate * part.get("pace", 1.0) * schedule(state.step, share)
     bits = loss(task.batch(state.step, group.rank, group.size))
     value = bits.item()
     if not math.isfinite(value):

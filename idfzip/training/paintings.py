@@ -102,36 +102,50 @@ class Paintings(Crops[P], Generic[P]):
         return found
 
     def _loss(self, network: VqvaeTwin, crops: Tensor, stages: Tensor, learning: bool) -> Tensor:
-        found = network(crops, stages, learning)
-        distance = self._distance(found.pictures, crops.float() / 255)
-        return distance + self._rest(network, found, crops, stages)
+        likeliest = None
+        if learning and network.signal is not None:  # painted before codebooks move
+            with torch.no_grad():
+                likeliest = network(crops, stages).pictures
+        found, real = network(crops, stages, learning), crops.float() / 255
+        total = self._distance(found.pictures, real) + self._rest(network, found, crops)
+        if likeliest is None:
+            return total
+        return carrying(total, *self._told(network, found, likeliest, real, stages))
 
     def _distance(self, pictures: Tensor, wanted: Tensor) -> Tensor:
         """Return how far pictures lie from wanted ones, a scalar."""
         recipe, error = self._recipe, (pictures - wanted).square().mean()
         return recipe.fidelity * error + recipe.similarity * dissimilarity(pictures, wanted)
 
-    def _rest(self, network: VqvaeTwin, found: Painted, crops: Tensor, stages: Tensor) -> Tensor:
-        """Return what codes cost, a scalar; where their score learns, with its gradient."""
-        recipe = self._recipe
+    def _rest(self, network: VqvaeTwin, found: Painted, crops: Tensor) -> Tensor:
+        """Return what codes cost, a scalar."""
         bits = found.bits.sum() / crops[:, 0].numel()
-        cost = recipe.weight * found.cost
+        cost = self._recipe.weight * found.cost
         if network.signal is not None:
             cost = network.signal.scale * cost
-        cost = cost + recipe.likelihood * bits
+        return cost + self._recipe.likelihood * bits
+
+    def _told(
+        self, network: VqvaeTwin, found: Painted, likeliest: Tensor, real: Tensor, stages: Tensor
+    ) -> list[Tensor]:
+        """Return what a signal makes of drawn bits, and what its baseline makes small, scalars.
+
+        A code costs what it adds to the error that the likeliest codes would have left. As a part
+        of the baseline, which sees what the codes are drawn from, that changes no expectation.
+        """
         if found.score is None or network.signal is None:
-            return cost
-        near = recipe.fidelity * _around(found.pictures - crops.float() / 255)
-        share = (stages / sum(recipe.stages)).to(near.dtype)[:, None, None, None]
+            raise TypeError("codes that are not drawn")
+        more = _around(found.pictures - real) - _around(likeliest - real)
+        share = (stages / sum(self._recipe.stages)).to(more.dtype)[:, None, None, None]
         seen = torch.cat([found.seen, share.expand_as(found.seen[:, :1])], 1)
-        signal, guess = network.signal(near, seen)
-        return carrying(cost, (signal * found.score).mean(), guess.mean())
+        signal, guess = network.signal(self._recipe.fidelity * more, seen)
+        return [(signal * found.score).mean(), guess.mean()]
 
 
 def _around(error: Tensor) -> Tensor:
     """Return the mean squares of errors (N, C, H, W), summed over 3 x 3 squares: (N, h, w).
 
-    A code moves little beyond the squares around its own, so these are its cost.
+    A code moves little beyond the squares around its own, so these are its errors.
     """
     squares = avg_pool2d(error.detach().square().mean(1, keepdim=True), SQUARE)
     return 9 * avg_pool2d(squares, 3, 1, 1)[:, 0]
@@ -154,7 +168,7 @@ class Contests(Paintings[VqganRecipe]):
     def _loss(self, network: VqvaeTwin, crops: Tensor, stages: Tensor, learning: bool) -> Tensor:
         found, real = network(crops, stages, learning), crops.float() / 255
         distance = self._distance(found.pictures, real)
-        total = distance + self._rest(network, found, crops, stages)
+        total = distance + self._rest(network, found, crops)
         if not learning:
             return total
         return carrying(total, *self._contest(network, found.pictures, real, distance))

@@ -8,7 +8,7 @@ the prior by its bits, which move nothing else. Other kinds of codes: `idfzip.tr
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -26,6 +26,9 @@ from idfzip.training.stack import BOUND, TwinStack, plain, residual
 FADE = 0.1
 """Part of the training without grids over which quantised values take the place of exact ones: a
 painter that sees them exactly learns faster what they stand for."""
+
+PACE = 0.3
+"""The rate of an encoder that learns from a signal, as a share of the others'."""
 
 
 @dataclass(frozen=True)
@@ -163,6 +166,16 @@ class VqvaeTwin(Twin):
     def anneal(self, step: int, share: float) -> None:
         """Note where training is, for entries that begin anew."""
         self.step, self.share = step, share
+
+    def groups(self) -> list[dict[str, Any]]:
+        """As of `Twin`; what learns from a signal alone does so at a slower pace."""
+        if self.signal is None:
+            return super().groups()
+        told = [[level.encoder, level.head, level.codebooks] for level in self.all_levels]
+        slow = [p for parts in told for part in parts for p in part.parameters()]
+        known = {id(p) for p in slow}
+        rest = [p for p in self.parameters() if id(p) not in known]
+        return [{"params": rest}, {"params": slow, "pace": PACE}]
 
     @property
     def all_levels(self) -> list[TwinVqLevel]:

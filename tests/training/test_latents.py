@@ -5,7 +5,8 @@ import math
 import numpy as np
 import pytest
 from conftest import picture
-from test_vqvae_twin import one_thread  # noqa: F401
+from test_adversary import NVIL
+from test_vqvae_twin import one_thread, place  # noqa: F401
 
 from idfzip.codecs import vqvae
 from idfzip.errors import ModelError
@@ -20,8 +21,12 @@ def values(count=400, size=3, seed=0):
 
 
 def chances(book, vectors):
-    """Return the probabilities of all codes for vectors (rows, D), by distances."""
-    gaps = (vectors[:, None] - book.entries).square().sum(2)
+    """Return the probabilities of all codes for vectors (rows, D), by distances.
+
+    Those of bits are in units of the sides.
+    """
+    sides = getattr(book, "heights", torch.ones(()))
+    gaps = ((vectors[:, None] - book.entries) / sides).square().sum(2)
     return torch.softmax(-gaps * book.sharp.exp(), 1)
 
 
@@ -42,6 +47,19 @@ def test_drawn_bits_are_drawn_as_distances_have_it():
     torch.testing.assert_close(chosen.entries, book.looked_up(chosen.codes))
     nats = (wanted * wanted.log()).sum() + math.log(8)
     torch.testing.assert_close(chosen.cost, nats)
+
+
+def test_fine_sides_are_drawn_as_surely_as_coarse_ones():
+    """They were not: bits of small values were noise, which no later stage took back."""
+    from idfzip.training.latents import TwinBits
+
+    book = TwinBits(2)
+    book.heights.copy_(torch.tensor([4.0, 1 / 16]))
+    plane = (book.heights / 2)[None, :, None, None].expand(1, 2, 100, 200)
+    with torch.no_grad():
+        chosen = book.choose(plane, 1.0, torch.Generator().manual_seed(0))
+    shares = (chosen.entries > 0).float().mean((0, 2, 3))
+    assert (shares > 0.95).all()
 
 
 def test_the_nearest_corner_is_the_likeliest():
@@ -136,3 +154,55 @@ def test_the_score_teaches_the_encoder_and_the_picture_does_not():
         optimizer.step()
     found, _ = book(plane)
     torch.testing.assert_close(found, wanted.expand_as(found))
+
+
+def small(place):  # noqa: F811
+    """Return a training of drawn bits."""
+    from idfzip.training import folder, recipe
+    from idfzip.training.paintings import Paintings
+
+    (place / "tiny.toml").write_text(NVIL)
+    sources = folder.read([place / "images"]).sources
+    read = recipe.read(str(place / "tiny.toml"), 3)
+    return Paintings(read, sources, sources, 0, torch.device("cpu"))
+
+
+def test_the_likeliest_codes_are_no_news(place):  # noqa: F811
+    """What pictures are like is no signal: costs are beside those of the likeliest codes."""
+    from idfzip.training.estimators import Signal
+
+    class Heard(Signal):
+        def forward(self, cost, seen):
+            self.last = cost
+            return super().forward(cost, seen)
+
+    task = small(place)
+    torch.manual_seed(0)
+    network = task.network()
+    network.signal = Heard(constant=True, normalised=True)
+    for step in range(30):  # the sides find their sizes
+        network.anneal(step, 1.0)
+        task.bits(network, task.batch(step, 0, 1))
+    assert float(network.signal.last.abs().max()) > 0.01
+    for book in network.all_codebooks:
+        book.sharp.data.fill_(20.0)
+    task.bits(network, task.batch(30, 0, 1))
+    assert float(network.signal.last.abs().max()) < 1e-5
+
+
+def test_what_learns_from_a_signal_alone_is_slower(place):  # noqa: F811
+    from idfzip.training import loop, vqvae
+    from idfzip.training.group import Group
+
+    task = small(place)
+    torch.manual_seed(0)
+    before = task.network()
+    alone = Group(0, 1, torch.device("cpu"))
+    after = loop.fit(task, loop.Limit(steps=1), alone, lambda report: None)
+    (old,), (new,) = before.all_levels, after.all_levels
+    moved = [
+        (getattr(new, name).layers[0][0].weight - getattr(old, name).layers[0][0].weight).abs()
+        for name in ("encoder", "lift")
+    ]
+    told, taught = (float(one.max().detach()) for one in moved)
+    assert told == pytest.approx(vqvae.PACE * taught, rel=0.02)

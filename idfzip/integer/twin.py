@@ -87,7 +87,10 @@ class Twin(nn.Module):
         """Note the step and the share, 0 to 1, of the training without grids that is done."""
 
     def groups(self) -> list[dict[str, Any]]:
-        """Return the parameters as AdamW takes them; gradients are clipped group by group."""
+        """Return the parameters as AdamW takes them; gradients are clipped group by group.
+
+        A group's `pace`, where it has one, is its share of the rate.
+        """
         return [{"params": list(self.parameters())}]
 
     def set_exact(self, exact: bool) -> None:

@@ -158,12 +158,12 @@ def test_the_score_teaches_the_encoder_and_the_picture_does_not():
 
 def small(place):  # noqa: F811
     """Return a training of drawn bits."""
-    from idfzip.training import folder, recipe
+    from idfzip.training import folder, recipe_file
     from idfzip.training.paintings import Paintings
 
     (place / "tiny.toml").write_text(NVIL)
     sources = folder.read([place / "images"]).sources
-    read = recipe.read(str(place / "tiny.toml"), 3)
+    read = recipe_file.read(str(place / "tiny.toml"), 3)
     return Paintings(read, sources, sources, 0, torch.device("cpu"))
 
 

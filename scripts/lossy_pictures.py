@@ -21,7 +21,7 @@ from PIL import Image
 
 from idfzip.bench.similarity import ms_ssim
 from idfzip.codecs import vqvae
-from idfzip.codecs.vqvae import Vqvae
+from idfzip.codecs.painter import Vqvae
 from idfzip.container import lossy, models
 from idfzip.container.model_file import Model
 from idfzip.flows import colour

@@ -10,8 +10,8 @@ from idfzip.codecs.bitswap import Level as ChainLevel
 from idfzip.codecs.flagship import STATIC, Flagship, Learning
 from idfzip.codecs.idf import Idf
 from idfzip.codecs.lattice import Lattice
-from idfzip.codecs.vqvae import Level as VqLevel
-from idfzip.codecs.vqvae import Vqvae
+from idfzip.codecs.painter import Level as VqLevel
+from idfzip.codecs.painter import Vqvae
 from idfzip.container import model_file
 from idfzip.container.model_file import Model
 from idfzip.flows import autoregressive, context, lattice, permutation

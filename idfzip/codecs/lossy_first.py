@@ -15,8 +15,9 @@ import numpy.typing as npt
 
 from idfzip.codecs import flagship, vqvae
 from idfzip.codecs.flagship import Flagship
+from idfzip.codecs.painter import Vqvae
 from idfzip.codecs.seen import Seen
-from idfzip.codecs.vqvae import Sides, Vqvae
+from idfzip.codecs.vqvae import Sides
 from idfzip.coding import ans
 from idfzip.errors import ModelError
 from idfzip.integer import learner

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from idfzip.codecs import bitswap, flagship, idf, indexed, lattice, vqvae
+from idfzip.codecs.painter import Vqvae
 from idfzip.codecs.seen import Seen
 from idfzip.container import (
     bitswap_file,
@@ -201,7 +202,7 @@ ARCHITECTURES = (
     Architecture(
         "vqvae",
         VQVAE,
-        vqvae.Vqvae,
+        Vqvae,
         vqvae.encode,
         vqvae.decode,
         vqvae_file.facts,

@@ -17,8 +17,9 @@ import numpy.typing as npt
 
 from idfzip.codecs.block import Coded
 from idfzip.codecs.flagship import Flagship
+from idfzip.codecs.painter import Vqvae
 from idfzip.codecs.seen import Seen
-from idfzip.codecs.vqvae import Sides, Vqvae
+from idfzip.codecs.vqvae import Sides
 from idfzip.container import models
 from idfzip.errors import DeviceError
 

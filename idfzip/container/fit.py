@@ -9,7 +9,7 @@ from idfzip.codecs import vqvae
 from idfzip.codecs.flagship import Flagship
 from idfzip.codecs.indexed import Indexed, Palette
 from idfzip.codecs.lossy_first import LossyFirst
-from idfzip.codecs.vqvae import Vqvae
+from idfzip.codecs.painter import Vqvae
 from idfzip.container import header
 from idfzip.container.architecture import Codec
 from idfzip.container.groups import Content, Group

@@ -17,7 +17,8 @@ import numpy as np
 from idfzip.codecs import lossy_first, vqvae
 from idfzip.codecs.flagship import Flagship
 from idfzip.codecs.lossy_first import LossyFirst
-from idfzip.codecs.vqvae import Planes, Sides, Vqvae
+from idfzip.codecs.painter import Vqvae
+from idfzip.codecs.vqvae import Planes, Sides
 from idfzip.container import fit, groups, header, idfz, models, tiling
 from idfzip.container.devices import Device
 from idfzip.container.effort import Effort, Progress, spread

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 
-from idfzip.codecs.vqvae import Level, Vqvae
+from idfzip.codecs.painter import Level, Vqvae
 from idfzip.container import stacks
 from idfzip.container.tensors import Facts, Tensors, fact, table, tensor
 from idfzip.errors import ModelError

@@ -13,8 +13,8 @@ from idfzip.codecs import idf as idf_kernels
 from idfzip.codecs import vqvae as vqvae_kernels
 from idfzip.codecs.flagship import Flagship
 from idfzip.codecs.idf import Idf
+from idfzip.codecs.painter import Vqvae
 from idfzip.codecs.seen import Seen
-from idfzip.codecs.vqvae import Vqvae
 from idfzip.device import flagship, idf, vqvae
 from idfzip.device.machine import Machine
 from idfzip.device.seen import Read

@@ -13,7 +13,8 @@ import numpy.typing as npt
 from idfzip.codecs import block
 from idfzip.codecs import vqvae as vqvae_kernels
 from idfzip.codecs.flagship import Flagship
-from idfzip.codecs.vqvae import Sides, Vqvae
+from idfzip.codecs.painter import Vqvae
+from idfzip.codecs.vqvae import Sides
 from idfzip.device import costs, engine, flagship, vqvae
 from idfzip.device.engine import Planes, Size
 from idfzip.device.machine import Machine

@@ -16,8 +16,9 @@ import torch
 from torch import Tensor
 
 from idfzip.codecs import vqvae as kernels
+from idfzip.codecs.painter import Level, Vqvae
 from idfzip.codecs.seen import Seen
-from idfzip.codecs.vqvae import Planes, Sides, Vqvae
+from idfzip.codecs.vqvae import Planes, Sides
 from idfzip.coding import ans
 from idfzip.device import stack
 from idfzip.device.machine import Machine
@@ -35,7 +36,7 @@ Coding = Callable[[int, int, npt.NDArray[np.int32], npt.NDArray[np.int32] | None
 class _Level:
     """A level's networks and codebooks on a device."""
 
-    def __init__(self, machine: Machine, level: kernels.Level) -> None:
+    def __init__(self, machine: Machine, level: Level) -> None:
         self.encoder, self.head, self.lift = (
             Stack(machine, one) for one in (level.encoder, level.head, level.lift)
         )

@@ -17,8 +17,9 @@ import torch
 
 from idfzip.codecs.block import Coded
 from idfzip.codecs.flagship import Flagship
+from idfzip.codecs.painter import Vqvae
 from idfzip.codecs.seen import Seen
-from idfzip.codecs.vqvae import Sides, Vqvae
+from idfzip.codecs.vqvae import Sides
 from idfzip.device import check, engine, lane, rule
 from idfzip.device.engine import Parts, Planes, Size
 from idfzip.device.lane import Known, Lane, Later

@@ -8,7 +8,7 @@ from typing import TypeVar
 import numpy as np
 import torch
 
-from idfzip.codecs.vqvae import Level, Vqvae
+from idfzip.codecs.painter import Level, Vqvae
 from idfzip.errors import ModelError
 from idfzip.integer import grid
 from idfzip.integer.log2 import log2_table

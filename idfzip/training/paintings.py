@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import avg_pool2d
 
-from idfzip.codecs.vqvae import Vqvae
+from idfzip.codecs.painter import Vqvae
 from idfzip.errors import TrainingError
 from idfzip.training import adversary as rival
 from idfzip.training.adversary import ContestTwin, Discriminator

@@ -16,7 +16,7 @@ from idfzip.codecs.bitswap import Bitswap
 from idfzip.codecs.flagship import Flagship
 from idfzip.codecs.idf import Idf
 from idfzip.codecs.lattice import Lattice
-from idfzip.codecs.vqvae import Vqvae
+from idfzip.codecs.painter import Vqvae
 from idfzip.container import lossy, model_file, models
 from idfzip.container.model_file import Model
 from idfzip.errors import TrainingError

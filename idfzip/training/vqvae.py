@@ -101,7 +101,7 @@ class TwinPrior(nn.Module):
 
 
 class TwinVqLevel(nn.Module):
-    """The twin of `idfzip.codecs.vqvae.Level`."""
+    """The twin of `idfzip.codecs.painter.Level`."""
 
     def __init__(
         self, number: int, shape: VqvaeShape, encoder: TwinStack, lift: TwinStack, seed: int

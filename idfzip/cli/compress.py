@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import time
-from functools import partial
 from pathlib import Path
 
 import click
@@ -156,7 +155,7 @@ def compress(
             with failures.caught(source.path):
                 _one(source, outputs, target, job)
 
-        work.side_by_side((partial(act, source) for source in found.sources), effort)
+        tree.side_by_side(found.sources, act, effort)
         outputs.finish()
     found.say(quiet)
     failures.exit()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Sequence
-from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
@@ -155,7 +154,7 @@ def decompress(
         with failures.caught(source.path):
             act(source)
 
-    work.side_by_side((partial(tried, source) for source in found.sources), effort)
+    tree.side_by_side(found.sources, tried, effort)
     outputs.finish()
     failures.exit()
 
@@ -276,5 +275,5 @@ def test(
             work.say(f"{path}: ok", quiet)
 
     found = tree.find(paths, recursive, _left_out, failures)
-    work.side_by_side((partial(act, source) for source in found.sources), effort)
+    tree.side_by_side(found.sources, act, effort)
     failures.exit()

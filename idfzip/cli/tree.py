@@ -7,6 +7,7 @@ import threading
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import click
@@ -14,6 +15,8 @@ from PIL import Image, UnidentifiedImageError
 
 from idfzip.cli import files
 from idfzip.cli.work import Failures, say
+from idfzip.container.effort import HELD, Effort
+from idfzip.container.threads import in_order
 from idfzip.errors import OutputExists
 
 recursive_option = click.option(
@@ -34,6 +37,14 @@ class Source:
     path: Path
     name: str
     top: Path | None = None
+
+    @property
+    def size(self) -> int:
+        """The file's bytes, 0 where they cannot be told before it is opened."""
+        try:
+            return self.path.stat().st_size
+        except OSError:
+            return 0
 
 
 @dataclass
@@ -153,3 +164,11 @@ class Outputs:
         """Give the folders that were made the times and permissions of those they mirror."""
         for folder, like in reversed(self._made.items()):
             files.dress(folder, files.look(like))
+
+
+def side_by_side(sources: Sequence[Source], act: Callable[[Source], None], effort: Effort) -> None:
+    """Act on files, which notes its own failures: in turn, or many at once where a device waits."""
+    jobs = (partial(act, source) for source in sources)
+    weights = (source.size for source in sources)
+    for _ in in_order(jobs, 1 if effort.device is None else effort.jobs, weights, HELD):
+        pass

@@ -19,7 +19,6 @@ from idfzip.container.effort import Effort, Progress, all_cores
 from idfzip.container.model_file import Model
 from idfzip.container.models import DEFAULT_LEVEL
 from idfzip.container.region import Region
-from idfzip.container.threads import in_order
 from idfzip.errors import IdfzipError
 from idfzip.images import reader
 
@@ -153,12 +152,6 @@ class Failures:
         """Exit if anything failed."""
         if self.code:
             sys.exit(self.code)
-
-
-def side_by_side(jobs: Iterable[Callable[[], None]], effort: Effort) -> None:
-    """Do jobs that note their own failures: in turn, or many at once where a device waits."""
-    for _ in in_order(jobs, 1 if effort.device is None else effort.jobs):
-        pass
 
 
 def each(paths: Iterable[Path], act: Callable[[Path], None]) -> None:

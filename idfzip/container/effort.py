@@ -16,8 +16,11 @@ Progress = Callable[[int], object]
 
 T = TypeVar("T")
 
-WAITING = 32
+WAITING = 128
 """Threads that read, check and write while a device codes what they have brought."""
+
+HELD = 256 << 20
+"""Bytes of the files that they have under way, which bounds what large images take."""
 
 
 @dataclass(frozen=True)

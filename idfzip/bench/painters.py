@@ -57,13 +57,19 @@ def listed(names: Sequence[str], how: How) -> list[Painter | Missing]:
     return [*found, *_of_pillow(), *_of_imagecodecs()]
 
 
-def choose(found: Sequence[Painter | Missing], names: Sequence[str]) -> list[Painter | Missing]:
-    """Return those of these names, all if there is no name; raises BenchError for an unknown."""
+def choose(
+    found: Sequence[Painter | Missing], names: Sequence[str], models: Sequence[str] = ()
+) -> list[Painter | Missing]:
+    """Return those of these names, all if there is no name; raises BenchError for an unknown.
+
+    `models`, which were asked for by name, are among them, as in the comparison without loss.
+    """
     known = [painter.name for painter in found]
     for name in names:
         if name not in known:
             raise BenchError(f"codec {name} is not known: choose from {', '.join(known)}")
-    return [painter for painter in found if not names or painter.name in names]
+    asked = [p for p in found if isinstance(p, Painter) and p.models and models]
+    return [p for p in found if not names or p.name in names or p in asked]
 
 
 def _idfzip(model: Model, how: How) -> Painter:

@@ -111,7 +111,7 @@ def _lossy(
     from idfzip.bench import lossy, painters
     from idfzip.bench import plot as plots
 
-    chosen = painters.choose(painters.listed(models, how), names)
+    chosen = painters.choose(painters.listed(models, how), names, models)
     here = [p for p in chosen if isinstance(p, painters.Painter)]
     work.warm_up([model for painter in here for model in painter.models], True)
     result = lossy.run(paths, chosen)

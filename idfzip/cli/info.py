@@ -104,8 +104,9 @@ def facts(file: idfz.File, size: int) -> dict[str, Any]:
 def _line(row: dict[str, Any]) -> str:
     if row["kind"] == "archive":
         first = (
-            f"{row['file']}: archive of {row['members']} images, {row['bytes']} bytes, "
-            f"{len(row['blocks'])} blocks, model {_named(row)}"
+            f"{row['file']}: archive of {work.counted(row['members'], 'image')}, "
+            f"{row['bytes']} bytes, {work.counted(len(row['blocks']), 'block')}, "
+            f"model {_named(row)}"
         )
         return "\n".join([first, *map(_member, row["images"])])
     form = row["format"] or "unknown format"
@@ -125,8 +126,7 @@ def _line(row: dict[str, Any]) -> str:
     levels = f"{row['levels']} levels, " if row["levels"] else ""
     if row["lossy_first"]:
         levels = "a lossy picture first, "
-    tiles = f"{row['tiles']} tile{'s' if row['tiles'] > 1 else ''}"
-    return f"{line}, {tiles}, {levels}model {_named(row)}"
+    return f"{line}, {work.counted(row['tiles'], 'tile')}, {levels}model {_named(row)}"
 
 
 def _named(row: dict[str, Any]) -> str:

@@ -83,7 +83,8 @@ def pack(sources: Sequence[Source], target: Path, job: Job, failures: work.Failu
     if target != files.STANDARD:
         size, before = target.stat().st_size, packer.bytes
         work.say(
-            f"{target}: {len(made)} files, {packer.small} of them in {packer.blocks} blocks, "
+            f"{target}: {work.counted(len(made), 'file')}, {packer.small} of them in "
+            f"{work.counted(packer.blocks, 'block')}, "
             f"{before} -> {size} bytes ({100 * size / before:.1f}%)",
             job.quiet,
         )

@@ -123,6 +123,11 @@ def say(text: str, quiet: bool = False) -> None:
         click.echo(text, err=True)
 
 
+def counted(count: int, noun: str) -> str:
+    """Return how many there are of something, in words."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
 class Failures:
     """Prints errors as they come, and exits with their code when all else is done."""
 

@@ -92,6 +92,14 @@ def test_the_command(folder, model, tmp_path):
     assert outputs[2].read_bytes().startswith(b"\x89PNG")
 
 
+def test_a_model_that_is_named_needs_no_other_mention(folder, model):
+    arguments = ["bench", "--lossy", folder / "a.png", "-m", model, "--codec", "jpeg"]
+    done = CliRunner().invoke(main, [str(a) for a in arguments])
+    assert done.exit_code == 0, done.output
+    assert "idfzip:tiny" in done.stdout
+    assert "jpeg " in done.stdout
+
+
 def test_what_cannot_be_compared(folder, models, tmp_path):
     with pytest.raises(BenchError, match="176 pixels"):
         lossy.run([folder / "small.png"], classical("jpeg"))

@@ -79,7 +79,7 @@ def test_training_goes_on_where_it_stopped(folder, tmp_path):
 def test_archives_come_back(folder, tmp_path):
     archive, out = tmp_path / "set.idfz", tmp_path / "out"
     result = run("compress", "-m", folder / "mine.idfm", "-r", folder / "images", "-o", archive)
-    found = re.search(r"24 files, (\d+) of them in 1 blocks", result.stderr)
+    found = re.search(r"24 files, (\d+) of them in 1 block,", result.stderr)
     assert found is not None
     assert int(found[1]) > 20  # training differs by processor, and with it what PNG does better
     run("decompress", archive, "-m", folder / "mine.idfm", "--output-dir", out)

@@ -6,6 +6,7 @@ import triton
 import triton.language as tl
 
 from idfzip.device.fused.arithmetic import bounded, limited, log2, over, to_sixty_fourths
+from idfzip.device.fused.rows import rows_of
 from idfzip.flows import recursion
 
 ONE = tl.constexpr(recursion.ONE)
@@ -57,9 +58,7 @@ def gather(
     there = tl.load(count + g)
     if first >= there:
         return
-    number = first + tl.arange(0, lanes)
-    inside = number < there
-    row = g * capacity + tl.load(pending + g) + number
+    row, inside = rows_of(pending, g, first, there, capacity, lanes)
     at = tl.load(at_of + row, inside, 0)
     wide = tl.zeros([lanes], tl.int64) + room
     weight = tl.load(total + (terms - 1 - channels) * wide + row, inside, 0).to(tl.int64) + ONE

@@ -10,11 +10,43 @@ import triton
 import triton.language as tl
 
 from idfzip.device.fused.arithmetic import activate, backwards
+from idfzip.device.fused.rows import rows_of
 
 ROWS, COLUMNS, DEPTH = 64, 64, 32
 """Of a program, and the inputs of each of its turns. [Not measured.]"""
 
 PRECISION = "tf32"
+
+
+@triton.jit  # type: ignore[untyped-decorator]
+def product(
+    x: tl.tensor,
+    row: tl.tensor,
+    inside: tl.tensor,
+    weight: tl.tensor,
+    down: tl.tensor,
+    across: tl.tensor,
+    size: tl.tensor,
+    column: tl.tensor,
+    width: tl.tensor,
+    rows: tl.constexpr,
+    columns: tl.constexpr,
+    depth: tl.constexpr,
+    precision: tl.constexpr,
+) -> tl.tensor:
+    """Return rows of `x` (.., size) times columns of a matrix (size, width), (rows, columns).
+
+    Its entries stand `down` and `across` apart.
+    """
+    total = tl.zeros([rows, columns], tl.float32)
+    for start in range(0, size, depth):
+        i = start + tl.arange(0, depth)
+        at = x + (row * size)[:, None] + i[None, :]
+        left = tl.load(at, inside[:, None] & (i < size)[None, :], 0.0)
+        at = weight + (i * down)[:, None] + (column * across)[None, :]
+        right = tl.load(at, (i < size)[:, None] & (column < width)[None, :], 0.0)
+        total = tl.dot(left, right, total, input_precision=precision)
+    return total
 
 
 @triton.jit  # type: ignore[untyped-decorator]
@@ -45,21 +77,17 @@ def dense(
     there = tl.load(count + g)
     if begin >= there:
         return
-    number = begin + tl.arange(0, rows)
-    inside = (number < there)[:, None]
-    row = (g * capacity + tl.load(first + g) + number)[:, None]
-    o = tl.program_id(2) * columns + tl.arange(0, columns)[None, :]
-    total = tl.zeros([rows, columns], tl.float32)
-    for start in range(0, inputs, depth):
-        i = start + tl.arange(0, depth)
-        left = tl.load(x + row * inputs + i[None, :], inside & (i < inputs)[None, :], 0.0)
-        at = weight + g * of_weight + i[:, None] * outputs + o
-        right = tl.load(at, (i < inputs)[:, None] & (o < outputs), 0.0)
-        total = tl.dot(left, right, total, input_precision=precision)
+    row, inside = rows_of(first, g, begin, there, capacity, rows)
+    o = tl.program_id(2) * columns + tl.arange(0, columns)
+    mine = weight + g * of_weight
+    total = product(
+        x, row, inside, mine, outputs, 1, inputs, o, outputs, rows, columns, depth, precision
+    )
     if active:
-        total += tl.load(bias + g * of_bias + o, o < outputs, 0.0)
+        total += tl.load(bias + g * of_bias + o, o < outputs, 0.0)[None, :]
         total = activate(total)
-    tl.store(out + row * outputs + o, total, inside & (o < outputs))
+    known = inside[:, None] & (o < outputs)[None, :]
+    tl.store(out + (row * outputs)[:, None] + o[None, :], total, known)
 
 
 @triton.jit  # type: ignore[untyped-decorator]
@@ -89,17 +117,12 @@ def back(
     there = tl.load(count + g)
     if begin >= there:
         return
-    number = begin + tl.arange(0, rows)
-    inside = (number < there)[:, None]
-    row = (g * capacity + tl.load(first + g) + number)[:, None]
-    i = tl.program_id(2) * columns + tl.arange(0, columns)[None, :]
-    total = tl.zeros([rows, columns], tl.float32)
-    for start in range(0, outputs, depth):
-        o = start + tl.arange(0, depth)
-        left = tl.load(deltas + row * outputs + o[None, :], inside & (o < outputs)[None, :], 0.0)
-        at = weight + g * of_weight + i * outputs + o[:, None]
-        right = tl.load(at, (o < outputs)[:, None] & (i < inputs), 0.0)
-        total = tl.dot(left, right, total, input_precision=precision)
-    known = inside & (i < inputs)
-    mine = tl.load(values + row * inputs + i, known, 0.0)
-    tl.store(out + row * of_out + i, backwards(total, mine), known)
+    row, inside = rows_of(first, g, begin, there, capacity, rows)
+    i = tl.program_id(2) * columns + tl.arange(0, columns)
+    mine = weight + g * of_weight
+    total = product(
+        deltas, row, inside, mine, 1, outputs, outputs, i, inputs, rows, columns, depth, precision
+    )
+    known = inside[:, None] & (i < inputs)[None, :]
+    active = tl.load(values + (row * inputs)[:, None] + i[None, :], known, 0.0)
+    tl.store(out + (row * of_out)[:, None] + i[None, :], backwards(total, active), known)

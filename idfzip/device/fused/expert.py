@@ -10,6 +10,7 @@ import triton
 import triton.language as tl
 
 from idfzip.device.fused.arithmetic import clamped, log2
+from idfzip.device.fused.rows import rows_of
 from idfzip.flows import expert, recursion
 
 ONE = tl.constexpr(recursion.ONE)
@@ -56,9 +57,7 @@ def solve(
     there = tl.load(count + g)
     if first >= there:
         return
-    number = first + tl.arange(0, lanes)
-    inside = number < there
-    row = g * capacity + tl.load(pending + g) + number
+    row, inside = rows_of(pending, g, first, there, capacity, lanes)
     at = tl.load(at_of + row, inside, 0)
     m = n - channels
     wide = tl.zeros([lanes], tl.int64) + room
@@ -77,7 +76,7 @@ def solve(
                 value = term.to(tl.float32)
                 steps = k
             else:
-                own = inside & (number * 0 + k < m)
+                own = inside & (at * 0 + k < m)
                 value = tl.load(samples + k * wide + row, own, 0).to(tl.float32)
                 steps = tl.minimum(k, m)
             if i == k:

@@ -7,7 +7,7 @@ import triton.language as tl
 
 from idfzip.device.fused.arithmetic import clamped
 from idfzip.device.fused.head import SEEN, UNIT, shown
-from idfzip.device.fused.rows import MARGIN
+from idfzip.device.fused.rows import MARGIN, rows_of
 from idfzip.flows import window
 
 STEPS = tl.constexpr(window.ERROR_STEPS)
@@ -81,9 +81,7 @@ def finish(
     there = tl.load(count + g)
     if begin >= there:
         return
-    number = begin + tl.arange(0, rows)
-    inside = number < there
-    row = g * capacity + tl.load(pending + g) + number
+    row, inside = rows_of(pending, g, begin, there, capacity, rows)
     wide = tl.zeros([rows], tl.int64) + room
     shown(
         row, inside, channels - 1, channels, bases, scales, pixels, centres, predictions,

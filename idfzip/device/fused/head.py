@@ -10,6 +10,7 @@ import triton.language as tl
 
 from idfzip.device.fused.arithmetic import activate, bounded, clamped, over, see_error
 from idfzip.device.fused.arithmetic import to_sixty_fourths as rounded
+from idfzip.device.fused.rows import rows_of
 from idfzip.flows import expert
 from idfzip.integer import network
 from idfzip.priors import mixture
@@ -116,9 +117,7 @@ def head(
     there = tl.load(count + g)
     if begin >= there:
         return
-    number = begin + tl.arange(0, rows)
-    inside = number < there
-    row = g * capacity + tl.load(pending + g) + number
+    row, inside = rows_of(pending, g, begin, there, capacity, rows)
     wide = tl.zeros([rows], tl.int64) + room
     h = tl.arange(0, columns)
     within = inside[:, None] & (h < width)[None, :]

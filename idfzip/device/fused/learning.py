@@ -9,6 +9,7 @@ import triton
 import triton.language as tl
 
 from idfzip.coding import ans
+from idfzip.device.fused.rows import rows_of
 from idfzip.integer import grid, learning
 from idfzip.priors import mixture
 
@@ -83,9 +84,7 @@ def slopes(
     there = tl.load(count + g)
     if begin >= there:
         return
-    number = begin + tl.arange(0, rows)
-    inside = number < there
-    row = g * capacity + tl.load(pending + g) + number
+    row, inside = rows_of(pending, g, begin, there, capacity, rows)
     wide = tl.zeros([rows], tl.int64) + room
     k = tl.arange(0, slots)
     known = inside[:, None] & (k < components)[None, :]

@@ -1,4 +1,4 @@
-"""Which pixel each row is, and what a group counts: kernels with a program a group."""
+"""Which rows a program has, which pixel each of them is, and what a group counts."""
 
 from __future__ import annotations
 
@@ -8,6 +8,20 @@ import triton.language as tl
 from idfzip.flows import wavefront
 
 MARGIN = tl.constexpr(wavefront.MARGIN)
+
+
+@triton.jit  # type: ignore[untyped-decorator]
+def rows_of(
+    first: tl.tensor,
+    g: tl.tensor,
+    begin: tl.tensor,
+    there: tl.tensor,
+    capacity: tl.tensor,
+    rows: tl.constexpr,
+) -> tuple[tl.tensor, tl.tensor]:
+    """Return the rows of group `g` from its `begin` on, and which are among the `there` it has."""
+    number = begin + tl.arange(0, rows)
+    return g * capacity + tl.load(first + g) + number, number < there
 
 
 @triton.jit  # type: ignore[untyped-decorator]

@@ -11,6 +11,7 @@ import triton
 import triton.language as tl
 
 from idfzip.coding import ans
+from idfzip.device.fused.rows import rows_of
 from idfzip.priors import mixture
 
 TOTAL = tl.constexpr(ans.TOTAL)
@@ -157,9 +158,7 @@ def note(
     there = tl.load(count + g)
     if begin >= there:
         return
-    number = begin + tl.arange(0, rows)
-    inside = number < there
-    row = g * capacity + tl.load(pending + g) + number
+    row, inside = rows_of(pending, g, begin, there, capacity, rows)
     at = tl.load(at_of + row, inside, 0)
     value = tl.load(truth + at + offset, inside, 0).to(tl.int64)
     low = tl.load(lows + row, inside, 0)
@@ -168,7 +167,7 @@ def note(
     upper = below(
         value + 1, row, inside, low, weights, means, inverses, sigmoid, alphabet, components
     )
-    into = g * symbols + tl.load(coded + g) * channels + c * there + number
+    into = g * symbols + tl.load(coded + g) * channels + c * there + begin + tl.arange(0, rows)
     tl.store(cumulative + into, lower.to(tl.int32), inside)
     tl.store(frequency + into, (upper - lower).to(tl.int32), inside)
     tile = tl.load(tile_of + row, inside, 0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import triton
 import triton.language as tl
 
+from idfzip.device.fused.rows import rows_of
 from idfzip.flows import recursion
 
 ONE = tl.constexpr(recursion.ONE)
@@ -51,9 +52,7 @@ def sums(
     there = tl.load(count + g)
     if first >= there:
         return
-    number = first + tl.arange(0, lanes)
-    inside = number < there
-    row = g * capacity + tl.load(pending + g) + number
+    row, inside = rows_of(pending, g, first, there, capacity, lanes)
     tile = tl.load(tile_of + row, inside, 0)
     y = tl.load(y_of + row, inside, 0)
     x = tl.load(x_of + row, inside, 0)
@@ -106,9 +105,7 @@ def add(
     there = tl.load(count + g)
     if first >= there:
         return
-    number = first + tl.arange(0, lanes)
-    inside = number < there
-    row = g * capacity + tl.load(pending + g) + number
+    row, inside = rows_of(pending, g, first, there, capacity, lanes)
     tile = tl.load(tile_of + row, inside, 0)
     y = tl.load(y_of + row, inside, 0)
     x = tl.load(x_of + row, inside, 0)

@@ -69,6 +69,7 @@ def block_of(
     reader = Reader(body)
     reader.take(reader.number())  # metadata
     ans = Ans(body[reader.at :])
+    ans.take_turns()
     _, frozen, every = model.learning
     learner = Learner(model.tensors, model.channels, model.layers, rate, frozen, every)
     found = []
@@ -77,8 +78,7 @@ def block_of(
         for tile in tiles:
             tile.ans, tile.learner = ans, learner
         found += run(tiles, learner)
-    if ans.state or ans.words:
-        raise ValueError("stream does not end with its pixels")
+    ans.check_end()
     return found
 
 
@@ -92,8 +92,7 @@ def chain_of(model: Model, body: bytes, sizes: list[tuple[int, int]]) -> list[by
         tile.stack = stack
         tile.decode_squares()
         found.append(pixels_of(tile))
-    if stack.state or stack.words:
-        raise ValueError("stream does not end with its pixels")
+    stack.check_end()
     return found
 
 

@@ -25,10 +25,11 @@ class Stack(Ans):
 
     def push(self, cumulative: int, frequency: int) -> None:
         """Put a symbol back."""
-        if self.state >> 40 >= frequency:
-            self.words.insert(0, self.state & 0xFFFFFFFF)
-            self.state >>= 32
-        self.state = (self.state // frequency << 24) + cumulative + self.state % frequency
+        (state,) = self.states
+        if state >> 40 >= frequency:
+            self.words.insert(0, state & 0xFFFFFFFF)
+            state >>= 32
+        self.states = [(state // frequency << 24) + cumulative + state % frequency]
 
 
 class ChainDecoder(TileDecoder):
@@ -48,8 +49,7 @@ class ChainDecoder(TileDecoder):
     def decode(self) -> list[Plane]:
         """Return the planes of a tile that has the stream for itself."""
         self.decode_squares()
-        if self.stack.state or self.stack.words:
-            raise ValueError("stream does not end with its pixels")
+        self.stack.check_end()
         return self.planes
 
     def decode_squares(self) -> None:
@@ -134,7 +134,7 @@ class ChainDecoder(TileDecoder):
             mixture, value = self.logistics(sums[y][x], c, False), latents[y][x][c]
             lower = self.cumulative(value, -511, mixture)
             self.stack.push(lower, self.cumulative(value + 1, -511, mixture) - lower)
-            self.stack.state ^= ((c * rows + y) * columns + x) * GOLDEN % TOTAL
+            self.stack.states[0] ^= ((c * rows + y) * columns + x) * GOLDEN % TOTAL
 
 
 if __name__ == "__main__":

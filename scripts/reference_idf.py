@@ -45,8 +45,7 @@ class IdfTileDecoder(TileDecoder):
         values: Grid = [[[] for _ in range(columns)] for _ in range(rows)]
         for level in reversed(range(self.levels)):
             values = self.unsqueezed(self.undone(level, self.joined(level, values)))
-        if self.ans.state or self.ans.words:
-            raise ValueError("stream does not end with its pixels")
+        self.ans.check_end()
         channels = self.model.channels
         planes = [Plane(self.height, self.width, 0) for _ in range(channels)]
         for y in range(self.height):

@@ -114,8 +114,7 @@ class IndexedTileDecoder(TileDecoder):
             self.bilevel(plane)
         elif self.alphabet > 2:
             self.categories(plane)
-        if self.mixer.ans.state or self.mixer.ans.words:
-            raise ValueError("stream does not end with its pixels")
+        self.mixer.ans.check_end()
         return [plane]
 
     def bilevel(self, plane: Plane) -> None:

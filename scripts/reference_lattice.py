@@ -57,8 +57,7 @@ class LatticeTileDecoder(TileDecoder):
             low = -self.planes[0].rows[0][0]
         for bits in reversed(range((max(self.height, self.width) - 1).bit_length())):
             self.refine(bits)
-        if self.ans.state or self.ans.words:
-            raise ValueError("stream does not end with its pixels")
+        self.ans.check_end()
         return self.planes
 
     def refine(self, bits: int) -> None:

@@ -75,19 +75,44 @@ class Ans:
 
     def __init__(self, data: bytes) -> None:
         self.words = list(struct.unpack(f"<{len(data) // 4}I", data))
-        self.state = 0
+        self.states = [self.start()]
+        self.turn = 0
+
+    def start(self) -> int:
+        """Return a state at its beginning."""
+        state = 0
         for _ in self.words[:2]:
-            self.state = self.state << 32 | self.words.pop(0)
+            state = state << 32 | self.words.pop(0)
+        return state
+
+    def take_turns(self) -> None:
+        """Decode how many states there are, and begin the others."""
+        rest = TOTAL - 6 * 4096
+        which = self.quantile() - rest
+        if which < 0:
+            self.pop(0, rest)
+            return
+        self.pop(rest + which // 4096 * 4096, 4096)
+        self.states += [self.start() for _ in range((2 << which // 4096) - 1)]
+        self.turn = 0
 
     def quantile(self) -> int:
         """Return where in 2**24 the next symbol lies."""
-        return self.state % TOTAL
+        return self.states[self.turn] % TOTAL
 
     def pop(self, cumulative: int, frequency: int) -> None:
-        """Remove a symbol."""
-        self.state = (self.state >> 24) * frequency + self.quantile() - cumulative
-        if self.state < 1 << 32 and self.words:
-            self.state = self.state << 32 | self.words.pop(0)
+        """Remove a symbol; the next one is of another state, if there are several."""
+        state = (self.states[self.turn] >> 24) * frequency + self.quantile() - cumulative
+        if state < 1 << 32 and self.words:
+            state = state << 32 | self.words.pop(0)
+        self.states[self.turn] = state
+        self.turn = (self.turn + 1) % len(self.states)
+
+    def check_end(self) -> None:
+        """Raise ValueError unless the stream ends here."""
+        last = 0 if len(self.states) == 1 else 1 << 32
+        if self.words or any(state != last for state in self.states):
+            raise ValueError("stream does not end with its values")
 
 
 class TileDecoder:
@@ -95,6 +120,9 @@ class TileDecoder:
 
     leads = True
     """Whether heads see how far the expert is from the base."""
+
+    turns = True
+    """Whether a stream begins with how many states it has."""
 
     def __init__(self, model: Model, height: int, width: int, stream: bytes, n: int = 256) -> None:
         self.alphabet, self.deep = n, max(0, (n - 1).bit_length() - 8)
@@ -114,6 +142,8 @@ class TileDecoder:
 
     def decode(self) -> list[Plane]:
         """Return the planes."""
+        if self.turns:
+            self.ans.take_turns()
         for t in range(self.width + 2 * (self.height - 1)):
             first = max(0, (t - self.width + 2) >> 1)
             group = [(y, t - 2 * y) for y in range(first, min(self.height - 1, t >> 1) + 1)]
@@ -124,8 +154,7 @@ class TileDecoder:
             for y, x in group:
                 self.learn(y, x)
             self.learner.follow(states)
-        if self.ans.state or self.ans.words:
-            raise ValueError("stream does not end with its pixels")
+        self.ans.check_end()
         return self.planes
 
     def base(self, c: int, y: int, x: int) -> int:

@@ -81,8 +81,7 @@ class VqTileDecoder:
     def decode(self) -> list[Plane]:
         """Return the planes."""
         planes = self.paint()
-        if self.ans.state or self.ans.words:
-            raise ValueError("stream does not end with its codes")
+        self.ans.check_end()
         return planes
 
     def paint(self) -> list[Plane]:

@@ -17,6 +17,7 @@ import pytest
 from PIL import Image
 
 from idfzip.codecs import flagship
+from idfzip.coding import turns
 from idfzip.container import header, idfz, lossy, model_file, models, tiling
 from idfzip.container.effort import Effort
 from idfzip.images.picture import Layout
@@ -31,19 +32,21 @@ NAMES = (
     "saturated",
     "tiles",
     "learning",
+    "turns",
     "rgba",
     "deep",
     "palette",
 )
 """`saturated` and `palette` are raw tiles of few values, `dot` is coded with an alphabet of two,
 `rgba` has two groups of planes and a list of values, `deep` is 12 bits in 16; `parrot`, from the
-same Kodak image, needs systems solved in singles: in doubles some of its means are others."""
+same Kodak image, needs systems solved in singles: in doubles some of its means are others; `turns`
+is `learning` again, in a stream of eight states."""
 
 MODELS = [DATA / f"small-{kind}.idfm" for kind in ("rgb", "grey", "learning")]
 
 
 def expected(name):
-    with Image.open(DATA / f"{name}.png") as image:
+    with Image.open(DATA / f"{'learning' if name == 'turns' else name}.png") as image:
         pixels = np.asarray(image)
     return pixels if pixels.ndim == 3 else pixels[..., None]
 
@@ -56,6 +59,7 @@ def test_package_decodes_them(name, monkeypatch):
     np.testing.assert_array_equal(found.pixels, expected(name))
     known = [models.by_name(model.name) for model in file.head.models]
     monkeypatch.setattr(models, "released", lambda content, level: known)
+    monkeypatch.setattr(turns, "SHARE", 32 if name == "turns" else turns.SHARE)
     again = idfz.compress(found, None, Effort())
     assert name == "tiles" or again == (DATA / f"{name}.idfz").read_bytes()
 

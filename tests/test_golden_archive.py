@@ -16,6 +16,7 @@ import pytest
 from PIL import Image
 
 from idfzip.codecs.flagship import Learning
+from idfzip.coding import turns
 from idfzip.container import archive, block, model_file
 from idfzip.container import models as registry
 from idfzip.container.archive import Archive, Writer
@@ -137,8 +138,24 @@ def test_package_decodes_it(shelf):
 
 
 def test_reference_decoder_decodes_it():
+    reference_decodes(DATA / "archive.idfz")
+
+
+def test_blocks_of_several_states(shelf, monkeypatch, tmp_path):
+    monkeypatch.setattr(turns, "SHARE", 40)
+    data = made()
+    assert len(data) > (DATA / "archive.idfz").stat().st_size
+    path = tmp_path / "archive.idfz"
+    path.write_bytes(data)
+    reference_decodes(path)
+    found = list(archive.decoded(Archive(io.BytesIO(data)), None, Effort(2)))
+    for member, (_, picture) in zip(found, expected(), strict=True):
+        assert isinstance(picture, Stored) or np.array_equal(member.found.pixels, picture.pixels)
+
+
+def reference_decodes(path):
     script = ROOT / "scripts" / "reference_archive.py"
-    arguments = [sys.executable, "-S", script, DATA / "archive.idfz", *MODELS]
+    arguments = [sys.executable, "-S", script, path, *MODELS]
     output = subprocess.run(arguments, capture_output=True, check=True).stdout
     whole = b""
     for _, picture in expected():

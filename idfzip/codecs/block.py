@@ -16,7 +16,7 @@ import numpy.typing as npt
 from idfzip.codecs import flagship
 from idfzip.codecs.encoding import Intervals
 from idfzip.codecs.flagship import Flagship
-from idfzip.coding import ans
+from idfzip.coding import ans, turns
 from idfzip.flows import wavefront
 from idfzip.flows.autoregressive import Planes
 from idfzip.integer import learner
@@ -90,7 +90,7 @@ def encode(
         for b, used in enumerate(found.used):
             logs = np.log2(found.frequency[b, :used].astype(np.float64))
             bits.append(float(used * ans.PRECISION - logs.sum()))
-    return Coded(ans.to_bytes(ans.push_all(cumulative, frequency)), bits)
+    return Coded(ans.to_bytes(turns.push_all(cumulative, frequency)), bits)
 
 
 def decode(
@@ -107,7 +107,7 @@ def decode(
     """
     runs = _runs(len(sizes), lockstep)
     state = _learner(model, sizes, runs)
-    coder = ans.decoder([ans.from_bytes(stream)])
+    coder = turns.decoder([ans.from_bytes(stream)])
     return [
         tile
         for run in runs

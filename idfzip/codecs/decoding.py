@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from idfzip.codecs.last_stage import Tables, see_error, see_lead
-from idfzip.coding import ans
+from idfzip.coding import turns
 from idfzip.flows import autoregressive, expert, wavefront, window
 from idfzip.flows.alphabet import Alphabet, Integers
 from idfzip.flows.autoregressive import Design, Lockstep, Planes
@@ -50,7 +50,7 @@ def decode_channel(
     view: View,
     sums: Floats,
     deltas: Floats,
-    coder: ans.Coder,
+    coder: turns.Turns,
     t: int,
     c: int,
     start: int,
@@ -68,10 +68,11 @@ def decode_channel(
     chosen, centres, values, lows = room.scales, room.centres, room.values, room.lows
     weights, means, inverses = room.weights, room.means, room.inverses
     alphabet, deep, limit, _ = view.alphabet
-    words, place, state = coder.words, coder.place, coder.state
+    words, place, state, states = coder.words, coder.place, coder.state, coder.states
     at = wavefront.slot(t)
     for b in range(len(view.sizes)):
         stream = min(b, len(state) - 1)
+        turn, last = coder.turn[stream], states[stream] - 1
         height, width = view.sizes[b]
         first = wavefront.first_row(t, width)
         end = wavefront.end_row(t, height)
@@ -93,11 +94,12 @@ def decode_channel(
             mixtures.mix(sums, above, size, exp, inverse, spans, room)
             for lane in range(size):
                 y, row = top + lane, above + lane
-                quantile = ans.peek(state, stream)
+                quantile = turns.peek(state, stream, turn)
                 pixel, lower, upper = mixture.search(
                     quantile, lows[lane], alphabet, weights, means, inverses, lane, sigmoid
                 )
-                ans.pop(words, place, state, stream, lower, upper - lower)
+                turns.pop(words, place, state, stream, turn, lower, upper - lower)
+                turn = (turn + 1) & last
                 values[lane] = pixel
                 here[y] = made[y, t - 2 * y] = pixel
             for lane in range(size):
@@ -119,6 +121,7 @@ def decode_channel(
                 mixtures.slope(above, size, room, deltas)
         wavefront.spread(plane, t, height, width)
         wavefront.spread(error_ring, t, height, width)
+        coder.turn[stream] = turn
         start += max(0, end - first)
 
 
@@ -130,7 +133,7 @@ def decode_steps(
     batch: Lockstep,
     view: View,
     buffers: Buffers,
-    coder: ans.Coder,
+    coder: turns.Turns,
     begin: int,
     stop: int,
     pending: int,

@@ -21,7 +21,8 @@ from idfzip.codecs.decoding import View, decode_steps
 from idfzip.codecs.encoding import Intervals, encode_steps, ends
 from idfzip.codecs.last_stage import STEPS, Tables
 from idfzip.codecs.seen import Seen
-from idfzip.coding import ans
+from idfzip.coding import ans, turns
+from idfzip.coding.turns import Turns
 from idfzip.errors import ModelError
 from idfzip.flows import alphabet as alphabets
 from idfzip.flows import autoregressive, wavefront
@@ -105,12 +106,14 @@ def encode(
     progress: Progress | None = None,
     alphabet: int = BYTES.values,
     picture: Planes | None = None,
+    states: int = 0,
 ) -> list[bytes]:
     """Return the stream of each tile: planes, int32 (C, height, width).
 
     The first channel is in [0, alphabet), others in [-first, alphabet - 1 - first]; the alphabet is
     a number from 1 to 65536. Tiles are coded in lockstep, but one by one where the network learns:
     each has its own. `progress` is called with numbers of pixels. `picture` is as for `intervals`.
+    Streams have so many `states`, a power of two, or with 0 as many as their length allows.
     """
     one = alphabets.alphabet(alphabet)
     batches = [tiles] if model.learning.rate == 0 else [[tile] for tile in tiles]
@@ -119,7 +122,8 @@ def encode(
         state = learner.learner(model.network, *model.learning, rows(model, batch_sizes(batch)))
         found = intervals(model, batch, state, progress, one, picture)
         for b, used in enumerate(found.used):
-            words = ans.push_all(found.cumulative[b, :used], found.frequency[b, :used])
+            symbols = found.cumulative[b, :used], found.frequency[b, :used]
+            words = turns.push(*symbols, states) if states else turns.push_all(*symbols)
             streams.append(ans.to_bytes(words))
     return streams
 
@@ -209,17 +213,17 @@ def decode(
     tiles: list[Planes | None] = []
     for i in range(0, len(streams), size):
         mine = list(sizes[i : i + size])
-        coder = ans.decoder([ans.from_bytes(stream) for stream in streams[i : i + size]])
+        coder = turns.decoder([ans.from_bytes(stream) for stream in streams[i : i + size]])
         state = learner.learner(model.network, *model.learning, rows(model, mine))
         found = planes(model, mine, coder, state, progress, one, picture)
-        tiles += [tile if ans.is_finished(coder, b) else None for b, tile in enumerate(found)]
+        tiles += [tile if turns.is_finished(coder, b) else None for b, tile in enumerate(found)]
     return tiles
 
 
 def planes(
     model: Flagship,
     sizes: list[tuple[int, int]],
-    coder: ans.Coder,
+    coder: Turns,
     state: Learner,
     progress: Progress | None = None,
     alphabet: Alphabet = BYTES,
@@ -240,14 +244,14 @@ def preview(
     alphabet: int = BYTES.values,
 ) -> Seen:
     """Return what the first part of a stream shows: the steps before the cut, if there is one."""
-    coder = ans.decoder([ans.from_bytes(stream)])
+    coder = turns.decoder([ans.from_bytes(stream)])
     tile, known = seen(model, coder, size, cut, alphabets.alphabet(alphabet))
     return Seen(tile, float(known.mean()), known)
 
 
 def seen(
     model: Flagship,
-    coder: ans.Coder,
+    coder: Turns,
     size: tuple[int, int],
     cut: bool,
     alphabet: Alphabet = BYTES,
@@ -266,7 +270,7 @@ def seen(
 def _run(
     model: Flagship,
     sizes: list[tuple[int, int]],
-    coder: ans.Coder,
+    coder: Turns,
     state: Learner,
     stride: int,
     cut: bool,
@@ -309,8 +313,7 @@ def _run(
         count, pending = decode_steps(
             model.design, state, tables, batch, view, buffers, coder, begin, end, pending
         )
-        starved = (ans.is_starved(coder.place, coder.state, b) for b in range(len(coder.state)))
-        if cut and any(starved):
+        if cut and turns.lacks_words(coder):
             stop = begin
             break
         if progress is not None:

@@ -19,6 +19,7 @@ from idfzip.codecs.painter import Vqvae
 from idfzip.codecs.seen import Seen
 from idfzip.codecs.vqvae import Sides
 from idfzip.coding import ans
+from idfzip.coding.turns import going_on
 from idfzip.errors import ModelError
 from idfzip.integer import learner
 from idfzip.integer.learner import Learner
@@ -89,7 +90,9 @@ def decode(
         coder = ans.decoder([ans.from_bytes(stream)])
         picture = vqvae.paint(model.painter, coder, size, False)[0][: model.channels]
         state = _learner(model.rest, size)
-        (tile,) = flagship.planes(model.rest, [size], coder, state, progress, picture=picture)
+        (tile,) = flagship.planes(
+            model.rest, [size], going_on(coder), state, progress, picture=picture
+        )
         tiles.append(tile if ans.is_finished(coder, 0) else None)
     return tiles
 
@@ -106,7 +109,7 @@ def preview(
     picture = painted[: model.channels]
     if there < 1:
         return Seen(picture, 0.0)
-    exact, known = flagship.seen(model.rest, coder, size, cut, picture=picture)
+    exact, known = flagship.seen(model.rest, going_on(coder), size, cut, picture=picture)
     return Seen(np.where(known, exact, picture), float(known.mean()))
 
 

@@ -1,4 +1,4 @@
-"""The ANS decoders of many streams side by side (see `coding.ans`).
+"""The ANS decoders of many streams side by side (see `coding.turns`).
 
 A state is 64 bits without a sign, kept in an int64 whose bits are the same: sums, products and
 shifts to the left wrap alike, a shift to the right is masked, and what is below 2**32 has no bit
@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from idfzip.coding import ans
+from idfzip.coding import ans, turns
 from idfzip.coding.ans import PRECISION, TOTAL
 from idfzip.device import mixture
 from idfzip.device.machine import Machine
@@ -25,35 +25,45 @@ WAYS = 256
 
 
 class Coder(NamedTuple):
-    """Decoders: `words` int32 (total + 1,), `place` and `end` int64 (G,), `state` int64 (G,)."""
+    """Decoders: `words` int32 (total + 1,), `state` int64 (G, most states), others int64 (G,).
+
+    `place` is that of the next word, `end` that after the last one; `turn` is that of the `states`
+    which has the next symbol. States that are none stay 2**32.
+    """
 
     words: Tensor
     place: Tensor
     end: Tensor
     state: Tensor
+    states: Tensor
+    turn: Tensor
 
 
 def decoder(machine: Machine, streams: Sequence[bytes]) -> Coder:
     """Return decoders at the start of each stream; raises FormatError for parts of words."""
-    found = ans.decoder([ans.from_bytes(stream) for stream in streams])
+    found = turns.decoder([ans.from_bytes(stream) for stream in streams])
     words = np.append(found.words, np.uint32(0)).view(np.int32)
     return Coder(
         machine.tensor(words),
         machine.tensor(found.place[:, 0]),
         machine.tensor(found.place[:, 1]),
         machine.tensor(found.state.view(np.int64)),
+        machine.tensor(found.states),
+        machine.tensor(found.turn),
     )
 
 
 def finished(coder: Coder) -> list[bool]:
     """Return whether each stream ended just where its symbols did."""
-    done = (coder.state == 0) & (coder.place == coder.end)
+    last = torch.where(coder.states == 1, 0, 1 << 32)[:, None]
+    nothing = torch.arange(coder.state.shape[1], device=last.device) >= coder.states[:, None]
+    done = ((coder.state == last) | nothing).all(1) & (coder.place == coder.end)
     return [bool(one) for one in done.cpu().numpy()]
 
 
 def starved(coder: Coder) -> Tensor:
     """Return whether each stream lacks a word, if it was cut, bool (G,); once it does, it stays."""
-    return ((coder.state >> 32) == 0) & (coder.place == coder.end)
+    return ((coder.state >> 32) == 0).any(1) & (coder.place == coder.end)
 
 
 def take(
@@ -80,10 +90,11 @@ def take(
         for s in range(slots):
             *lane, known = (one[:, k, s] for one in parts)
             mine = Mixtures(*lane)
-            value, lower, upper = _choose(coder.state, mine.lows, stride, known)
+            state = coder.state.gather(1, coder.turn[:, None])[:, 0]
+            value, lower, upper = _choose(state, mine.lows, stride, known)
             if stride > 1:
                 known = _masses(value, 1, alphabet, mine, sigmoid)
-                value, lower, upper = _choose(coder.state, value, 1, known)
+                value, lower, upper = _choose(state, value, 1, known)
             used = s < counts[:, k]
             values[:, k, s] = torch.where(used, value, mine.lows)
             _pop(coder, lower, upper - lower, used)
@@ -108,11 +119,13 @@ def _choose(
 
 
 def _pop(coder: Coder, lower: Tensor, frequency: Tensor, used: Tensor) -> None:
-    old = coder.state
+    turn = coder.turn[:, None]
+    old = coder.state.gather(1, turn)[:, 0]
     state = ((old >> PRECISION) & ((1 << (64 - PRECISION)) - 1)) * frequency
     state = state + (old & (TOTAL - 1)) - lower
     hungry = used & ((state >> 32) == 0) & (coder.place < coder.end)
     word = coder.words[coder.place].to(torch.int64) & 0xFFFFFFFF
     filled = torch.where(hungry, (state << 32) | word, state)
-    coder.state.copy_(torch.where(used, filled, old))
+    coder.state.scatter_(1, turn, torch.where(used, filled, old)[:, None])
+    coder.turn.copy_((coder.turn + used) % coder.states)
     coder.place.add_(hungry)

@@ -14,7 +14,7 @@ import torch
 from idfzip.codecs.block import Coded
 from idfzip.codecs.flagship import Flagship
 from idfzip.codecs.seen import Seen
-from idfzip.coding import ans
+from idfzip.coding import ans, turns
 from idfzip.device import costs, network
 from idfzip.device.decoding import Decoder
 from idfzip.device.encoding import Encoder, Symbols
@@ -134,7 +134,7 @@ def pushed(noted: Noted) -> Coded:
         for k in range(len(sizes)):
             logs = np.log2(run.frequency[run.tile == k].astype(np.float64))
             bits.append(float(len(logs) * ans.PRECISION - logs.sum()))
-    return Coded(ans.to_bytes(ans.push_all(cumulative, frequency)), bits)
+    return Coded(ans.to_bytes(turns.push_all(cumulative, frequency)), bits)
 
 
 def read(

@@ -45,13 +45,14 @@ class Decoder:
 
     def _take(self, wave: Wavefront, c: int) -> None:
         """Take a channel's pixels from the streams."""
-        r, alphabet = wave.room, self._model.alphabet.values
+        r, alphabet, states = wave.room, self._model.alphabet.values, self._coder.state.shape[1]
+        ways = symbols.ways(states)
         fused.launch(
             symbols.take, (wave.groups,), wave.pending, wave.count, self._coder.words,
-            self._coder.place, self._coder.end, self._coder.state, r.weights[c], r.means[c],
-            r.inverses[c], r.lows, self._model.prior.sigmoid, r.pixels[c], wave.capacity, alphabet,
-            components=r.components, rounds=symbols.rounds(alphabet),
-            ways=symbols.WAYS,
+            self._coder.place, self._coder.end, self._coder.state, self._coder.states,
+            self._coder.turn, r.weights[c], r.means[c], r.inverses[c], r.lows,
+            self._model.prior.sigmoid, r.pixels[c], wave.capacity, alphabet,
+            components=r.components, rounds=symbols.rounds(alphabet, ways), lanes=states, ways=ways,
         )  # fmt: skip
         if self._cut and c + 1 == len(r.hidden):
             self._shown.add_(~coder.starved(self._coder))

@@ -10,8 +10,8 @@ from test_commands import pixels_of, run
 from idfzip.container import model_file
 
 DIGESTS = {
-    "flagship": "20fd4ca2c0ea5742",
-    "grey": "09fd93b5e5c630a2",
+    "flagship": "b8574cc730a2bb04",
+    "grey": "c506182fc7c5615a",
     "idf": "423d8849e14d5f82",
     "lattice": "f0d375b2b8e5bf53",
 }

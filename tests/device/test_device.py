@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from idfzip.codecs import block
 from idfzip.codecs import flagship as kernels
 from idfzip.codecs.flagship import STATIC, Learning
+from idfzip.coding import turns
 from idfzip.flows import colour
 
 torch = pytest.importorskip("torch", reason="devices need torch (the extra idfzip[cuda])")
@@ -21,6 +22,12 @@ from idfzip.device.schedule import Group  # noqa: E402
 
 HOW = [STATIC, Learning(400, 2), Learning(1 << 14, 0), Learning(900, 1, 3)]
 SIZES = [(12, 16), (1, 1), (16, 12), (5, 30), (12, 16), (30, 2), (1, 30)]
+
+
+@pytest.fixture(autouse=True)
+def _several_states(monkeypatch):
+    """All but the shortest streams have several states, from 2 to 8."""
+    monkeypatch.setattr(turns, "SHARE", 20)
 
 
 def tiles_of(sizes, channels, values=256):
@@ -49,10 +56,11 @@ def same(found, tiles):
         np.testing.assert_array_equal(one, tile)
 
 
-@pytest.mark.parametrize("count", [1, 7])
+@pytest.mark.parametrize(("count", "most"), [(1, 64), (7, 1), (7, 8)])
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("how", HOW)
-def test_a_batch_is_the_same_bytes(machine, how, channels, count):
+def test_a_batch_is_the_same_bytes(machine, monkeypatch, how, channels, count, most):
+    monkeypatch.setattr(turns, "MOST", most)
     model = make_flagship(channels, learning=how)
     tiles = tiles_of(SIZES[:count], channels)
     streams = kernels.encode(model, tiles)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from idfzip.coding import ans
+from idfzip.coding import turns
 from idfzip.priors import mixture as mixtures
 
 torch = pytest.importorskip("torch", reason="devices need torch (the extra idfzip[cuda])")
@@ -30,26 +30,32 @@ def any_mixtures(machine, rng):
     return Mixtures(*(whole(machine, part) for part in parts))
 
 
-def test_states_are_those_of_the_kernels(machine):
+@pytest.mark.parametrize("states", [1, 4])
+def test_states_are_those_of_the_kernels(machine, states):
     """States above 2**63 are negative in int64 and must not be taken for small ones."""
     rng = np.random.default_rng(0)
+    head = 0xFF000000 if states == 1 else 0xFFFFFFFF - 4 * 4096  # the second of six numbers
     words = np.concatenate(
         [
-            np.array([0xFFFFFFFF, 0xFFFFFFFE], np.uint32),
+            np.array([0xFFFFFFFF, head], np.uint32),
             rng.integers(0, 1 << 32, 40).astype(np.uint32),
         ]
     )
-    theirs = ans.decoder([words])
-    mine = coder.decoder(machine, [ans.to_bytes(words)])
+    theirs = turns.decoder([words])
+    mine = coder.decoder(machine, [words.tobytes()])
     sigmoid = whole(machine, mixtures.tables(52).sigmoid)
     count = whole(machine, [[1]])
+    turn = 0
+    assert int(mine.states[0]) == states
     for _ in range(60):
         found = Mixtures(*(part[:1] for part in any_mixtures(machine, rng)))
         low, alphabet = int(found.lows[0]), 256
         value = int(coder.take(mine, found, count, 1, alphabet, sigmoid)[0])
         lane = [np.ascontiguousarray(part.cpu().numpy().T) for part in found[:3]]
         args = (low, alphabet, *lane, 0, mixtures.tables(52).sigmoid)
-        expected, lower, upper = mixtures.search(ans.peek(theirs.state, 0), *args)
-        ans.pop(theirs.words, theirs.place, theirs.state, 0, lower, upper - lower)
+        expected, lower, upper = mixtures.search(turns.peek(theirs.state, 0, turn), *args)
+        turns.pop(*theirs[:3], 0, turn, lower, upper - lower)
+        turn = (turn + 1) % states
         assert value == expected
-        assert mine.state.cpu().numpy().view(np.uint64)[0] == theirs.state[0]
+        np.testing.assert_array_equal(mine.state.cpu().numpy().view(np.uint64), theirs.state)
+        assert int(mine.turn[0]) == turn

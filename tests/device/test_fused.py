@@ -16,6 +16,7 @@ from conftest import CONTENTS, make_flagship, numbers, poisoned
 from idfzip.codecs import block
 from idfzip.codecs import flagship as kernels
 from idfzip.codecs.flagship import STATIC, Learning
+from idfzip.coding import turns
 from idfzip.flows import colour
 from idfzip.integer.dense import Layer
 from idfzip.integer.network import Network
@@ -40,6 +41,12 @@ def fused():
     """Return a device whose kernels are fused."""
     name = "cuda" if torch.cuda.is_available() else "cpu"
     return Machine(torch.device(name), poisoned, fused=True)
+
+
+@pytest.fixture(autouse=True)
+def _several_states(monkeypatch):
+    """All but the shortest streams have several states, from 2 to 8."""
+    monkeypatch.setattr(turns, "SHARE", 6)
 
 
 def small(channels, how=STATIC, near=1):
@@ -69,9 +76,10 @@ def crosswise(machine, model, sizes, values=256):
         np.testing.assert_array_equal(read.seen.planes, tile)
 
 
-@pytest.mark.parametrize("how", [EVERY, SECOND])
-def test_grey(fused, how):
+@pytest.mark.parametrize(("how", "most"), [(EVERY, 1), (SECOND, 64)])
+def test_grey(fused, monkeypatch, how, most):
     """The second tile has pixels left after its second period, the last is a column."""
+    monkeypatch.setattr(turns, "MOST", most)
     crosswise(fused, small(1, how, 4), [(1, 1), (9, 45), (7, 2), (9, 1)])
 
 
@@ -83,8 +91,11 @@ def test_colour_that_learns(fused):
     crosswise(fused, small(3, EVERY), [(10, 13)])
 
 
-@pytest.mark.parametrize("values", [1, 2, 257, 65536])
-def test_any_depth(fused, values):
+@pytest.mark.parametrize(
+    ("values", "share"), [(1, 6), (2, 6), (257, 6), (257, 99), (65536, 6), (65536, 99)]
+)
+def test_any_depth(fused, monkeypatch, values, share):
+    monkeypatch.setattr(turns, "SHARE", share)
     crosswise(fused, small(1), [(4, 6), (3, 1)], values)
 
 
@@ -161,7 +172,7 @@ def test_damage_harms_only_its_own_image(fused):
         assert read.finished == (expected is not None)
         assert expected is None or np.array_equal(read.seen.planes, expected)
     np.testing.assert_array_equal(reads[0].seen.planes, tiles[0])
-    assert not np.array_equal(reads[1].seen.planes, tiles[1])
+    assert not (reads[1].finished and np.array_equal(reads[1].seen.planes, tiles[1]))
 
 
 def test_steps_taken_before_a_graph_is_captured_leave_no_trace(fused, monkeypatch):
@@ -210,12 +221,13 @@ def test_memory_is_what_is_counted(name, sizes, values):
 CODE = """
 import subprocess, tempfile
 from collections import Counter
-import torch, triton
+import numpy as np, torch, triton
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
 from triton.runtime import JITFunction
 from conftest import make_flagship
 from idfzip.codecs.flagship import Learning
+from idfzip.coding import ans, turns
 from idfzip.container import models
 from idfzip.device import waves
 from idfzip.device.machine import Machine
@@ -253,12 +265,14 @@ def check(name, made):
         told = subprocess.check_output([tool, "-res-usage", file.name], text=True)
     assert "STACK:0 " in told, (name, told)  # nothing is spilled
 
-def launches(codec, values, tiles):
+def launches(codec, values, tiles, states):
     one = model(Machine(torch.device("cpu")), codec, alphabet(values))
     runs = side_by_side([Group(((4, 6),) * tiles, tiles)] * 2)
     found = []
+    nothing = np.zeros(0, np.int32)
+    streams = [ans.to_bytes(turns.push(nothing, nothing, states))] * 2
     with torch.inference_mode():
-        wave = waves.Decoder(one, codec.learning, runs, [bytes(16)] * 2)._wave
+        wave = waves.Decoder(one, codec.learning, runs, streams)._wave
         for work in (wave._advance, wave._follow, wave._end):
             before = counts.total()
             work()
@@ -268,8 +282,9 @@ def launches(codec, values, tiles):
 
 counts, done = Counter(), set()
 JITFunction.run = run
-launches(make_flagship(1, learning=Learning(900, 0, 3)), 5000, 2)
-assert launches(models.by_name("photo").flagship, 256, 1) == [17, 21, 1]
+launches(make_flagship(1, learning=Learning(900, 0, 3)), 5000, 2, 64)
+for states in (1, 8):
+    assert launches(models.by_name("photo").flagship, 256, 1, states) == [17, 21, 1]
 print(*sorted(counts))
 """
 

@@ -2,7 +2,8 @@
 
 A symbol is known only when the one before it in its stream is, so taking them is the one part of a
 step whose length grows with a tile's rows. In operators each takes about thirty launches; here a
-program walks along its stream, and only the values between which it chooses lie side by side.
+program walks along its stream, and what lies side by side are the stream's states (see
+`coding.turns`) and, for each, the values between which it chooses.
 """
 
 from __future__ import annotations
@@ -22,16 +23,28 @@ REACH = tl.constexpr(mixture.END)
 DOWN = tl.constexpr(mixture.WEIGHT_BITS + mixture.SIGMOID_BITS)
 
 WAYS = 256
-"""Values between which the search chooses at once. [Not measured.]"""
+"""Values between which the search of a coder of one state chooses at once. [Not measured.]"""
+
+FEW = 16
+"""The same for each of several states, of many fewer: `WAYS` in all. [Not measured.]
+
+Instructions of a warp of four for a symbol of `photo`, counted in what the compiler makes for
+compute capability 9.0: one state with 256 ways 550, of eight states with 16 ways each 80.
+"""
 
 ROWS = 64
 """Of a program that notes symbols. [Not measured.]"""
 
 
-def rounds(alphabet: int) -> int:
+def ways(states: int) -> int:
+    """Return between how many values the search of each state chooses at once."""
+    return WAYS if states == 1 else min(FEW, WAYS // states)
+
+
+def rounds(alphabet: int, ways: int) -> int:
     """Return how often the search chooses."""
     count = 1
-    while WAYS**count < alphabet:
+    while ways**count < alphabet:
         count += 1
     return count
 
@@ -75,6 +88,8 @@ def take(
     place: tl.tensor,
     end: tl.tensor,
     state: tl.tensor,
+    states: tl.tensor,
+    turn: tl.tensor,
     weights: tl.tensor,
     means: tl.tensor,
     inverses: tl.tensor,
@@ -85,41 +100,55 @@ def take(
     alphabet: tl.tensor,
     components: tl.constexpr,
     rounds: tl.constexpr,
+    lanes: tl.constexpr,
     ways: tl.constexpr,
 ) -> None:
-    """Write the values that stream `program_id` holds next, `pixels` (rows), and move it on."""
+    """Write the values that stream `program_id` holds next, `pixels` (rows), and move it on.
+
+    A round takes one of each of its states, the first and the last round of fewer. There is room
+    for so many `lanes` of states.
+    """
     g = tl.program_id(0).to(tl.int64)
-    s = tl.load(state + g)
+    whose = tl.arange(0, lanes).to(tl.int64)
+    way = tl.arange(0, ways).to(tl.int64)[None, :]
+    s = tl.load(state + g * lanes + whose)
     at = tl.load(place + g)
     last = tl.load(end + g)
-    first = g * capacity + tl.load(pending + g)
-    lanes = tl.arange(0, ways).to(tl.int64)
-    always = last >= 0
-    for i in range(tl.load(count + g)):
-        row = first + i
-        low = tl.load(lows + row)
+    count_of_states = tl.load(states + g)
+    begin = tl.load(turn + g)
+    stop = begin + tl.load(count + g)
+    first = g * capacity + tl.load(pending + g) - begin
+    for i in range(0, stop, count_of_states):
+        number = i + whose
+        inside = (whose < count_of_states) & (number >= begin) & (number < stop)
+        row = first + number
+        low = tl.load(lows + row, inside, 0)
         quantile = s & (TOTAL - 1)
         value = low
         lower = quantile * 0
         upper = lower + TOTAL
         for r in tl.static_range(rounds):
             stride = ways ** (rounds - 1 - r)
-            probes = tl.minimum(value + lanes * stride, low + alphabet)
+            probes = tl.minimum(value[:, None] + way * stride, low[:, None] + alphabet)
             found = below(
-                probes, row, always, low, weights, means, inverses, sigmoid, alphabet, components
+                probes, row[:, None], inside[:, None], low[:, None], weights, means, inverses,
+                sigmoid, alphabet, components,
             )  # fmt: skip
-            taken = found <= quantile
-            value += (tl.sum(taken.to(tl.int64), 0) - 1) * stride
-            lower = tl.max(tl.where(taken, found, 0), 0)
-            upper = tl.minimum(upper, tl.min(tl.where(taken, TOTAL, found), 0))
-        tl.store(pixels + row, value)
-        s = ((s >> PRECISION) & KEPT) * (upper - lower) + quantile - lower
-        hungry = ((s >> 32) == 0) & (at < last)
-        word = tl.load(words + at).to(tl.int64) & WORD
-        s = tl.where(hungry, (s << 32) | word, s)
-        at += hungry.to(tl.int64)
-    tl.store(state + g, s)
+            taken = found <= quantile[:, None]
+            value += (tl.sum(taken.to(tl.int64), 1) - 1) * stride
+            lower = tl.max(tl.where(taken, found, 0), 1)
+            upper = tl.minimum(upper, tl.min(tl.where(taken, TOTAL, found), 1))
+        tl.store(pixels + row, value, inside)
+        popped = ((s >> PRECISION) & KEPT) * (upper - lower) + quantile - lower
+        hungry = (inside & ((popped >> 32) == 0)).to(tl.int64)
+        next_word = at + tl.cumsum(hungry, 0) - hungry
+        fed = (hungry > 0) & (next_word < last)
+        word = tl.load(words + next_word, fed, 0).to(tl.int64) & WORD
+        s = tl.where(inside, tl.where(fed, (popped << 32) | word, popped), s)
+        at += tl.sum(fed.to(tl.int64), 0)
+    tl.store(state + g * lanes + whose, s)
     tl.store(place + g, at)
+    tl.store(turn + g, stop % count_of_states)
 
 
 @triton.jit  # type: ignore[untyped-decorator]

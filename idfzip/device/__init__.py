@@ -29,8 +29,8 @@ uses its device, on the default stream.
 
 Tries, counted without a GPU. Launches in a step of decoding by `photo`: 1,307 of operators, 17 of
 fused kernels; for what is learned at the end of a period 131 and 22, and 1 where it is not learned
-from. With the search and the coder in operators, too, 33 more for each pixel of a group and
-channel, one after the other, 25,344 in a tile of 256 rows: they serve where there is no Triton.
+from. With the search and the coder in operators, too, 38 more for each pixel of a group and
+channel, one after the other, 29,184 in a tile of 256 rows: they serve where there is no Triton.
 A program that takes symbols goes through a tile's some 512 of a step one after the other; with the
 eight states of a long stream (`coding.turns`) through 64 rounds, of 641 instructions for each of
 four warps where one symbol of one state took 550 (compiled for compute capability 9.0).

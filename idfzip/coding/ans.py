@@ -27,7 +27,8 @@ TOTAL = 1 << PRECISION
 _MASK = np.uint64(TOTAL - 1)
 _PRECISION = np.uint64(PRECISION)
 _WORD = np.uint64(32)
-_LOW = np.uint64(1 << 32)
+LOW = np.uint64(1 << 32)
+"""Below it a state takes the next word, if there is one."""
 _LOW_WORD = np.uint64(0xFFFFFFFF)
 _FULL = np.uint64(64 - PRECISION)
 
@@ -73,19 +74,38 @@ def _push(
         while mark >= 0 and marks[mark] > i:
             after[mark] = used
             mark -= 1
-        f = np.uint64(frequency[i])
-        s = state[0]
-        if (s >> _FULL) >= f:
-            words[used] = np.uint32(s & _LOW_WORD)
-            used += 1
-            s = s >> _WORD
-        state[0] = ((s // f) << _PRECISION) + np.uint64(cumulative[i]) + s % f
-    s = state[0]
+        used = push_onto(words, used, state, 0, cumulative[i], frequency[i])
+    used = flush(words, used, state[0])
+    return words[:used][::-1].copy(), used - after
+
+
+@inlined
+def push_onto(
+    words: Words,
+    used: int,
+    state: npt.NDArray[np.uint64],
+    i: int,
+    cumulative: int,
+    frequency: int,
+) -> int:
+    """Push a symbol onto state `i`, words backwards; return how many words are used then."""
+    s, f = state[i], np.uint64(frequency)
+    if (s >> _FULL) >= f:
+        words[used] = np.uint32(s & _LOW_WORD)
+        used += 1
+        s = s >> _WORD
+    state[i] = ((s // f) << _PRECISION) + np.uint64(cumulative) + s % f
+    return used
+
+
+@inlined
+def flush(words: Words, used: int, s: np.uint64) -> int:
+    """Write a state, low word first; return how many words are used then."""
     while s != np.uint64(0):
         words[used] = np.uint32(s & _LOW_WORD)
         used += 1
         s = s >> _WORD
-    return words[:used][::-1].copy(), used - after
+    return used
 
 
 class Coder(NamedTuple):
@@ -113,11 +133,18 @@ def decoder(streams: Sequence[Words]) -> Coder:
 @kernel
 def _start(coder: Coder) -> None:
     for i in range(len(coder.place)):
-        for _ in range(2):
-            if coder.place[i, 0] < coder.place[i, 1]:
-                word = np.uint64(coder.words[coder.place[i, 0]])
-                coder.state[i] = (coder.state[i] << _WORD) | word
-                coder.place[i, 0] += 1
+        coder.state[i] = begun(coder.words, coder.place, i)
+
+
+@inlined
+def begun(words: Words, place: npt.NDArray[np.int64], i: int) -> np.uint64:
+    """Return a state that starts as the next two words of stream `i`, fewer if there are fewer."""
+    state = np.zeros(1, np.uint64)
+    for _ in range(2):
+        if place[i, 0] < place[i, 1]:
+            state[0] = (state[0] << _WORD) | np.uint64(words[place[i, 0]])
+            place[i, 0] += 1
+    return np.uint64(state[0])
 
 
 def is_finished(coder: Coder, i: int) -> bool:
@@ -128,7 +155,7 @@ def is_finished(coder: Coder, i: int) -> bool:
 @inlined
 def is_starved(place: npt.NDArray[np.int64], state: npt.NDArray[np.uint64], i: int) -> bool:
     """Return whether stream `i` lacks the word that its next symbol needs, if it was cut."""
-    return bool(state[i] < _LOW and place[i, 0] == place[i, 1])
+    return bool(state[i] < LOW and place[i, 0] == place[i, 1])
 
 
 @inlined
@@ -150,12 +177,24 @@ def pop(
 
     The arrays are those of a `Coder`.
     """
-    s = state[i]
+    state[i] = popped(words, place, i, state[i], cumulative, frequency)
+
+
+@inlined
+def popped(
+    words: Words,
+    place: npt.NDArray[np.int64],
+    i: int,
+    s: np.uint64,
+    cumulative: int,
+    frequency: int,
+) -> np.uint64:
+    """Return a state of stream `i` without the symbol of this interval, refilled."""
     s = (s >> _PRECISION) * np.uint64(frequency) + (s & _MASK) - np.uint64(cumulative)
-    if s < _LOW and place[i, 0] < place[i, 1]:
+    if s < LOW and place[i, 0] < place[i, 1]:
         s = (s << _WORD) | np.uint64(words[place[i, 0]])
         place[i, 0] += 1
-    state[i] = s
+    return s
 
 
 @inlined

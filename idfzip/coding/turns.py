@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from idfzip.coding import ans
-from idfzip.coding.ans import PRECISION, TOTAL, Words
+from idfzip.coding.ans import LOW, TOTAL, Words, begun, flush, popped, push_onto
 from idfzip.integer.jit import inlined, kernel
 
 MOST = 8
@@ -36,12 +36,6 @@ _FREQUENCY = 1 << 12
 """Of each number of states but one, which has the rest, from 0 on."""
 
 _ONE = TOTAL - (MAX_STATES.bit_length() - 1) * _FREQUENCY
-_MASK = np.uint64(TOTAL - 1)
-_PRECISION = np.uint64(PRECISION)
-_WORD = np.uint64(32)
-_LOW = np.uint64(1 << 32)
-_LOW_WORD = np.uint64(0xFFFFFFFF)
-_FULL = np.uint64(64 - PRECISION)
 
 
 def push_all(cumulative: npt.NDArray[np.int32], frequency: npt.NDArray[np.int32]) -> Words:
@@ -76,43 +70,14 @@ def _push(
     used = 0
     state = np.zeros(states, np.uint64)
     if states > 1:
-        state[:] = _LOW
+        state[:] = LOW
     for i in range(n - 1, -1, -1):
-        used = _push_one(words, used, state, i & (states - 1), cumulative[i], frequency[i])
+        used = push_onto(words, used, state, i & (states - 1), cumulative[i], frequency[i])
     for turn in range(states - 1, 0, -1):
-        used = _flush(words, used, state[turn])
-    used = _push_one(words, used, state, 0, lower, share)
-    used = _flush(words, used, state[0])
+        used = flush(words, used, state[turn])
+    used = push_onto(words, used, state, 0, lower, share)
+    used = flush(words, used, state[0])
     return words[:used][::-1].copy()
-
-
-@inlined
-def _push_one(
-    words: Words,
-    used: int,
-    state: npt.NDArray[np.uint64],
-    turn: int,
-    cumulative: int,
-    frequency: int,
-) -> int:
-    """Push a symbol onto a state; return how many words are used then."""
-    s, f = state[turn], np.uint64(frequency)
-    if (s >> _FULL) >= f:
-        words[used] = np.uint32(s & _LOW_WORD)
-        used += 1
-        s = s >> _WORD
-    state[turn] = ((s // f) << _PRECISION) + np.uint64(cumulative) + s % f
-    return used
-
-
-@inlined
-def _flush(words: Words, used: int, s: np.uint64) -> int:
-    """Write a state, low word first; return how many words are used then."""
-    while s != np.uint64(0):
-        words[used] = np.uint32(s & _LOW_WORD)
-        used += 1
-        s = s >> _WORD
-    return used
 
 
 class Turns(NamedTuple):
@@ -135,7 +100,7 @@ def decoder(streams: Sequence[Words]) -> Turns:
     """Return a decoder at the start of each stream."""
     words, place, state = ans.decoder(streams)
     states = np.array([_states(int(s)) for s in state], np.int64)
-    found = np.full((len(streams), int(states.max(initial=1))), _LOW)
+    found = np.full((len(streams), int(states.max(initial=1))), LOW)
     found[:, 0] = state
     turns = Turns(words, place, found, states, np.zeros(len(streams), np.int64))
     for stream, count in enumerate(states.tolist()):
@@ -154,12 +119,7 @@ def _start(turns: Turns, stream: int, lower: int, share: int) -> None:
     words, place, state, states, _ = turns
     pop(words, place, state, stream, 0, lower, share)
     for turn in range(1, states[stream]):
-        state[stream, turn] = 0
-        for _ in range(2):
-            if place[stream, 0] < place[stream, 1]:
-                word = np.uint64(words[place[stream, 0]])
-                state[stream, turn] = (state[stream, turn] << _WORD) | word
-                place[stream, 0] += 1
+        state[stream, turn] = begun(words, place, stream)
 
 
 def going_on(coder: ans.Coder) -> Turns:
@@ -171,21 +131,21 @@ def going_on(coder: ans.Coder) -> Turns:
 
 def is_finished(turns: Turns, i: int) -> bool:
     """Return whether stream `i` ended just where its symbols did."""
-    last = 0 if turns.states[i] == 1 else _LOW
+    last = 0 if turns.states[i] == 1 else LOW
     used = turns.state[i, : turns.states[i]]
     return bool(turns.place[i, 0] == turns.place[i, 1] and (used == last).all())
 
 
 def lacks_words(turns: Turns) -> bool:
     """Return whether a stream lacks a word that one of its states needs, if it was cut."""
-    low = (turns.state < _LOW).any(1)
+    low = (turns.state < LOW).any(1)
     return bool((low & (turns.place[:, 0] == turns.place[:, 1])).any())
 
 
 @inlined
 def peek(state: npt.NDArray[np.uint64], i: int, turn: int) -> int:
     """Return the quantile, 0 to 2**24 - 1, in whose interval stream `i`'s next symbol lies."""
-    return int(state[i, turn] & _MASK)
+    return int(state[i, turn] & np.uint64(TOTAL - 1))
 
 
 @inlined
@@ -202,9 +162,4 @@ def pop(
 
     The arrays are those of `Turns`; whose turn is next is the caller's to say.
     """
-    s = state[i, turn]
-    s = (s >> _PRECISION) * np.uint64(frequency) + (s & _MASK) - np.uint64(cumulative)
-    if s < _LOW and place[i, 0] < place[i, 1]:
-        s = (s << _WORD) | np.uint64(words[place[i, 0]])
-        place[i, 0] += 1
-    state[i, turn] = s
+    state[i, turn] = popped(words, place, i, state[i, turn], cumulative, frequency)

@@ -3,9 +3,10 @@
 So many symbols in a row are then independent of each other but for their words' places (Giesen
 2014, arXiv:1402.3392), which is worth much where lanes would wait for each other, as on a GPU: a
 step of a tile of 256 rows has some 500 symbols. A processor's kernels take as long either way. A
-state costs six bytes: the two tiles of Kodak's first image, 216 kB each, took 0.007, 0.020, 0.044,
-0.083% more with 4, 8, 16, 32 states than with one. So a stream has as many as its length allows,
-and says how many: the first symbol, of state 0, which comes before the other states.
+state costs six bytes: the two tiles of Kodak's first image, 216 kB each, took 0.009, 0.021, 0.045,
+0.084% more with 4, 8, 16, 32 states than with one (`scripts/states.py`). So a stream has as many as
+its length allows, and says how many: the first symbol, of state 0, which comes before the other
+states.
 
 A state alone begins at 0, so that short streams are short; several begin at 2**32, or none would
 know whose the last words are.

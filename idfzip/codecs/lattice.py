@@ -106,13 +106,13 @@ def _code_first(level: Level, source: Source, intervals: Intervals) -> None:
             value = int(source.truth[c, 0, 0])
             intervals.cumulative[0, intervals.used[0]] = (value - low) * _UNIFORM
             intervals.frequency[0, intervals.used[0]] = _UNIFORM
-        elif source.cut and ans.is_starved(coder.place, coder.state, 0):
+        elif source.cut and coder.is_starved():
             value = 128 if c == 0 else 0
             intervals.used[0] -= 1
         else:
-            value = int(coder.state[0] & np.uint64(ans.TOTAL - 1)) // _UNIFORM + low
+            value = coder.peek() // _UNIFORM + low
             lower = (value - low) * _UNIFORM
-            ans.pop(coder.words, coder.place, coder.state, 0, lower, _UNIFORM)
+            coder.pop(lower, _UNIFORM)
         intervals.used[0] += 1
         level.planes[c] = value
         low = -int(level.planes[0, 0, 0])

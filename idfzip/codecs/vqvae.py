@@ -82,12 +82,12 @@ def open_stream(model: Vqvae, coder: ans.Coder, cut: bool) -> tuple[int, Sides]:
 
     No stages where it is `cut` before.
     """
-    if cut and ans.is_starved(coder.place, coder.state, 0):
+    if cut and coder.is_starved():
         return 0, (0, 0, 0, 0)
-    stages = min(ans.peek(coder.state, 0) // _ODD, model.stages)
-    ans.pop(coder.words, coder.place, coder.state, 0, *_count_interval(model, stages))
-    flags = ans.peek(coder.state, 0) >> 20
-    ans.pop(coder.words, coder.place, coder.state, 0, flags << 20, 1 << 20)
+    stages = min(coder.peek() // _ODD, model.stages)
+    coder.pop(*_count_interval(model, stages))
+    flags = coder.peek() >> 20
+    coder.pop(flags << 20, 1 << 20)
     return stages, (flags >> 3 & 1, flags >> 2 & 1, flags >> 1 & 1, flags & 1)
 
 

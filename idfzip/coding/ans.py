@@ -119,6 +119,18 @@ class Coder(NamedTuple):
     place: npt.NDArray[np.int64]
     state: npt.NDArray[np.uint64]
 
+    def is_starved(self) -> bool:
+        """Return whether the first stream lacks the word that its next symbol needs."""
+        return _is_starved(self)
+
+    def peek(self) -> int:
+        """Return the quantile of the first stream's next symbol, as kernels `peek`."""
+        return int(self.state[0]) % TOTAL
+
+    def pop(self, cumulative: int, frequency: int) -> None:
+        """Remove the first stream's next symbol, as kernels `pop`."""
+        _pop(self, cumulative, frequency)
+
 
 def decoder(streams: Sequence[Words]) -> Coder:
     """Return a decoder at the start of each stream."""
@@ -178,6 +190,16 @@ def pop(
     The arrays are those of a `Coder`.
     """
     state[i] = popped(words, place, i, state[i], cumulative, frequency)
+
+
+@kernel
+def _is_starved(coder: Coder) -> bool:
+    return is_starved(coder.place, coder.state, 0)
+
+
+@kernel
+def _pop(coder: Coder, cumulative: int, frequency: int) -> None:
+    pop(coder.words, coder.place, coder.state, 0, cumulative, frequency)
 
 
 @inlined

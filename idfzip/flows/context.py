@@ -25,7 +25,7 @@ import numpy.typing as npt
 from idfzip.flows.alphabet import Alphabet, Integers
 from idfzip.flows.expert import Solution, bounded
 from idfzip.flows.wavefront import MARGIN, slot
-from idfzip.integer.jit import inlined, kernel
+from idfzip.integer.jit import inlined, kernel, shared
 from idfzip.integer.log2 import log2
 
 LIMIT = 511
@@ -61,7 +61,7 @@ def deepened(tables: Tables, deep: int) -> Tables:
     return Tables(tables.log, tables.gain[index - 4 * octaves] << (deep - octaves))
 
 
-@inlined
+@shared
 def width(neighbours: int, errors: int, channels: int) -> int:
     """Return the number of inputs."""
     return channels * (neighbours + errors + EXTRAS) + 1

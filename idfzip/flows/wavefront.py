@@ -23,7 +23,7 @@ from __future__ import annotations
 import numpy as np
 
 from idfzip.flows.alphabet import Integers
-from idfzip.integer.jit import inlined
+from idfzip.integer.jit import inlined, shared
 from idfzip.integer.lanes import LANES
 from idfzip.integer.panel import padded
 
@@ -41,7 +41,7 @@ def is_causal(dy: int, dx: int) -> bool:
     return reach and dx + SLOPE * dy < 0
 
 
-@inlined
+@shared
 def steps(height: int, width: int) -> int:
     """Return the number of steps of a tile."""
     return width + SLOPE * (height - 1)

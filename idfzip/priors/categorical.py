@@ -87,10 +87,10 @@ class Categorical:
             rows = self._rows(d, before)
             ends = rows.cumsum(1)
             for i in range(count):
-                value = int(np.searchsorted(ends[i], ans.peek(coder.state, 0), side="right"))
+                value = int(np.searchsorted(ends[i], coder.peek(), side="right"))
                 frequency = int(rows[i, value])
                 start = int(ends[i, value]) - frequency
-                ans.pop(coder.words, coder.place, coder.state, 0, start, frequency)
+                coder.pop(start, frequency)
                 values[i, d] = value
             before = values[:, d]
         return values

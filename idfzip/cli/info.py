@@ -196,8 +196,9 @@ def _list(as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(rows, indent=2))
     else:
+        width = max((len(row["name"]) for row in rows), default=0)
         for row in rows:
             kind = "grey" if row["channels"] == 1 else "RGB"
-            click.echo(f"{row['name']:12} {row['hash'][:16]}  {kind:4} {row['file']}")
+            click.echo(f"{row['name']:{width}}  {row['hash'][:16]}  {kind:4} {row['file']}")
     if damaged:
         raise ModelError("some model files are damaged")

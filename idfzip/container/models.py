@@ -18,7 +18,7 @@ from idfzip.errors import ModelError, ModelNotFound
 SUFFIX = ".idfm"
 RELEASED = {
     Content.COLOUR: ("photo-fast", "photo", "photo-max"),
-    Content.GREY: ("grey",),
+    Content.GREY: ("grey", "grey-max"),
     Content.INDEX: ("indexed",),
 }
 """The released models for groups of planes, from fast to thorough."""
@@ -104,7 +104,8 @@ def lossy_first(content: Content, level: int = DEFAULT_LEVEL) -> Model:
 
 def _chosen(names: Sequence[str], level: int) -> str:
     """Return one of names, from fast to thorough, at a level of effort."""
-    place = 0 if level <= _FAST else len(names) - 1 if level >= _THOROUGH else len(names) // 2
+    usual = (len(names) - 1) // 2
+    place = 0 if level <= _FAST else len(names) - 1 if level >= _THOROUGH else usual
     return names[place]
 
 

@@ -236,6 +236,16 @@ def test_efforts(folder):
     run("compress", "--effort", 10, "a.png", code=2)
 
 
+def test_efforts_of_grey_images(folder):
+    shelf = registry.folders()[0]
+    (shelf / "grey-max.idfm").write_bytes(model_file.dump(make_flagship(1, seed=8), "grey-max"))
+    save(folder / "a.png", channels=1)
+    usual, thorough = "grey (", "grey-max ("
+    for level, named in ((1, {usual}), (7, {usual}), (8, {thorough}), (9, {usual, thorough})):
+        told = run("compress", "-f", "-v", "--effort", level, "a.png").stderr
+        assert {name for name in (usual, thorough) if name in told} == named
+
+
 def test_max_pixels(folder):
     save(folder / "a.png")
     assert "50x40 is over 1999 pixels" in run("compress", "--max-pixels", 1999, "a.png").stderr

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -290,6 +294,31 @@ def poisoned(shape, dtype, device):
 
     worst = float("nan") if dtype.is_floating_point else torch.iinfo(dtype).max // 3
     return torch.full(shape, worst, dtype=dtype, device=device)
+
+
+def check_frees(machine, work):
+    """Check that no tensor of a device outlives the work, though no garbage is collected.
+
+    What the first call makes may be kept.
+    """
+    made = []
+
+    def allocate(*given):
+        one = machine.allocate(*given)
+        made.append(weakref.ref(one))
+        return one
+
+    watched = replace(machine, allocate=allocate)
+    work(watched)
+    made.clear()
+    gc.collect()
+    gc.disable()
+    try:
+        work(watched)
+        assert made
+        assert not [one().shape for one in made if one() is not None]
+    finally:
+        gc.enable()
 
 
 @pytest.fixture(params=["cpu", "cuda"])

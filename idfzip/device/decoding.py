@@ -126,8 +126,8 @@ class Decoder:
         self._group = self._tile // self._tiles
         self._streams = streams
         self._coder = coder.decoder(machine, streams)
-        self._step = Replayed(self._advance, machine.device)
-        self._close = Replayed(self._learn, machine.device)
+        self._step = Replayed(machine.device)
+        self._close = Replayed(machine.device)
 
     def _begin(self) -> None:
         """Begin a run."""
@@ -142,9 +142,9 @@ class Decoder:
         self._sizes.fill_(1)
         self._begin()
         if self._captured:
-            self._step.prepare()
+            self._step.prepare(self._advance)
         if self._captured and self._period is not None:
-            self._close.prepare()
+            self._close.prepare(self._learn)
         self._learner.clear()
         fresh = coder.decoder(self.model.machine, self._streams)
         for mine, other in zip(self._coder, fresh, strict=True):
@@ -176,9 +176,9 @@ class Decoder:
         self._sizes.view(self._groups, self._tiles, 2)[:, : run.tiles] = sizes
         closing = set(np.flatnonzero(run.closings().any(0))) if self._period is not None else set()
         for t in range(run.steps):
-            self._step()
+            self._step(self._advance)
             if t in closing:
-                self._close()
+                self._close(self._learn)
         field = self._views.planes
         planes = field.flat[:-1].view(-1, field.channels, self._rows + MARGIN, field.stride)
         inner = planes[:, :, MARGIN:, MARGIN : MARGIN + self._columns]

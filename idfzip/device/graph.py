@@ -1,4 +1,4 @@
-"""Work without the host: a function captured once as a CUDA graph and replayed, or just called.
+"""Work without the host: captured once as a CUDA graph and replayed, or just done.
 
 A step of decoding is some hundred small operators, whose launches from Python would take far longer
 than their work. Captured, they are one launch. Shapes and places in memory are the same each time,
@@ -15,19 +15,24 @@ WARM = 2
 """Calls before the capture, in which libraries take their memory."""
 
 
-class Replayed:
-    """A function of no arguments that works on tensors in place.
+Work = Callable[[], None]
+"""Works on tensors in place."""
 
-    On CUDA devices it is run a few times and captured at the first call of `prepare`; whoever
-    prepares it must then begin its tensors anew.
+
+class Replayed:
+    """Work that is always the same, on the same tensors.
+
+    On CUDA devices it is done a few times and captured at the first call of `prepare`; whoever
+    prepares it must then begin its tensors anew. The work is given anew each time: were it held
+    here, who does it would hold himself, and his tensors stay until garbage is collected.
     """
 
-    def __init__(self, function: Callable[[], None], device: torch.device) -> None:
-        self._function, self._device = function, device
+    def __init__(self, device: torch.device) -> None:
+        self._device = device
         self._graph: torch.cuda.CUDAGraph | None = None
 
-    def prepare(self) -> None:
-        """Capture the function, where that is possible."""
+    def prepare(self, work: Work) -> None:
+        """Capture the work, where that is possible."""
         if self._device.type != "cuda" or self._graph is not None:
             return
         with torch.cuda.device(self._device):
@@ -35,17 +40,17 @@ class Replayed:
             side.wait_stream(torch.cuda.current_stream())
             with torch.cuda.stream(side):
                 for _ in range(WARM):
-                    self._function()
+                    work()
             torch.cuda.current_stream().wait_stream(side)
             graph = torch.cuda.CUDAGraph()
             # Other threads may use the device meanwhile: they work for other workers.
             with torch.cuda.graph(graph, capture_error_mode="thread_local"):
-                self._function()
+                work()
             self._graph = graph
 
-    def __call__(self) -> None:
-        """Do what the function does."""
+    def __call__(self, work: Work) -> None:
+        """Do the work."""
         if self._graph is None:
-            self._function()
+            work()
         else:
             self._graph.replay()

@@ -8,6 +8,7 @@ are, so that they can be replayed as graphs.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -36,10 +37,8 @@ Source = Callable[["Wavefront", int], None]
 class Wavefront:
     """Codes groups, run after run; made for the runs of one batch."""
 
-    def __init__(
-        self, model: Model, how: Learning, runs: Sequence[Run], groups: int, source: Source
-    ) -> None:
-        self.model, self._how, self._source = model, how, source
+    def __init__(self, model: Model, how: Learning, runs: Sequence[Run], groups: int) -> None:
+        self.model, self._how = model, how
         machine, flagship = model.machine, model.flagship
         self.groups, self.tiles = groups, max(run.tiles for run in runs)
         height, width = (max(int(run.sizes[:, i].max()) for run in runs) for i in (0, 1))
@@ -67,18 +66,16 @@ class Wavefront:
         self._firsts = torch.cat([products.rows, rest])
         self._seconds = torch.cat([products.columns, rest])
         self._turns = np.zeros(groups, np.int64)
-        self._step = Replayed(self._advance, machine.device)
-        self._learn = Replayed(self._follow, machine.device)
-        self._close = Replayed(self._end, machine.device)
+        self._step, self._learn, self._close = (Replayed(machine.device) for _ in range(3))
 
-    def prepare(self) -> None:
+    def prepare(self, source: Source) -> None:
         """Capture the steps, which moves everything; so begin anew."""
         self._sizes.fill_(1)
         self._begin()
-        self._step.prepare()
+        self._step.prepare(partial(self._advance, source))
         if self._how.rate:
-            self._learn.prepare()
-            self._close.prepare()
+            self._learn.prepare(self._follow)
+            self._close.prepare(self._end)
         self._learner.clear()
         self._turns[:] = 0
 
@@ -89,15 +86,16 @@ class Wavefront:
         for one in (self._time, self.pending, self.coded):
             one.zero_()
 
-    def run(self, run: Run) -> None:
-        """Code a run of every group."""
+    def run(self, run: Run, source: Source) -> None:
+        """Code a run of every group, with the source that was prepared."""
         self._begin()
         sizes = self.model.machine.tensor(run.sizes).view(self.groups, run.tiles, 2)
         self._sizes.zero_()
         self._sizes.view(self.groups, self.tiles, 2)[:, : run.tiles] = sizes
         closings = run.closings() if self._how.rate else np.zeros((self.groups, run.steps), bool)
+        advance = partial(self._advance, source)
         for t in range(run.steps):
-            self._step()
+            self._step(advance)
             if closings[:, t].any():
                 self._closed(closings[:, t])
 
@@ -105,8 +103,8 @@ class Wavefront:
         """End the periods that are over: where one is to be learned from, learn."""
         every = self._how.every
         if (over & (self._turns % every == every - 1)).any():
-            self._learn()
-        self._close()
+            self._learn(self._follow)
+        self._close(self._end)
         self._turns += over
 
     def launch(
@@ -116,14 +114,14 @@ class Wavefront:
         grid = (self.groups, -(-self._most // each), programs)
         fused.launch(kernel, grid, self.pending, self.count, *args, **fixed)
 
-    def _advance(self) -> None:
+    def _advance(self, source: Source) -> None:
         """Code the pixels of a step, and go on to the next."""
         self._find()
         self._look()
         self._run_trunk()
         for c in range(self.model.flagship.channels):
             self._run_head(c)
-            self._source(self, c)
+            source(self, c)
         self._leave()
 
     def _find(self) -> None:

@@ -41,7 +41,7 @@ class Decoder:
         self._model, self._runs, self._streams, self._cut = model, runs, streams, cut
         self._coder = coder.decoder(model.machine, streams)
         self._shown = model.machine.zeros(len(streams), dtype=torch.int64)
-        self._wave = Wavefront(model, how, runs, len(streams), self._take)
+        self._wave = Wavefront(model, how, runs, len(streams))
 
     def _take(self, wave: Wavefront, c: int) -> None:
         """Take a channel's pixels from the streams."""
@@ -62,7 +62,7 @@ class Decoder:
 
         Values beyond a tile's sides mean nothing.
         """
-        self._wave.prepare()
+        self._wave.prepare(self._take)
         fresh = coder.decoder(self._model.machine, self._streams)
         for mine, other in zip(self._coder, fresh, strict=True):
             mine.copy_(other)
@@ -71,7 +71,7 @@ class Decoder:
 
     def _decoded(self, run: Run) -> Tensor:
         wave = self._wave
-        wave.run(run)
+        wave.run(run, self._take)
         field = wave.views.planes
         planes = field.flat[:-1].view(-1, field.channels, wave.height + MARGIN, field.stride)
         inner = planes[:, :, MARGIN:, MARGIN : MARGIN + wave.columns]
@@ -93,11 +93,11 @@ class Encoder:
 
     def __init__(self, model: Model, how: Learning, runs: Sequence[Run], groups: int) -> None:
         self._model, self._channels = model, model.flagship.channels
-        self._wave = Wavefront(model, how, runs, groups, self._note)
+        self._wave = Wavefront(model, how, runs, groups)
         most = aligned(max(int(run.counts.sum(1).max()) for run in runs) * self._channels)
         self._symbols = model.machine.empty(3, groups, most, dtype=torch.int32)
         self._truth = model.machine.zeros(len(self._wave.views.planes.flat), dtype=model.whole)
-        self._wave.prepare()
+        self._wave.prepare(self._note)
 
     def _note(self, wave: Wavefront, c: int) -> None:
         """Copy a channel's pixels, and note their intervals."""
@@ -124,7 +124,7 @@ class Encoder:
             inner = truth[i // run.tiles, i % run.tiles, :, MARGIN:, MARGIN:]
             inner[:, :height, :width] = tile
         self._truth[:-1] = self._model.machine.tensor(truth).view(-1)
-        wave.run(run)
+        wave.run(run, self._note)
         found = self._symbols.cpu().numpy()
         counts = run.counts.sum(1) * self._channels
         return [Symbols(*found[:, g, :count].copy()) for g, count in enumerate(counts)]

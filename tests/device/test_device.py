@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from conftest import CONTENTS, make_flagship, numbers, picture
+from conftest import CONTENTS, check_frees, make_flagship, numbers, picture
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -146,9 +146,9 @@ def test_blocks_of_tiles(machine, how):
 def test_steps_taken_before_a_graph_is_captured_leave_no_trace(machine, monkeypatch, how):
     """On a GPU a step is run before it is captured; here it is run only."""
 
-    def prepare(self):
+    def prepare(self, work):
         for _ in range(graph.WARM + 1):
-            self._function()
+            work()
 
     if machine.device.type != "cuda":
         monkeypatch.setattr(graph.Replayed, "prepare", prepare)
@@ -161,6 +161,14 @@ def test_steps_taken_before_a_graph_is_captured_leave_no_trace(machine, monkeypa
     group = Group(((2, 3),) * 140, 140)
     (found,) = device.decode_blocks(machine, model, [coded.stream], [group])
     same(found, many)
+
+
+def test_memory_is_free_after_each_batch(machine):
+    model = make_flagship(3, learning=Learning(900, 1, 3))
+    tiles = tiles_of(SIZES[:3], 3)
+    streams = kernels.encode(model, tiles)
+    check_frees(machine, lambda watched: encoded(watched, model, tiles))
+    check_frees(machine, lambda watched: decoded(watched, model, streams, SIZES[:3]))
 
 
 @pytest.mark.parametrize("how", [STATIC, Learning(900, 1, 3)])

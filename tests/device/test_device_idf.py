@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from conftest import CONTENTS, make_idf, picture
+from conftest import CONTENTS, check_frees, make_idf, picture
 
 from idfzip.codecs import idf as kernels
 from idfzip.container import idf_file
@@ -60,6 +60,11 @@ def test_sizes_of_one_extent_are_one_batch(machine, channels):
 
 def test_five_hundred_images_in_a_batch(machine):
     check(machine, make_idf(3), [(1 + i % 4, 1 + i % 3) for i in range(500)])
+
+
+def test_memory_is_free_after_each_batch(machine):
+    model = make_idf(3)
+    check_frees(machine, lambda watched: check(watched, model, [(5, 7), (6, 8)]))
 
 
 @pytest.mark.parametrize("share", [0, 0.3, 0.8])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from conftest import CONTENTS, make_vqvae, picture
+from conftest import CONTENTS, check_frees, make_vqvae, picture
 
 from idfzip.codecs import vqvae as kernels
 from idfzip.container import vqvae_file
@@ -54,6 +54,11 @@ def test_any_number_of_stages(machine, which, rate):
 @pytest.mark.parametrize("channels", [1, 3])
 def test_any_size(machine, channels, size):
     check(machine, make_vqvae(channels), [size], 3, 0, [(0, 0, 0, 0)])
+
+
+def test_memory_is_free_after_each_batch(machine):
+    model = make_vqvae(3)
+    check_frees(machine, lambda watched: check(watched, model, [(9, 7)], 3, 0, [(0, 0, 0, 0)]))
 
 
 def test_margins_and_seven_tiles_in_a_batch(machine):

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import CONTENTS, make_flagship, numbers, poisoned
+from conftest import CONTENTS, check_frees, make_flagship, numbers, poisoned
 
 from idfzip.codecs import block
 from idfzip.codecs import flagship as kernels
@@ -178,13 +178,18 @@ def test_damage_harms_only_its_own_image(fused):
 def test_steps_taken_before_a_graph_is_captured_leave_no_trace(fused, monkeypatch):
     """On a GPU a step is run before it is captured; here it is run only."""
 
-    def prepare(self):
+    def prepare(self, work):
         for _ in range(graph.WARM + 1):
-            self._function()
+            work()
 
     if not fused.is_gpu:
         monkeypatch.setattr(graph.Replayed, "prepare", prepare)
     crosswise(fused, small(1, EVERY), [(9, 16), (2, 3)])
+
+
+def test_memory_is_free_after_each_batch(fused):
+    model = small(1, EVERY)
+    check_frees(fused, lambda watched: crosswise(watched, model, [(5, 4), (2, 3)]))
 
 
 @pytest.mark.parametrize("values", [256, 4096])
@@ -221,6 +226,7 @@ def test_memory_is_what_is_counted(name, sizes, values):
 CODE = """
 import subprocess, tempfile
 from collections import Counter
+from functools import partial
 import numpy as np, torch, triton
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
@@ -272,12 +278,14 @@ def launches(codec, values, tiles, states):
     nothing = np.zeros(0, np.int32)
     streams = [ans.to_bytes(turns.push(nothing, nothing, states))] * 2
     with torch.inference_mode():
-        wave = waves.Decoder(one, codec.learning, runs, streams)._wave
-        for work in (wave._advance, wave._follow, wave._end):
+        decoder = waves.Decoder(one, codec.learning, runs, streams)
+        wave = decoder._wave
+        for work in (partial(wave._advance, decoder._take), wave._follow, wave._end):
             before = counts.total()
             work()
             found.append(counts.total() - before)
-        waves.Encoder(one, codec.learning, runs, 2)._wave._advance()
+        encoder = waves.Encoder(one, codec.learning, runs, 2)
+        encoder._wave._advance(encoder._note)
     return found
 
 counts, done = Counter(), set()

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import io
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache, partial
+from operator import index
 from pathlib import Path
 from typing import Any, Literal, overload
 
@@ -76,9 +77,10 @@ def compress(
 
     Raises UnsupportedImage for other arrays, and for images that no file holds as they are, or that
     cannot be progressive or lossy; ModelError for a model that does not fit; ValueError for options
-    that exclude each other; DeviceError where the device is missing or fails.
+    that exclude each other or are out of range; DeviceError where the device is missing or fails.
     """
     _check_options(progressive, lossy, lossy_first, quality)
+    _check_level(level)
     picture = _read(image)
     if isinstance(picture, bytes):
         if lossy or lossy_first:
@@ -87,7 +89,7 @@ def compress(
     given, effort = _model(model), _effort(threads, device)
     if lossy:
         wanted = quality or painting.DEFAULT_QUALITY
-        painter = given or models.by_name(models.LOSSY)
+        painter = given or models.packaged(models.LOSSY)
         return painting.compress(picture, painter, wanted, effort, levels=progressive).data
     if lossy_first:
         painter, rest = painting.told_apart(given)
@@ -106,8 +108,31 @@ def _check_options(progressive: bool, lossy: bool, first: bool, quality: int | N
         raise ValueError(f"quality {quality}: 1 to {painting.MOST_QUALITY} expected")
 
 
+def _check_level(level: int) -> None:
+    """Raise ValueError for an effort out of range."""
+    if level not in range(1, models.ALL + 1):
+        raise ValueError(f"level {level}: 1 to {models.ALL} expected")
+
+
 def _read(image: Image.Image | npt.NDArray[Any]) -> Picture | bytes:
-    return from_array(image) if isinstance(image, np.ndarray) else _picture(image)
+    if isinstance(image, np.ndarray):
+        return from_array(image)
+    if not isinstance(image, Image.Image):
+        raise TypeError(f"{type(image).__name__}: a Pillow image or a numpy array expected")
+    return _picture(image)
+
+
+def _region(asked: Sequence[int] | None) -> Region | None:
+    """Return the region; raises ValueError for anything but four whole numbers."""
+    if asked is None:
+        return None
+    try:
+        left, top, width, height = map(index, asked)
+    except (TypeError, ValueError):
+        raise ValueError(
+            f"region {asked!r}: whole numbers (left, top, width, height) expected"
+        ) from None
+    return Region(left, top, width, height)
 
 
 def _picture(image: Image.Image) -> Picture | bytes:
@@ -171,7 +196,7 @@ def decompress(
     model is missing, RegionError for a region that is not inside, and UnsupportedImage where
     Pillow, or an array, does not hold such an image.
     """
-    part = Region(*region) if region else None
+    part = _region(region)
     found, _ = idfz.decompress(idfz.parse(data), _model(model), _effort(threads, device), part=part)
     return _image(found, as_array)
 
@@ -203,6 +228,7 @@ def pack(
 
     Raises FormatError for a name that is no relative path with `/`.
     """
+    _check_level(level)
     given, effort = _model(model), _effort(threads, device)
     writer = archive.Writer(io.BytesIO(), io.BytesIO())
     groups: dict[str, tuple[Model, list[list[block.Image]]]] = {}

@@ -45,6 +45,15 @@ def decode(data: bytes, model: str | None, threads: int) -> Array:
     return np.stack([found[str(i)] for i in range(len(found))])
 
 
+def _check_order(chunk: Array) -> None:
+    """Raise ValueError for values in another byte order, whose reader would swap them again."""
+    if not chunk.dtype.isnative:
+        raise ValueError(
+            f"idfzip codes values in the machine's byte order; make the array with dtype "
+            f"{chunk.dtype.newbyteorder('=').str!r} instead of {chunk.dtype.str!r}"
+        )
+
+
 class Idfzip(Codec):
     """The codec; `model` is a name or, for good, a hash, None the released ones.
 
@@ -63,9 +72,12 @@ class Idfzip(Codec):
         chunk = np.asarray(buf)
         if chunk.flags.f_contiguous and not chunk.flags.c_contiguous:
             raise ValueError("idfzip codes chunks in C order; make the array with order='C'")
+        _check_order(chunk)
         return encode(chunk, self.model, self.threads)
 
     def decode(self, buf: Any, out: Any = None) -> Any:
         """Return the chunk's values, which are written to `out` as well if it is given."""
+        if out is not None:
+            _check_order(np.asarray(out))
         found = decode(ensure_bytes(buf), None, self.threads)
         return ndarray_copy(found, out) if out is not None else found

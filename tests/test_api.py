@@ -165,3 +165,21 @@ def test_what_cannot_be_lossy():
         idfzip.compress(Image.new("F", (9, 9)), lossy=True)
     with pytest.raises(ModelError, match="is not lossy"):
         idfzip.compress(picture("smooth", 9, 9, 3), lossy=True, model="photo")
+
+
+@pytest.mark.parametrize("region", [(1, 2, 3), (1.5, 0, 2, 2), 7, "1,0,2,2"])
+def test_a_region_is_four_whole_numbers(region):
+    data = idfzip.compress(np.zeros((4, 4), np.uint8))
+    with pytest.raises(ValueError, match="whole numbers"):
+        idfzip.decompress(data, region=region)
+
+
+def test_what_is_asked_for_is_checked():
+    grey = np.zeros((4, 4), np.uint8)
+    for level in (0, 10, 2.5):
+        with pytest.raises(ValueError, match="1 to 9 expected"):
+            idfzip.compress(grey, level=level)
+        with pytest.raises(ValueError, match="1 to 9 expected"):
+            idfzip.pack({"a": grey}, level=level)
+    with pytest.raises(TypeError, match="list: a Pillow image or a numpy array expected"):
+        idfzip.compress([[0]])

@@ -29,7 +29,7 @@ def shelf(tmp_path, monkeypatch):
     shelf.mkdir()
     for channels, name in ((3, "photo"), (1, "grey")):
         (shelf / f"{name}.idfm").write_bytes(model_file.dump(make_flagship(channels), name))
-    monkeypatch.setattr(registry, "folders", lambda: [shelf, tmp_path / "none"])
+    monkeypatch.setattr(registry, "folders", lambda: [tmp_path / "none", shelf])
     return shelf
 
 
@@ -91,6 +91,11 @@ def test_what_cannot_be_coded_is_said(shelf):
         codec.encode(np.zeros(8, np.uint8))
     with pytest.raises(ValueError, match="C order"):
         codec.encode(np.asfortranarray(CHUNKS["HWC"]))
+    swapped = np.arange(48, dtype=np.uint16).reshape(6, 8).astype(">u2")
+    with pytest.raises(ValueError, match="byte order; make the array with dtype '<u2'"):
+        codec.encode(swapped)
+    with pytest.raises(ValueError, match="byte order"):
+        codec.decode(codec.encode(swapped.astype("<u2")), out=swapped)
     with pytest.raises(ModelError, match="channels"):
         Idfzip(model="grey").encode(CHUNKS["HWC"])
     data = bytearray(codec.encode(CHUNKS["NHWC"]))
@@ -161,7 +166,7 @@ def test_zarr_arrays_of_images(shelf, tmp_path, version):
     np.testing.assert_array_equal(again[5, 2:4], values[5, 2:4])
 
 
-def test_a_dask_cluster_compresses_a_zarr_array(shelf, tmp_path):
+def test_a_dask_cluster_compresses_a_zarr_array(tmp_path):
     zarr = pytest.importorskip("zarr")
     pytest.importorskip("distributed", reason="needs distributed")
     folder = tmp_path / "images"
@@ -175,7 +180,7 @@ def test_a_dask_cluster_compresses_a_zarr_array(shelf, tmp_path):
         capture_output=True,
         text=True,
         timeout=200,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "IDFZIP_MODELS": str(shelf)},
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
     )
     assert done.returncode == 0, done.stderr
     assert "20 images" in done.stdout

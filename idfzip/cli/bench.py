@@ -76,7 +76,7 @@ def bench(
 
     for path in (as_json, as_csv, plot):
         if path is not None:
-            files.check_free(path, force)
+            files.check_free(path, force, paths)
     if plot is not None:
         plots.check(plot.suffix)
     Image.MAX_IMAGE_PIXELS = reader.MAX_PIXELS // 2

@@ -22,9 +22,7 @@ SUFFIX = ".idfz"
 
 
 @click.command()
-@click.argument(
-    "paths", metavar="FILE...", nargs=-1, required=True, type=click.Path(path_type=Path)
-)
+@click.argument("paths", metavar="FILE...", nargs=-1, required=True, type=files.INPUT)
 @click.option(
     "-o",
     "--output",
@@ -93,13 +91,12 @@ def compress(
     decoded; alpha is kept as it is. A source that is smaller than that is kept itself. Only grey
     and RGB of 8 bits are coded so.
     """
+    tree.one_place(output, stdout, output_dir, paths)
     if stdout and recursive:
         output = files.STANDARD
     archive = output is not None and (recursive or len(paths) > 1)
     if output is not None and not recursive and output.suffix != SUFFIX:
         files.one_output(paths, output)
-    if output_dir is not None and (output is not None or stdout):
-        raise click.UsageError("--output-dir does not go with -o or -c")
     if quality is not None and not (lossy or lossy_first):
         raise click.UsageError("--quality needs --lossy or --lossy-first")
     if lossy_first and (lossy or progressive):
@@ -112,7 +109,6 @@ def compress(
         raise click.UsageError("--rm needs files in and out, and the verification")
     if lossy:
         quality = quality or lossy_files.DEFAULT_QUALITY
-        model = model or models.LOSSY
     given = None if model is None else models.by_name(model)
     effort = work.effort(threads, device, max_batch, quiet)
     if given is not None and not embed_model and not models.is_released(given):
@@ -149,10 +145,11 @@ def compress(
         outputs = Outputs(output_dir)
 
         def act(source: Source) -> None:
-            target = output or outputs.place(source, source.path.name + SUFFIX)
-            if stdout or (output is None and source.path == files.STANDARD):
-                target = files.STANDARD
             with failures.caught(source.path):
+                piped = stdout or (output is None and source.path == files.STANDARD)
+                target = output or files.STANDARD
+                if output is None and not piped:
+                    target = outputs.place(source, source.path.name + SUFFIX)
                 _one(source, outputs, target, job)
 
         tree.side_by_side(found.sources, act, effort)
@@ -168,11 +165,11 @@ def _left_out(path: Path) -> str:
 
 def _one(source: Source, outputs: Outputs, target: Path, job: Job) -> None:
     path = source.path
-    files.check_free(target, job.force)
+    files.check_free(target, job.force, [path])
     before = files.read(path)
     data, note = encoded(path, before, reader.read(before, str(path), job.max_pixels), job)
     outputs.claim(target, source)
-    files.write(target, data, job.force, files.look(path))
+    files.write(target, data, job.force, files.look(path), [path])
     if job.remove:
         os.unlink(path)
     share = 100 * len(data) / len(before)

@@ -41,9 +41,7 @@ def _work(file: idfz.File, part: Region | None = None) -> int:
 
 
 @click.command()
-@click.argument(
-    "paths", metavar="FILE.idfz...", nargs=-1, required=True, type=click.Path(path_type=Path)
-)
+@click.argument("paths", metavar="FILE.idfz...", nargs=-1, required=True, type=files.INPUT)
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Output, for one input.")
 @click.option("-c", "--stdout", is_flag=True, help="Write to standard output.")
 @tree.recursive_option
@@ -95,10 +93,11 @@ def decompress(
     """
     reader.limit(max_pixels)
     files.one_output(paths, output)
-    if output_dir is not None and (output is not None or stdout):
-        raise click.UsageError("--output-dir does not go with -o or -c")
-    if remove and (stdout or salvage or members or part or files.STANDARD in paths):
-        raise click.UsageError("--rm needs files in and out; no --salvage, --member, --region")
+    tree.one_place(output, stdout, output_dir, ())
+    if remove and (stdout or salvage or members or part or form or files.STANDARD in paths):
+        raise click.UsageError(
+            "--rm needs files in and out; no --salvage, --member, --region, --format"
+        )
     given = None if model is None else models.by_name(model)
     effort = work.effort(threads, device, max_batch, quiet)
     failures = work.Failures()
@@ -130,7 +129,7 @@ def decompress(
     def one(source: Source, opened: BinaryIO) -> None:
         path = source.path
         target = _target(source, outputs, output, stdout, form)
-        files.check_free(target, force)
+        files.check_free(target, force, [path])
         file = idfz.parse(files.whole(opened), max_pixels)
         _warm(file, job)
         start = time.perf_counter()
@@ -139,7 +138,7 @@ def decompress(
         seconds = time.perf_counter() - start
         data = _written(found, form)
         outputs.claim(target, source)
-        files.write(target, data, force, files.look(path))
+        files.write(target, data, force, files.look(path), [path])
         if failed:
             raise FormatError(f"{path}: grey in {target}: damaged tiles {_numbers(failed)}")
         if remove:
@@ -183,7 +182,7 @@ def _target(
 ) -> Path:
     """Return where the image of a file goes."""
     path = source.path
-    if stdout or (output is None and path == files.STANDARD):
+    if stdout or (output is None and outputs.folder is None and path == files.STANDARD):
         return files.STANDARD
     if output is not None:
         return output
@@ -235,9 +234,7 @@ def _left_out(path: Path) -> str:
 
 
 @click.command()
-@click.argument(
-    "paths", metavar="FILE.idfz...", nargs=-1, required=True, type=click.Path(path_type=Path)
-)
+@click.argument("paths", metavar="FILE.idfz...", nargs=-1, required=True, type=files.INPUT)
 @tree.recursive_option
 @work.model_option
 @work.threads_option

@@ -7,8 +7,8 @@ import os
 import stat
 import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -19,11 +19,14 @@ from idfzip.errors import IdfzipError, OutputExists, UnsupportedImage
 
 STANDARD = Path("-")
 
+INPUT = click.Path(path_type=Path, readable=False)
+"""The type of a file to read: one that cannot be is that file's failure, and not the usage's."""
+
 
 def read(path: Path) -> bytes:
     """Return a file's bytes, of standard input for `-`; raises an error of one line."""
     if path == STANDARD:
-        return sys.stdin.buffer.read()
+        return _standard_input()
     if path.is_dir():
         raise UnsupportedImage(f"{path}: a directory")
     data = path.read_bytes()
@@ -36,12 +39,18 @@ def read(path: Path) -> bytes:
 def opened(path: Path) -> Iterator[BinaryIO]:
     """Yield a file open for reading, seekable; of standard input for `-`."""
     if path == STANDARD:
-        yield io.BytesIO(sys.stdin.buffer.read())
+        yield io.BytesIO(_standard_input())
         return
     if path.is_dir():
         raise UnsupportedImage(f"{path}: a directory")
     with path.open("rb") as file:
-        yield file
+        yield file if file.seekable() else io.BytesIO(file.read())
+
+
+def _standard_input() -> bytes:
+    if sys.stdin is None:
+        raise IdfzipError("standard input is closed")
+    return sys.stdin.buffer.read()
 
 
 def whole(file: BinaryIO) -> bytes:
@@ -50,15 +59,35 @@ def whole(file: BinaryIO) -> bytes:
     return file.read()
 
 
-def check_free(path: Path, force: bool) -> None:
-    """Raise an error where the output may not be written; before the work, to save it."""
+def check_free(path: Path, force: bool, sources: Iterable[Path] = ()) -> None:
+    """Raise an error where the output may not be written; before the work, to save it.
+
+    One of the `sources` may not be, whatever `force` says; a device or a pipe may.
+    """
     if path == STANDARD:
+        if sys.stdout is None:
+            raise IdfzipError("standard output is closed")
         if sys.stdout.isatty():
             raise IdfzipError("binary data is not written to a terminal; use -o or a pipe")
     elif path.is_dir():
         raise OutputExists(f"{path}: a directory")
-    elif path.exists() and not force:
-        raise OutputExists(f"{path}: exists already (-f overwrites it)")
+    elif os.path.lexists(path) and not _is_special(path):
+        if any(_is_same(path, source) for source in sources):
+            raise OutputExists(f"{path}: the output is an input as well: name another")
+        if not force:
+            raise OutputExists(f"{path}: exists already (-f overwrites it)")
+
+
+def _is_special(path: Path) -> bool:
+    """Return whether there is a device, a pipe or a socket, which is written to as it is."""
+    return path.exists() and not path.is_file()
+
+
+def _is_same(path: Path, source: Path) -> bool:
+    try:
+        return source != STANDARD and os.path.samefile(path, source)
+    except OSError:  # one of them is not there
+        return False
 
 
 @dataclass(frozen=True)
@@ -77,34 +106,47 @@ def look(path: Path) -> Look:
     return Look(stat.S_IMODE(found.st_mode), (found.st_atime_ns, found.st_mtime_ns))
 
 
-def write(path: Path, data: bytes, force: bool, like: Look | None = None) -> None:
+def write(
+    path: Path,
+    data: bytes,
+    force: bool,
+    like: Look | None = None,
+    sources: Iterable[Path] = (),
+) -> None:
     """Write a file at once or not at all, as `created` does."""
-    with created(path, force, like) as file:
+    with created(path, force, like, sources) as file:
         file.write(data)
 
 
 @contextmanager
-def created(path: Path, force: bool, like: Look | None = None) -> Iterator[BinaryIO]:
+def created(
+    path: Path, force: bool, like: Look | None = None, sources: Iterable[Path] = ()
+) -> Iterator[BinaryIO]:
     """Yield a file that comes into being at once or not at all.
 
     It is a temporary file beside it, flushed, then renamed, with times and permissions of `like`.
-    `-` is standard output.
+    `-` is standard output. Raises OutputExists as `check_free` does.
     """
-    check_free(path, force)
+    check_free(path, force, sources)
     if path == STANDARD:
         yield sys.stdout.buffer
         sys.stdout.buffer.flush()
         return
     try:
-        with _replaced(path, force, like or Look()) as file:
+        if _is_special(path):
+            with path.open("wb") as file:
+                yield file
+            return
+        with _replaced(path, force, like or Look(), sources) as file:
             yield file
     except OSError as error:
         raise IdfzipError(f"{path}: cannot be written ({error.strerror})") from None
 
 
 @contextmanager
-def _replaced(path: Path, force: bool, like: Look) -> Iterator[BinaryIO]:
-    handle, name = tempfile.mkstemp(prefix=f".{path.name[:100]}.", suffix=".tmp", dir=path.parent)
+def _replaced(path: Path, force: bool, like: Look, sources: Iterable[Path]) -> Iterator[BinaryIO]:
+    start = os.fsencode(path.name)[:100].decode(errors="ignore")
+    handle, name = tempfile.mkstemp(prefix=f".{start}.", suffix=".tmp", dir=path.parent)
     temporary = Path(name)
     try:
         with os.fdopen(handle, "wb") as file:
@@ -112,12 +154,27 @@ def _replaced(path: Path, force: bool, like: Look) -> Iterator[BinaryIO]:
             file.flush()
             dress(temporary, like)
             os.fsync(file.fileno())
-        check_free(path, force)
-        os.replace(temporary, path)
+        check_free(path, force, sources)
+        _place(temporary, path, force)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
     _sync_folder(path.parent)
+
+
+def _place(temporary: Path, path: Path, force: bool) -> None:
+    """Give a file its name; where it may not replace another, in one move that cannot."""
+    if force or os.name != "posix":
+        os.replace(temporary, path)
+        return
+    try:
+        os.link(temporary, path)
+    except FileExistsError:
+        raise OutputExists(f"{path}: exists already (-f overwrites it)") from None
+    except OSError:  # a file system without hard links
+        os.replace(temporary, path)
+    else:
+        temporary.unlink()
 
 
 def dress(path: Path, like: Look) -> None:
@@ -136,11 +193,12 @@ def _sync_folder(folder: Path) -> None:
     """Make a rename last; not every system allows it, and the file itself is safe already."""
     if os.name != "posix":
         return
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    with suppress(OSError):
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
 
 
 def one_output(paths: tuple[Path, ...], output: Path | None) -> None:

@@ -17,7 +17,7 @@ _json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.
 
 
 @click.command()
-@click.argument("paths", metavar="FILE.idfz...", nargs=-1, type=click.Path(path_type=Path))
+@click.argument("paths", metavar="FILE.idfz...", nargs=-1, type=files.INPUT)
 @click.option("--devices", "of_devices", is_flag=True, help="Show what --device can name here.")
 @_json_option
 def info(paths: tuple[Path, ...], of_devices: bool, as_json: bool) -> None:

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import errno
 import importlib
+import signal
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
 
 import click
 
@@ -42,6 +47,11 @@ class _Group(click.Group):
         with formatter.section("Commands"):
             formatter.write_dl([(name, line) for name, (_, _, line) in _COMMANDS.items()])
 
+    def main(self, *args: Any, **extra: Any) -> Any:
+        """Run; SIGTERM and SIGHUP end it as an interrupt does, so that nothing is left behind."""
+        with _ended_by("SIGTERM", "SIGHUP"):
+            return super().main(*args, **extra)
+
     def invoke(self, ctx: click.Context) -> object:
         try:
             return super().invoke(ctx)
@@ -54,6 +64,21 @@ class _Group(click.Group):
             name = "" if error.filename is None else f"{error.filename}: "
             click.echo(f"idfzip: {name}{error.strerror or error}", err=True)
             sys.exit(1)
+
+
+@contextmanager
+def _ended_by(*names: str) -> Iterator[None]:
+    """Have signals that nobody handles or ignores raise SystemExit."""
+    known = [getattr(signal, name) for name in names if hasattr(signal, name)]
+    in_charge = threading.current_thread() is threading.main_thread()
+    mine = [number for number in known if in_charge and signal.getsignal(number) == signal.SIG_DFL]
+    for number in mine:
+        signal.signal(number, lambda number, frame: sys.exit(128 + number))
+    try:
+        yield
+    finally:
+        for number in mine:
+            signal.signal(number, signal.SIG_DFL)
 
 
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})

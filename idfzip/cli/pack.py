@@ -61,7 +61,8 @@ _Work = Callable[[], _Coded]
 
 def pack(sources: Sequence[Source], target: Path, job: Job, failures: work.Failures) -> None:
     """Write an archive of all sources that can be read; others are noted as failures."""
-    files.check_free(target, job.force)
+    paths = [source.path for source in sources]
+    files.check_free(target, job.force, paths)
     made: list[Source] = []
     with ExitStack() as stack:
         # Without names, so that nothing is left behind however this ends.
@@ -75,7 +76,7 @@ def pack(sources: Sequence[Source], target: Path, job: Job, failures: work.Failu
             advance(len(coded.sources))
         if not made:
             raise IdfzipError(f"{target}: no image to put in; nothing was written")
-        with files.created(target, job.force) as out:
+        with files.created(target, job.force, sources=paths) as out:
             writer.finish(out, job.embed)
     if job.remove:
         for source in made:

@@ -18,7 +18,7 @@ def lossy_file(path: Path, source: bytes, picture: Picture, job: Job) -> tuple[b
     Where the source is smaller it is kept instead.
     """
     quality = job.quality or lossy.DEFAULT_QUALITY
-    model = job.model or models.by_name(models.LOSSY)
+    model = job.model or models.packaged(models.LOSSY)
     job.warm.up([model], job.quiet, job.effort.device)
     count = picture.pixels.shape[0] * picture.pixels.shape[1]
     with work.progress_bar(path.name, count * (1 + job.verify), job.quiet) as progress:

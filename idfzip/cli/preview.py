@@ -20,10 +20,10 @@ _FIRST = 1 << 16
 
 
 @click.command()
-@click.argument("path", metavar="FILE.idfz", type=click.Path(path_type=Path))
+@click.argument("path", metavar="FILE.idfz", type=files.INPUT)
 @click.option(
     "--fraction",
-    type=click.FloatRange(0, 1, min_open=True),
+    type=work.FiniteRange(0, 1, min_open=True),
     help="Read this part of the file's bytes (1).",
 )
 @click.option("--levels", type=click.IntRange(1), help="Read so many levels, the coarsest first.")
@@ -56,14 +56,16 @@ def preview(
     """
     if fraction is not None and levels is not None:
         raise click.UsageError("give --fraction or --levels, not both")
-    target = output or path.with_name(path.name.removesuffix(SUFFIX) + ".preview.png")
-    files.check_free(target, force)
+    target = output or files.STANDARD
+    if output is None and path != files.STANDARD:
+        target = path.with_name(path.name.removesuffix(SUFFIX) + ".preview.png")
+    files.check_free(target, force, [path])
 
     effort = work.effort(threads, device, max_batch, quiet)
 
     def show(path: Path) -> None:
         shown, read = _shown(path, fraction, levels, sample, model, effort, quiet)
-        files.write(target, writer.write(shown.picture), force)
+        files.write(target, writer.write(shown.picture), force, sources=[path])
         work.say(f"{path}: {read} in {target}, not verified", quiet)
 
     work.each([path], show)
@@ -103,7 +105,7 @@ def _begun(data: bytes, size: int) -> idfz.Start:
 
 def _read(path: Path, fraction: float | None, levels: int | None) -> tuple[bytes, int]:
     """Return the part of a file that is asked for, and the file's size."""
-    if path == files.STANDARD or path.is_dir():
+    if not path.is_file():  # the standard input, a pipe, or a folder
         data = files.read(path)
         return data[: _wanted(data, len(data), fraction, levels)], len(data)
     with path.open("rb") as file:

@@ -17,7 +17,7 @@ from idfzip.cli import files
 from idfzip.cli.work import Failures, say
 from idfzip.container.effort import HELD, Effort
 from idfzip.container.threads import in_order
-from idfzip.errors import OutputExists
+from idfzip.errors import OutputExists, UnsupportedImage
 
 recursive_option = click.option(
     "-r", "--recursive", is_flag=True, help="Take the files below folders."
@@ -123,6 +123,18 @@ def is_image(path: Path) -> bool:
     return True
 
 
+def one_place(
+    output: Path | None, stdout: bool, folder: Path | None, paths: Sequence[Path]
+) -> None:
+    """Refuse several places for the results, or a folder for that of a pipe; a usage error."""
+    if folder is not None and (output is not None or stdout):
+        raise click.UsageError("--output-dir does not go with -o or -c")
+    if output is not None and stdout:
+        raise click.UsageError("-o does not go with -c")
+    if folder is not None and files.STANDARD in paths:
+        raise click.UsageError("--output-dir needs files in: - has no name; use -o")
+
+
 class Outputs:
     """Where results go: beside their sources, or below a folder that mirrors theirs.
 
@@ -130,16 +142,18 @@ class Outputs:
     """
 
     def __init__(self, folder: Path | None) -> None:
-        self._folder = folder
+        self.folder = folder
         self._made: dict[Path, Path] = {}
         self._taken: set[Path] = set()
         self._lock = threading.Lock()
 
     def place(self, source: Source, name: str) -> Path:
         """Return where the result of that file name goes."""
-        if self._folder is None:
+        if not source.path.name:
+            raise UnsupportedImage(f"{source.path}: a directory")
+        if self.folder is None:
             return source.path.with_name(name)
-        return self._folder / Path(source.name).with_name(name)
+        return self.folder / Path(source.name).with_name(name)
 
     def claim(self, target: Path, source: Source) -> None:
         """Make the folder of a result; raises OutputExists where another one went there before."""
@@ -150,7 +164,7 @@ class Outputs:
         if target in self._taken:
             raise OutputExists(f"{source.path}: {target} is the output of another input")
         self._taken.add(target)
-        if self._folder is None:
+        if self.folder is None:
             return
         missing = [folder for folder in target.parents if not folder.exists()]
         for folder in reversed(missing):

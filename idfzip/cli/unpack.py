@@ -76,7 +76,7 @@ def extract(
             if entry.name in targets:
                 raise FormatError(f"member {names.shown(entry.name)}: the name is there twice")
             target = place(entry)
-            files.check_free(target, job.force)
+            files.check_free(target, job.force, [path])
             targets[entry.name] = target
     written: set[str] = set()
     done = 0
@@ -85,13 +85,13 @@ def extract(
             # On some systems names of different case are one file.
             again = member.entry.name.casefold() in written
             written.add(member.entry.name.casefold())
-            _write(member, targets[member.entry.name], job, job.force and not again)
+            _write(member, targets[member.entry.name], job, job.force and not again, path)
             done += 1
     work.say(f"{path}: {done} of {len(known)} members written", job.quiet)
     return failures.count == before
 
 
-def _write(member: Member, target: Path, job: Job, force: bool) -> None:
+def _write(member: Member, target: Path, job: Job, force: bool, source: Path) -> None:
     found, entry = member.found, member.entry
     if isinstance(found, IdfzipError):
         raise found
@@ -100,7 +100,7 @@ def _write(member: Member, target: Path, job: Job, force: bool) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
     at = entry.modified * 1_000_000_000
     look = files.Look(entry.mode & 0o777 or None, (at, at) if at else None)
-    files.write(target, data, force, look)
+    files.write(target, data, force, look, [source])
     if member.failed:
         raise FormatError(f"grey in {target}: {len(member.failed)} damaged tiles")
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import math
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -72,6 +74,19 @@ batch_option = click.option(
     metavar="PIXELS",
     help="Most pixels that a GPU codes at once (default: what its memory holds).",
 )
+
+
+class FiniteRange(click.FloatRange):
+    """A number within limits, and not NaN, which is within all."""
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, context: click.Context | None
+    ) -> float:
+        """Return the number; a usage error for what is none."""
+        found = float(super().convert(value, param, context))
+        if not math.isfinite(found):
+            self.fail(f"{value!r} is not a number to count with", param, context)
+        return found
 
 
 class RegionType(click.ParamType[Region]):
@@ -145,6 +160,8 @@ class Failures:
         except MemoryError:
             self.note(f"{path}: not enough memory")
         except OSError as error:
+            if error.errno == errno.EPIPE:  # nobody reads on: the end, and a quiet one
+                raise
             self.note(f"{error.filename or path}: {error.strerror or error}")
 
     def note(self, text: str, code: int = 1) -> None:

@@ -148,7 +148,7 @@ def listed() -> list[dict[str, Any]]:
     """
     progressive = [name for names in models.PROGRESSIVE.values() for name in names]
     released = [name for names in models.RELEASED.values() for name in names]
-    known = [models.by_name(name) for name in (*released, *progressive, models.LOSSY)]
+    known = [models.packaged(name) for name in (*released, *progressive, models.LOSSY)]
     here = {model.name: model.passes_self_test() for model in known}
     rows: list[dict[str, Any]] = [{"device": CPU, "name": _processor(), "models": here}]
     if not gpus() or find_spec("torch") is None:

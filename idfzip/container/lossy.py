@@ -146,7 +146,7 @@ def told_apart(given: Model | None) -> tuple[Model, Model | None]:
     """
     if given is not None and given.architecture.lossy:
         return given, None
-    return models.by_name(models.LOSSY), given
+    return models.packaged(models.LOSSY), given
 
 
 def check(picture: Picture, model: Model) -> Vqvae:

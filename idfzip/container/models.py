@@ -89,17 +89,22 @@ def by_name(name: str) -> Model:
     raise ModelNotFound(f"model {name}: no such file or name (installed: {known})")
 
 
+def packaged(name: str) -> Model:
+    """Return the package's model of a name, whatever else of that name is installed."""
+    return open_file(folders()[-1] / f"{name}{SUFFIX}")
+
+
 def released(content: Content, level: int = DEFAULT_LEVEL) -> list[Model]:
     """Return the package's models to try for a group of planes at a level of effort, 1 to 9."""
     names = RELEASED[content]
     if level < ALL and names:
         names = (_chosen(names, level),)
-    return [by_name(name) for name in names]
+    return [packaged(name) for name in names]
 
 
 def lossy_first(content: Content, level: int = DEFAULT_LEVEL) -> Model:
     """Return the package's model for a group of planes of which a lossy picture is known."""
-    return by_name(_chosen(FIRST[content], level))
+    return packaged(_chosen(FIRST[content], level))
 
 
 def _chosen(names: Sequence[str], level: int) -> str:
@@ -111,7 +116,7 @@ def _chosen(names: Sequence[str], level: int) -> str:
 
 def progressive(content: Content) -> list[Model]:
     """Return the package's model that codes a group of planes from coarse to fine, if any does."""
-    return [by_name(name) for name in PROGRESSIVE.get(content, ())]
+    return [packaged(name) for name in PROGRESSIVE.get(content, ())]
 
 
 def usual(channels: int) -> Model:

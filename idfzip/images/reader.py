@@ -227,7 +227,8 @@ def _tiff_pixels(
 def _webp(image: Image.Image, data: bytes) -> Picture | str:
     if not is_lossless_webp(data):
         return "lossy WebP is kept as it is"
-    return _by_pillow(image)
+    (size,) = struct.unpack_from("<I", data, 4)
+    return "bytes follow its end" if len(data) > 8 + size + (size & 1) else _by_pillow(image)
 
 
 def is_lossless_webp(data: bytes) -> bool:
@@ -243,7 +244,12 @@ def is_lossless_webp(data: bytes) -> bool:
 
 def _bmp(image: Image.Image, data: bytes) -> Picture | str:
     depth = struct.unpack_from("<H", data, 28)[0] if len(data) > 30 else 0
-    return _by_pillow(image) if depth == 24 else f"BMP of {depth} bits a pixel has no model"
+    if depth != 24:
+        return f"BMP of {depth} bits a pixel has no model"
+    (start,) = struct.unpack_from("<I", data, 10)
+    rest = data[start + image.height * (-(-3 * image.width // 4) * 4) :]
+    # Some writers fill the last word; what else follows may be a profile.
+    return "bytes follow its pixels" if len(rest) > 3 or any(rest) else _by_pillow(image)
 
 
 def _by_pillow(image: Image.Image) -> Picture | str:

@@ -14,7 +14,7 @@ from idfzip.images.picture import Metadata, Picture
 
 _OPTIONS: dict[str, dict[str, Any]] = {
     "WEBP": {"lossless": True, "quality": 80, "method": 4, "exact": True},
-    "BMP": {},
+    "BMP": {"dpi": (0, 0)},  # none, where Pillow would say 96
 }
 
 
@@ -65,8 +65,8 @@ def _written(picture: Picture) -> bytes:
     if picture.format == "PPM":
         return pnm.write(pixels, kind, metadata.head)
     out = io.BytesIO()
-    options = _OPTIONS[picture.format]
-    Image.fromarray(pixels).save(out, picture.format, **options, **_arguments(metadata))
+    options = _OPTIONS[picture.format] | _arguments(metadata)
+    Image.fromarray(pixels).save(out, picture.format, **options)
     return out.getvalue()
 
 

@@ -24,7 +24,7 @@ def folder(tmp_path, monkeypatch):
     shelf.mkdir()
     for channels, name in ((3, "photo"), (1, "grey")):
         (shelf / f"{name}.idfm").write_bytes(model_file.dump(make_flagship(channels), name))
-    monkeypatch.setattr(registry, "folders", lambda: [shelf, tmp_path / "none"])
+    monkeypatch.setattr(registry, "folders", lambda: [tmp_path / "none", shelf])
     work = tmp_path / "work"
     work.mkdir()
     monkeypatch.chdir(work)
@@ -221,7 +221,7 @@ def test_a_given_model_is_taken_though_others_are_smaller(folder):
 
 
 def test_efforts(folder):
-    shelf = registry.folders()[0]
+    shelf = registry.folders()[-1]
     for name in ("photo-fast", "photo-max"):
         data = model_file.dump(make_flagship(3, seed=len(name)), name)
         (shelf / f"{name}.idfm").write_bytes(data)
@@ -237,7 +237,7 @@ def test_efforts(folder):
 
 
 def test_efforts_of_grey_images(folder):
-    shelf = registry.folders()[0]
+    shelf = registry.folders()[-1]
     (shelf / "grey-max.idfm").write_bytes(model_file.dump(make_flagship(1, seed=8), "grey-max"))
     save(folder / "a.png", channels=1)
     usual, thorough = "grey (", "grey-max ("

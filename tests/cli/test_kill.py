@@ -86,7 +86,7 @@ def test_a_killed_compress_leaves_the_old_or_the_whole_new_file(server, folder, 
     Image.fromarray(pixels).save(source)
     before = source.read_bytes()
     out = folder / "out.idfz"
-    arguments = ["compress", "-q", "-T", "1", "-f", "--rm", "-o", out]
+    arguments = ["compress", "-q", "-m", "photo", "-f", "--rm", "-o", out]
     arguments += ["-r", "set"] if target == "archive" else [source]
     seconds = server.run(arguments)
     whole = out.read_bytes()

@@ -10,6 +10,7 @@ from PIL import Image
 
 from idfzip.cli.main import main
 from idfzip.container import model_file
+from idfzip.container import models as registry
 
 
 @pytest.fixture
@@ -19,7 +20,7 @@ def place(tmp_path, monkeypatch):
     looks = make_flagship(3, looks=True)
     for name, codec in (("lossy", make_vqvae(3)), ("photo-first", looks), ("other", looks)):
         (models / f"{name}.idfm").write_bytes(model_file.dump(codec, name))
-    monkeypatch.setenv("IDFZIP_MODELS", str(models))
+    monkeypatch.setattr(registry, "folders", lambda: [tmp_path / "none", models])
     Image.fromarray(picture("noise", 20, 24, 3)).save(tmp_path / "a.bmp")
     return tmp_path
 

@@ -30,7 +30,7 @@ def folder(tmp_path, monkeypatch):
     }
     for name, codec in made.items():
         (shelf / f"{name}.idfm").write_bytes(model_file.dump(codec, name))
-    monkeypatch.setattr(registry, "folders", lambda: [shelf, tmp_path / "none"])
+    monkeypatch.setattr(registry, "folders", lambda: [tmp_path / "none", shelf])
     monkeypatch.setattr(tiling, "TILE_ROWS", 20)
     monkeypatch.setattr(tiling, "TILE_COLUMNS", 30)
     work = tmp_path / "work"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import struct
 import zlib
 
 import numpy as np
@@ -210,3 +211,19 @@ def test_what_is_no_image_is_refused():
 def test_arrays_alone_hold_deep_colour():
     with pytest.raises(UnsupportedImage, match="as_array=True"):
         writer.to_image(Picture(np.zeros((2, 2, 3), np.uint16)))
+
+
+@pytest.mark.parametrize("form", ["BMP", "WEBP"])
+def test_bytes_after_the_end_are_kept(form):
+    data = saved(image_of("RGB"), form, lossless=True)
+    read(data)
+    assert isinstance(reader.read(data + bytes(2), "x"), Picture) == (form == "BMP")
+    for more in (b"x", bytes(36)):
+        assert "bytes follow its" in reader.read(data + more, "x").reason
+
+
+@pytest.mark.parametrize("dots", [0, 3000])
+def test_the_resolution_of_a_bmp(dots):
+    data = bytearray(saved(image_of("RGB"), "BMP"))
+    data[38:46] = struct.pack("<II", dots, dots)
+    assert writer.write(read(bytes(data))) == bytes(data)

@@ -1,0 +1,206 @@
+"""Where results go: nothing is overwritten that was not meant, and nothing is left behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import stat
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+from conftest import make_flagship
+from test_commands import folder, run, save  # noqa: F401
+
+from idfzip.cli import files
+from idfzip.container import model_file
+from idfzip.container import models as registry
+from idfzip.errors import IdfzipError, OutputExists
+
+posix = pytest.mark.skipif(os.name != "posix", reason="devices, pipes and links of Unix")
+
+
+@pytest.fixture
+def place(folder):  # noqa: F811
+    for name in ("a.png", "b.png"):
+        save(folder / name)
+    run("compress", "a.png")
+    run("compress", "a.png", "b.png", "-o", "set.idfz")
+    return folder
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        "compress b.png -o b.png -f --rm",
+        "compress b.png -o b.png",
+        "compress set.idfz b.png -o set.idfz -f --rm",
+        "decompress a.png.idfz -o a.png.idfz -f --rm",
+        "decompress set.idfz --member a.png -o set.idfz -f",
+        "preview a.png.idfz -o a.png.idfz -f",
+        "bench b.png --csv b.png -f",
+        "compress b.png -o link.png -f --rm",
+    ],
+)
+def test_an_input_is_never_the_output(place, arguments):
+    os.symlink("b.png", "link.png")
+    before = {file: file.read_bytes() for file in place.iterdir()}
+    told = run(*arguments.split(), code=1)
+    assert "the output is an input as well" in told.stderr
+    assert {file: file.read_bytes() for file in place.iterdir()} == before
+
+
+@posix
+def test_a_pipe_is_written_to_and_stays_one(place):
+    os.mkfifo("pipe")
+    got = []
+    reader = threading.Thread(target=lambda: got.append(Path("pipe").read_bytes()))
+    reader.start()
+    run("compress", "b.png", "-o", "pipe")
+    reader.join(20)
+    assert stat.S_ISFIFO(os.stat("pipe").st_mode)
+    run("decompress", "-", "-o", "c.png", data=got[0])
+    assert {file.name for file in place.iterdir() if file.name.startswith(".")} == set()
+
+
+@posix
+@pytest.mark.parametrize(
+    "arguments", ["test pipe", "info pipe", "decompress pipe -o c.png", "preview pipe -o c.png"]
+)
+def test_a_pipe_is_read(place, arguments):
+    os.mkfifo("pipe")
+    data = Path("a.png.idfz").read_bytes()
+    writer = threading.Thread(target=lambda: Path("pipe").write_bytes(data))
+    writer.start()
+    run(*arguments.split())
+    writer.join(20)
+
+
+@posix
+def test_a_link_to_nothing_is_not_replaced(place):
+    os.symlink("nowhere", "c.idfz")
+    assert "exists already" in run("compress", "b.png", "-o", "c.idfz", code=1).stderr
+    assert os.readlink("c.idfz") == "nowhere"
+
+
+def test_what_comes_into_being_meanwhile_is_not_replaced(place, monkeypatch):
+    def write():
+        with files.created(Path("new"), force=False) as file:
+            file.write(b"ours")
+            Path("new").write_bytes(b"theirs")
+
+    monkeypatch.setattr(files, "check_free", lambda *_: None)
+    with pytest.raises(OutputExists):
+        write()
+    assert Path("new").read_bytes() == b"theirs"
+    assert not list(place.glob(".*"))
+
+
+def test_a_file_system_without_hard_links(place, monkeypatch):
+    def link(*_):
+        raise PermissionError
+
+    monkeypatch.setattr(os, "link", link)
+    run("compress", "b.png")
+    run("test", "b.png.idfz")
+
+
+@posix
+def test_a_folder_that_may_not_be_read_is_written_to(place, monkeypatch):
+    real = os.open
+
+    def opened(path, flags, *more, **how):
+        if os.path.isdir(path):
+            raise PermissionError(13, "Permission denied")
+        return real(path, flags, *more, **how)
+
+    monkeypatch.setattr(os, "open", opened)
+    run("compress", "b.png")
+
+
+def test_a_long_name(place):
+    name = 80 * "漢" + ".png"
+    os.rename("b.png", name)
+    run("compress", name)
+    run("test", f"{name}.idfz")
+
+
+@posix
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_leaves_nothing_behind(place, monkeypatch, number):
+    before = signal.getsignal(number)
+    monkeypatch.setattr(os, "fsync", lambda _: os.kill(os.getpid(), number))
+    run("compress", "b.png", code=128 + number)
+    assert {file.name for file in place.iterdir()} == {"a.png", "b.png", "a.png.idfz", "set.idfz"}
+    assert signal.getsignal(number) == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        ("compress . b.png", 1, "a directory"),
+        ("compress -c b.png -o c.idfz", 2, "-o does not go with -c"),
+        ("decompress -c a.png.idfz -o c.png", 2, "-o does not go with -c"),
+        ("compress - --output-dir out", 2, "- has no name"),
+        ("decompress - --output-dir out", 1, "name the output with -o"),
+        ("decompress a.png.idfz --format ppm --rm", 2, "no --salvage, --member, --region, --form"),
+        ("preview a.png.idfz --fraction nan", 2, "not a number"),
+        ("train . -o m.idfm --minutes nan", 2, "not a number"),
+        ("train . -o m.idfm --seed -5", 2, "seed"),
+    ],
+)
+def test_slips_are_one_line(place, arguments, code, message):
+    data = Path("a.png.idfz").read_bytes() if arguments.startswith("decompress -") else b""
+    assert message in run(*arguments.split(), code=code, data=data).stderr
+    assert Path("b.png.idfz").exists() == (arguments == "compress . b.png")
+    assert Path("a.png.idfz").exists()
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root reads all")
+def test_a_file_that_may_not_be_read_stops_no_other(place):
+    os.chmod("a.png", 0)
+    assert "Permission denied" in run("compress", "-f", "a.png", "b.png", code=1).stderr
+    assert Path("b.png.idfz").exists()
+
+
+def test_closed_pipes_are_said(monkeypatch):
+    monkeypatch.setattr(sys, "stdout", None)
+    monkeypatch.setattr(sys, "stdin", None)
+    with pytest.raises(IdfzipError, match="standard output is closed"):
+        files.check_free(files.STANDARD, False)
+    with pytest.raises(IdfzipError, match="standard input is closed"):
+        files.read(files.STANDARD)
+
+
+@posix
+def test_nobody_reads_on(place):
+    """As `idfzip info .. | true`: nothing is said."""
+    ours, theirs = os.pipe()
+    os.close(ours)
+    command = [sys.executable, "-m", "idfzip", "info", "a.png.idfz"]
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    done = subprocess.run(
+        command, stdout=theirs, stderr=subprocess.PIPE, env=environment, check=False
+    )
+    os.close(theirs)
+    assert (done.returncode, done.stderr) == (1, b"")
+
+
+def test_a_users_model_does_not_stand_for_the_packages(place, monkeypatch):
+    shelf, mine = registry.folders()[-1], place.parent / "mine"
+    mine.mkdir()
+    for channels, name in ((3, "photo"), (1, "grey")):
+        data = model_file.dump(make_flagship(channels, seed=9), name)
+        (mine / f"{name}.idfm").write_bytes(data)
+    monkeypatch.setattr(registry, "folders", lambda: [mine, shelf])
+    run("compress", "b.png")
+    (row,) = json.loads(run("info", "--json", "b.png.idfz").stdout)
+    usual = registry.open_file(shelf / "photo.idfm").short.hex()
+    assert [model["hash"] for model in row["models"]] == [usual]
+    told = run("compress", "-f", "-m", "photo", "b.png").stderr
+    assert "keep its file" in told
+    (row,) = json.loads(run("info", "--json", "b.png.idfz").stdout)
+    assert [model["hash"] for model in row["models"]] != [usual]

@@ -61,7 +61,9 @@ def _work(file: idfz.File, part: Region | None = None) -> int:
 @work.pixels_option
 @work.force_option
 @click.option("--rm", "remove", is_flag=True, help="Remove each .idfz once its image is safe.")
-@click.option("--salvage", is_flag=True, help="Write a damaged image with grey where tiles fail.")
+@click.option(
+    "--salvage", is_flag=True, help="Write a damaged or cut image with grey where tiles fail."
+)
 @work.quiet_option
 @work.verbose_option
 def decompress(
@@ -130,7 +132,7 @@ def decompress(
         path = source.path
         target = _target(source, outputs, output, stdout, form)
         files.check_free(target, force, [path])
-        file = idfz.parse(files.whole(opened), max_pixels)
+        file = idfz.parse(files.whole(opened), max_pixels, salvage)
         _warm(file, job)
         start = time.perf_counter()
         with work.progress_bar(path.name, _work(file, part), quiet) as progress:

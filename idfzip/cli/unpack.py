@@ -63,7 +63,7 @@ def extract(
     What cannot be had or written is noted as a failure, and the others go on. Returns whether
     nothing failed.
     """
-    box = Archive(file)
+    box = Archive(file, job.salvage)
     before = failures.count
     targets: dict[str, Path] = {}
     known = {entry.name for entry in box.index.entries}

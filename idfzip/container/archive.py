@@ -85,9 +85,12 @@ def is_archive(file: BinaryIO) -> bool:
 
 
 class Archive:
-    """An archive open for reading; the file must be seekable. Raises FormatError."""
+    """An archive open for reading; the file must be seekable. Raises FormatError.
 
-    def __init__(self, file: BinaryIO) -> None:
+    To `salvage` it, other bytes may follow it; that it is cut is found out member by member.
+    """
+
+    def __init__(self, file: BinaryIO, salvage: bool = False) -> None:
         parts = sections.read_head(file)
         for section in parts[:-1]:
             if section.tag.isupper() or not section.tag.isalpha():
@@ -102,7 +105,7 @@ class Archive:
         lengths = [row.length for row in self.index.blocks]
         lengths += [member.length for member in self.index.files]
         self._starts = list(accumulate(lengths, initial=start))
-        if self._starts[-1] < self.size:
+        if self._starts[-1] < self.size and not salvage:
             raise FormatError(f"{self.size - self._starts[-1]} bytes follow the end of the file")
         self._embedded = [section for section in parts if section.tag == idfz.MODEL]
 
@@ -176,7 +179,7 @@ def decoded(
         ]
 
     def whole(i: int) -> list[Member]:
-        file = idfz.parse(archive.file(i), max_pixels)
+        file = idfz.parse(archive.file(i), max_pixels, salvage)
         pixels = 0 if isinstance(file.head, StoredHeader) else file.head.height * file.head.width
         if isinstance(file.head, ImageHeader):
             named = {name.hash for name in file.head.models}

@@ -245,7 +245,10 @@ def _check_end(length: int, streams: int | None) -> None:
     if streams is None:
         return
     if length > streams:
-        raise FormatError(f"file is cut: {length} bytes of streams expected, {streams} found")
+        raise FormatError(
+            f"file is cut: {length} bytes of streams expected, {streams} found (--salvage writes "
+            "the tiles that are there)"
+        )
     if length < streams:
         raise FormatError(f"{streams - length} bytes follow the end of the file")
 

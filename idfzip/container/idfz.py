@@ -158,14 +158,19 @@ def _write(head: Header, extra: list[Section], streams: list[bytes]) -> bytes:
     return sections.write([*extra, Section(sections.LAST, header.pack(head))], streams)
 
 
-def parse(data: bytes, max_pixels: int = header.MAX_PIXELS) -> File:
-    """Return the parts of an `.idfz` file, checked as far as they go without decoding."""
+def parse(data: bytes, max_pixels: int = header.MAX_PIXELS, salvage: bool = False) -> File:
+    """Return the parts of an `.idfz` file, checked as far as they go without decoding.
+
+    To `salvage` it, streams may be cut, or other bytes may follow them.
+    """
     parts, streams = sections.read(data)
     if parts[-1].tag == sections.ARCHIVE:
         raise FormatError("an archive of many images: 'idfzip decompress' unpacks it")
-    file, table = _file(parts, streams, len(streams), max_pixels)
+    file, table = _file(parts, streams, None if salvage else len(streams), max_pixels)
     if table is None:
         return file
+    if len(streams) < levelled.through(table, len(table[0])):
+        raise FormatError("a progressive file that is cut: 'idfzip preview' shows what is there")
     whole = b"".join(levelled.gathered(streams, table))
     return replace(file, streams=whole, levels=len(table[0]))
 

@@ -220,7 +220,9 @@ def decode(
         coded: dict[tuple[int, int, int], list[int]] = {}
         for i in batch:
             g, tile = i // count, head.tiles[i]
-            if tile.codec == header.RAW:
+            if len(parts[i]) < tile.length:
+                put(i, None)
+            elif tile.codec == header.RAW:
                 shape = (*places[i % count][2:], groups[g].channels)
                 put(i, raw.unpack(parts[i], len(head.ladders[g]), shape))
             elif tile.length % 4:

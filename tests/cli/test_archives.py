@@ -356,3 +356,12 @@ def test_an_archive_in_a_tree_of_files(images, folder):
     run("decompress", "-r", "tree", "--output-dir", "back")
     assert_same(images, folder / "back" / "sub" / "set")
     assert (folder / "back" / "one.png").is_file()
+
+
+def test_salvage_of_an_archive_with_bytes_at_its_end(images, folder):
+    run("compress", "-r", images, "-o", "set.idfz")
+    with (folder / "set.idfz").open("ab") as file:
+        file.write(b"more")
+    assert "follow the end" in run("decompress", "set.idfz", "-o", "out", code=1).stderr
+    run("decompress", "--salvage", "set.idfz", "-o", "out")
+    assert_same(images, folder / "out")

@@ -345,6 +345,24 @@ def test_salvage_writes_what_is_good_and_fails(folder, monkeypatch):
     np.testing.assert_array_equal(pixels_of(folder / "b.png")[:30], pixels[:30])
 
 
+def test_salvage_of_a_cut_file(folder, monkeypatch):
+    from idfzip.container import tiling
+
+    monkeypatch.setattr(tiling, "TILE_ROWS", 10)
+    pixels = save(folder / "a.png")
+    run("compress", "a.png")
+    data = (folder / "a.png.idfz").read_bytes()
+    (folder / "cut.idfz").write_bytes(data[:-9])
+    (folder / "long.idfz").write_bytes(data + b"more")
+    assert "file is cut" in run("decompress", "-o", "b.png", "cut.idfz", code=1).stderr
+    assert "follow the end" in run("decompress", "-o", "b.png", "long.idfz", code=1).stderr
+    told = run("decompress", "--salvage", "-o", "b.png", "cut.idfz", code=1).stderr
+    assert "damaged tiles 3" in told
+    np.testing.assert_array_equal(pixels_of(folder / "b.png")[:30], pixels[:30])
+    run("decompress", "--salvage", "-o", "c.png", "long.idfz")
+    np.testing.assert_array_equal(pixels_of(folder / "c.png"), pixels)
+
+
 def test_missing_and_hostile_models(folder, monkeypatch):
     save(folder / "a.png")
     run("compress", "a.png")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from idfzip.cli import files, painting, tree, work
+from idfzip.cli import files, painting, talk, tree, work
 from idfzip.cli.job import Job, check
 from idfzip.cli.tree import Outputs, Source
 from idfzip.container import choice, idfz, models
@@ -112,7 +112,7 @@ def compress(
     given = None if model is None else models.by_name(model)
     effort = work.effort(threads, device, max_batch, quiet)
     if given is not None and not embed_model and not models.is_released(given):
-        work.say(
+        talk.say(
             f"model {given.name} is not one of idfzip's: keep its file, decompressing needs it "
             "(--embed-model puts it into the output)",
             quiet,
@@ -173,7 +173,7 @@ def _one(source: Source, outputs: Outputs, target: Path, job: Job) -> None:
     if job.remove:
         os.unlink(path)
     share = 100 * len(data) / len(before)
-    work.say(f"{path}: {len(before)} -> {len(data)} bytes ({share:.1f}%), {note}", job.quiet)
+    talk.say(f"{path}: {len(before)} -> {len(data)} bytes ({share:.1f}%), {note}", job.quiet)
 
 
 def encoded(path: Path, source: bytes, found: Picture | Unread, job: Job) -> tuple[bytes, str]:

@@ -10,7 +10,7 @@ from typing import BinaryIO
 
 import click
 
-from idfzip.cli import files, tree, unpack, work
+from idfzip.cli import files, talk, tree, unpack, work
 from idfzip.cli.compress import SUFFIX
 from idfzip.cli.tree import Outputs, Source
 from idfzip.container import archive, idfz, models
@@ -149,7 +149,7 @@ def decompress(
         note = f"{pixels / 1e6 / seconds:.2f} MP/s" if _pixels(file) else "stored"
         if verbose and isinstance(file.head, ImageHeader):
             note += f", model {', '.join(map(str, file.head.models)) or 'none'}"
-        work.say(f"{path}: {len(data)} bytes in {target}, {note}", quiet)
+        talk.say(f"{path}: {len(data)} bytes in {target}, {note}", quiet)
 
     def tried(source: Source) -> None:
         with failures.caught(source.path):
@@ -271,7 +271,7 @@ def test(
             _warm(file, job)
             with work.progress_bar(path.name, _work(file), quiet) as progress:
                 idfz.decompress(file, given, effort, progress)
-            work.say(f"{path}: ok", quiet)
+            talk.say(f"{path}: ok", quiet)
 
     found = tree.find(paths, recursive, _left_out, failures)
     tree.side_by_side(found.sources, act, effort)

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from idfzip.cli import files, unpack, work
+from idfzip.cli import files, talk, unpack, work
 from idfzip.container import archive, devices, idfz, models, names
 from idfzip.container.header import LOSSY_FIRST, RAW, VQVAE, ImageHeader, StoredHeader
 from idfzip.errors import ModelError, OutputExists
@@ -164,12 +164,12 @@ def add(path: Path, force: bool) -> None:
     target = folder / f"{model.name}{models.SUFFIX}"
     if target.is_file() and not force:
         if models.open_file(target).identity == model.identity:
-            work.say(f"{target}: installed already")
+            talk.say(f"{target}: installed already")
             return
         raise OutputExists(f"{target}: another model of that name is installed (-f replaces it)")
     folder.mkdir(parents=True, exist_ok=True)
     files.write(target, path.read_bytes(), force=True)
-    work.say(f"{target}: model {model.name} ({model.short.hex()}) installed")
+    talk.say(f"{target}: model {model.name} ({model.short.hex()}) installed")
 
 
 def _list(as_json: bool) -> None:
@@ -179,7 +179,7 @@ def _list(as_json: bool) -> None:
         try:
             model = models.open_file(file)
         except ModelError as error:
-            work.say(f"idfzip: {error}")
+            talk.say(f"idfzip: {error}")
             damaged = True
             continue
         rows.append(

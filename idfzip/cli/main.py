@@ -14,6 +14,7 @@ from typing import Any
 import click
 
 from idfzip import __version__
+from idfzip.cli.talk import say
 from idfzip.errors import IdfzipError
 
 _COMMANDS = {
@@ -56,13 +57,13 @@ class _Group(click.Group):
         try:
             return super().invoke(ctx)
         except IdfzipError as error:
-            click.echo(f"idfzip: {error}", err=True)
+            say(f"idfzip: {error}")
             sys.exit(error.exit_code)
         except OSError as error:
             if error.errno == errno.EPIPE:  # click ends quietly where nobody reads on
                 raise
             name = "" if error.filename is None else f"{error.filename}: "
-            click.echo(f"idfzip: {name}{error.strerror or error}", err=True)
+            say(f"idfzip: {name}{error.strerror or error}")
             sys.exit(1)
 
 

@@ -10,9 +10,9 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import IO, BinaryIO, cast
 
-from idfzip.cli import compress, files, work
+from idfzip.cli import compress, files, talk, work
 from idfzip.cli.job import Job, check
 from idfzip.cli.tree import Source
 from idfzip.container import block, idfz, models, names
@@ -67,7 +67,7 @@ def pack(sources: Sequence[Source], target: Path, job: Job, failures: work.Failu
     with ExitStack() as stack:
         # Without names, so that nothing is left behind however this ends.
         near = None if target == files.STANDARD else target.parent
-        spools = [stack.enter_context(tempfile.TemporaryFile(dir=near)) for _ in range(2)]
+        spools = [stack.enter_context(_spool(near, target)) for _ in range(2)]
         writer = Writer(*cast(list[BinaryIO], spools))
         advance = stack.enter_context(work.count_bar(len(sources), job.quiet))
         packer = _Packer(job, failures, writer)
@@ -80,15 +80,24 @@ def pack(sources: Sequence[Source], target: Path, job: Job, failures: work.Failu
             writer.finish(out, job.embed)
     if job.remove:
         for source in made:
-            os.unlink(source.path)
+            with failures.caught(source.path):
+                os.unlink(source.path)
     if target != files.STANDARD:
         size, before = target.stat().st_size, packer.bytes
-        work.say(
+        talk.say(
             f"{target}: {work.counted(len(made), 'file')}, {packer.small} of them in "
             f"{work.counted(packer.blocks, 'block')}, "
             f"{before} -> {size} bytes ({100 * size / before:.1f}%)",
             job.quiet,
         )
+
+
+def _spool(folder: Path | None, target: Path) -> IO[bytes]:
+    """Return a file without a name; raises an error that tells what could not be written."""
+    try:
+        return tempfile.TemporaryFile(dir=folder)
+    except OSError as error:
+        raise IdfzipError(f"{target}: cannot be written ({error.strerror})") from None
 
 
 class _Packer:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from idfzip.cli import files, work
+from idfzip.cli import files, talk, work
 from idfzip.cli.compress import SUFFIX
 from idfzip.container import idfz, models
 from idfzip.container import preview as previews
@@ -66,7 +66,7 @@ def preview(
     def show(path: Path) -> None:
         shown, read = _shown(path, fraction, levels, sample, model, effort, quiet)
         files.write(target, writer.write(shown.picture), force, sources=[path])
-        work.say(f"{path}: {read} in {target}, not verified", quiet)
+        talk.say(f"{path}: {read} in {target}, not verified", quiet)
 
     work.each([path], show)
 

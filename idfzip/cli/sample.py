@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from idfzip.cli import files, work
+from idfzip.cli import files, talk, work
 from idfzip.container import models, noise
 from idfzip.images import writer
 from idfzip.images.picture import Picture
@@ -65,4 +65,4 @@ def sample(
     work.warm_up([found], quiet, effort.device)
     grid = noise.grid(noise.images(found, number, seed, size, effort))
     files.write(output, writer.write(Picture(grid)), force)
-    work.say(f"{output}: {number} images of model {found.name}, seed {seed}", quiet)
+    talk.say(f"{output}: {number} images of model {found.name}, seed {seed}", quiet)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from idfzip.cli import files, work
+from idfzip.cli import files, talk, work
 from idfzip.container import model_file
 from idfzip.errors import TrainingError
 
@@ -99,13 +99,13 @@ def _train_indexed(folders: tuple[Path, ...], options: dict[str, Any]) -> bool:
         return False
     output, quiet = options["output"], options["quiet"]
     examples = indexed.read(folders)
-    work.say(f"{len(examples)} images of categories", quiet)
-    codec = indexed.train(examples, found, options["seed"], lambda line: work.say(line, quiet))
+    talk.say(f"{len(examples)} images of categories", quiet)
+    codec = indexed.train(examples, found, options["seed"], lambda line: talk.say(line, quiet))
     card = f"Trained on {len(examples)} images by `idfzip train`.\n{found}\n"
     data = model_file.dump(codec, options["name"], card)
     model = model_file.load(data, str(output))
     files.write(output, data, options["force"])
-    work.say(f"{output}: model {model.name} ({model.short.hex()}), {len(data)} bytes", quiet)
+    talk.say(f"{output}: model {model.name} ({model.short.hex()}), {len(data)} bytes", quiet)
     return True
 
 
@@ -125,19 +125,19 @@ def _train(plan: Plan, joined: Any, stopped: Callable[[], bool], options: dict[s
     prepared = session.prepare(plan)
     _say_found(prepared, quiet)
     folder = output.with_name(output.name.removesuffix(".idfm") + ".train")
-    work.say("preparing samples ...", quiet)
+    talk.say("preparing samples ...", quiet)
     task = session.make_task(prepared, joined)
     journal = Journal(folder, options["resume"], task.unit) if joined.leads else None
     if isinstance(task, Pixels | Lattices):
         share, count = task.rounds.share, task.rounds.count
         rounds = f", in {count} rounds" if count > 1 else ""
-        work.say(f"{100 * share:.0f}% of the pixels are used{rounds}", quiet)
+        talk.say(f"{100 * share:.0f}% of the pixels are used{rounds}", quiet)
     # What cannot become a model fails before the work.
     session.to_file(prepared, task, task.network())
     if prepared.start is not None and not quiet:
         network = task.network()
         network.set_exact(True)
-        work.say(f"before: {task.evaluate(network):.4f} {task.unit} held out")
+        talk.say(f"before: {task.evaluate(network):.4f} {task.unit} held out")
     with _reports(quiet, options["as_json"] and joined.leads, task.unit) as report:
         network = session.run(prepared, task, joined, journal, options["resume"], report, stopped)
     if not joined.leads:
@@ -146,10 +146,10 @@ def _train(plan: Plan, joined: Any, stopped: Callable[[], bool], options: dict[s
     model = model_file.load(data, str(output))
     files.write(output, data, options["force"] or options["resume"])
     if journal is not None and not journal.draw():
-        work.say("no curve: it needs matplotlib (pip install 'idfzip[train]')", quiet)
-    work.say(f"{output}: model {plan.name} ({model.short.hex()}), {len(data)} bytes", quiet)
+        talk.say("no curve: it needs matplotlib (pip install 'idfzip[train]')", quiet)
+    talk.say(f"{output}: model {plan.name} ({model.short.hex()}), {len(data)} bytes", quiet)
     if stopped():
-        work.say("stopped early; --resume goes on", quiet)
+        talk.say("stopped early; --resume goes on", quiet)
         sys.exit(INTERRUPTED)
 
 
@@ -194,7 +194,7 @@ def _reports(quiet: bool, as_json: bool, unit: str) -> Iterator[Callable[[Report
             bar.set_postfix_str(text, refresh=False)
             bar.update(state.share - bar.n)
         elif state.held_out is not None and not as_json:
-            work.say(f"{state.seconds:.0f} s, {text}", quiet)
+            talk.say(f"{state.seconds:.0f} s, {text}", quiet)
 
     try:
         yield show
@@ -205,11 +205,11 @@ def _reports(quiet: bool, as_json: bool, unit: str) -> Iterator[Callable[[Report
 
 def _say_found(prepared: Prepared, quiet: bool) -> None:
     found = prepared.found
-    work.say(f"{len(found.sources)} images, {found.pixels / 1e6:.1f} MP", quiet)
+    talk.say(f"{len(found.sources)} images, {found.pixels / 1e6:.1f} MP", quiet)
     for reason, count in sorted(found.skipped.items(), key=lambda item: -item[1])[:10]:
-        work.say(f"left out: {count} ({reason})", quiet)
+        talk.say(f"left out: {count} ({reason})", quiet)
     if found.blocky:
-        work.say(
+        talk.say(
             f"warning: {found.blocky} images look like decoded JPEGs; a model learns JPEG's traces "
             "from them, which other images do not have",
             quiet,

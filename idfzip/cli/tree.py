@@ -14,7 +14,8 @@ import click
 from PIL import Image, UnidentifiedImageError
 
 from idfzip.cli import files
-from idfzip.cli.work import Failures, say
+from idfzip.cli.talk import say
+from idfzip.cli.work import Failures
 from idfzip.container.effort import HELD, Effort
 from idfzip.container.threads import in_order
 from idfzip.errors import OutputExists, UnsupportedImage

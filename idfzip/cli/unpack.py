@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from idfzip.cli import files, work
+from idfzip.cli import files, talk, work
 from idfzip.container import archive, idfz, models, names
 from idfzip.container.archive import Archive, Member
 from idfzip.container.effort import Effort
@@ -87,7 +87,7 @@ def extract(
             written.add(member.entry.name.casefold())
             _write(member, targets[member.entry.name], job, job.force and not again, path)
             done += 1
-    work.say(f"{path}: {done} of {len(known)} members written", job.quiet)
+    talk.say(f"{path}: {done} of {len(known)} members written", job.quiet)
     return failures.count == before
 
 
@@ -116,7 +116,7 @@ def test(file: BinaryIO, path: Path, job: Job, failures: work.Failures) -> None:
             names.check(member.entry.name)
             count += 1
     total = len(box.index.entries)
-    work.say(f"{path}: {'ok, ' if count == total else ''}{count} of {total} members", job.quiet)
+    talk.say(f"{path}: {'ok, ' if count == total else ''}{count} of {total} members", job.quiet)
 
 
 def _decoded(box: Archive, job: Job, wanted: Collection[str] | None) -> Iterator[Member]:

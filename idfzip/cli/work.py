@@ -13,6 +13,7 @@ from typing import Any
 
 import click
 
+from idfzip.cli.talk import say
 from idfzip.codecs import flagship
 from idfzip.codecs.flagship import Flagship
 from idfzip.container import devices
@@ -130,12 +131,6 @@ def effort(
         say(f"idfzip: warning: {text}", quiet)
 
     return Effort(count, device=devices.find(device, count, max_batch, warn))
-
-
-def say(text: str, quiet: bool = False) -> None:
-    """Print a line of talk, which goes to standard error."""
-    if not quiet:
-        click.echo(text, err=True)
 
 
 def counted(count: int, noun: str) -> str:

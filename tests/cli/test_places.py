@@ -166,6 +166,19 @@ def test_a_file_that_may_not_be_read_stops_no_other(place):
     assert Path("b.png.idfz").exists()
 
 
+@posix
+def test_a_name_cannot_steer_the_terminal(place):
+    os.rename("a.png", "a\n\x1b[31m.png")
+    told = run("compress", "a\n\x1b[31m.png", "missing\n.png", code=1).stderr
+    assert told.startswith("a\\x0a\\x1b[31m.png: ")
+    assert told.splitlines()[1] == "idfzip: missing\\x0a.png: No such file or directory"
+
+
+def test_a_place_that_is_not_there_is_named(place):
+    told = run("compress", "a.png", "b.png", "-o", "no/set.idfz", code=1).stderr
+    assert told == "idfzip: no/set.idfz: cannot be written (No such file or directory)\n"
+
+
 def test_closed_pipes_are_said(monkeypatch):
     monkeypatch.setattr(sys, "stdout", None)
     monkeypatch.setattr(sys, "stdin", None)

@@ -98,6 +98,15 @@ def test_levels_read_the_coarse_part_alone(folder):
     assert "4 tiles, 5 levels, model progressive" in run("info", name).output
 
 
+def test_a_cut_file_is_not_salvaged_but_shown(folder):
+    name = packed("progressive")
+    data = (folder / name).read_bytes()
+    (folder / "cut.idfz").write_bytes(data[: len(data) // 2])
+    told = run("decompress", "--salvage", "cut.idfz", "-o", "a.png", code=1).stderr
+    assert "'idfzip preview' shows what is there" in told
+    run("preview", "cut.idfz", "-o", "a.png")
+
+
 def test_samples_of_the_rest_are_drawn_the_same_again(folder):
     name = packed("progressive")
     for target in ("a.png", "b.png"):

@@ -77,6 +77,7 @@ def bench(
     for path in (as_json, as_csv, plot):
         if path is not None:
             files.check_free(path, force, paths)
+            files.check_folder(path)
     if plot is not None:
         plots.check(plot.suffix)
     Image.MAX_IMAGE_PIXELS = reader.MAX_PIXELS // 2

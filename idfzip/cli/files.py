@@ -78,6 +78,12 @@ def check_free(path: Path, force: bool, sources: Iterable[Path] = ()) -> None:
             raise OutputExists(f"{path}: exists already (-f overwrites it)")
 
 
+def check_folder(path: Path) -> None:
+    """Raise an error where the folder of an output is not there; before work that takes long."""
+    if path != STANDARD and not path.parent.is_dir():
+        raise IdfzipError(f"{path}: cannot be written (No such file or directory)")
+
+
 def _is_special(path: Path) -> bool:
     """Return whether there is a device, a pipe or a socket, which is written to as it is."""
     return path.exists() and not path.is_file()

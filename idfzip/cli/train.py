@@ -60,6 +60,7 @@ def train(folders: tuple[Path, ...], **options: Any) -> None:
     if options["minutes"] and options["steps"]:
         raise click.UsageError("give --minutes or --steps, not both")
     files.check_free(options["output"], options["force"] or options["resume"])
+    files.check_folder(options["output"])
     name = options["name"]
     options["name"] = model_file.check_name(name) if name else model_file.name_of(options["output"])
     if importlib.util.find_spec("torch") is None:

@@ -175,6 +175,8 @@ def _tiff(image: Image.Image, data: bytes) -> Picture | str:
     extra = tags.numbers(tiff.EXTRA)
     if tags.number(tiff.COMPRESSION, 1) not in _LOSSLESS:
         return "its pixels are compressed with loss, or in a way of their own"
+    if _is_more(tags.rest(data)):
+        return "bytes follow its end"
     layout = _LAYOUTS.get((photometric, samples, len(extra)))
     formats = set(tags.numbers(tiff.FORMAT) or (1,))
     if layout is None or len(bits) != 1 or formats != {1}:
@@ -248,8 +250,12 @@ def _bmp(image: Image.Image, data: bytes) -> Picture | str:
         return f"BMP of {depth} bits a pixel has no model"
     (start,) = struct.unpack_from("<I", data, 10)
     rest = data[start + image.height * (-(-3 * image.width // 4) * 4) :]
-    # Some writers fill the last word; what else follows may be a profile.
-    return "bytes follow its pixels" if len(rest) > 3 or any(rest) else _by_pillow(image)
+    return "bytes follow its pixels" if _is_more(rest) else _by_pillow(image)  # a profile, say
+
+
+def _is_more(rest: bytes) -> bool:
+    """Return whether bytes at the end of a file are more than what fills its last word."""
+    return len(rest) > 3 or any(rest)
 
 
 def _by_pillow(image: Image.Image) -> Picture | str:

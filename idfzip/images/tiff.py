@@ -18,12 +18,13 @@ from idfzip.images.picture import Kind, Layout, Pixels
 WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC, FILL_ORDER = 256, 257, 258, 259, 262, 266
 OFFSETS, ORIENTATION, SAMPLES, ROWS, COUNTS, PLANAR, PREDICTOR = 273, 274, 277, 278, 279, 284, 317
 EXTRA, FORMAT, COLOURS = 338, 339, 320
+_TILE_OFFSETS, _TILE_COUNTS = 324, 325
 XRES, YRES, UNIT, XMP, ICC = 282, 283, 296, 700, 34675
 """Numbers of tags."""
 
 _PLACES = {
     *(WIDTH, HEIGHT, BITS, COMPRESSION, FILL_ORDER, OFFSETS, SAMPLES, ROWS, COUNTS),
-    *(PLANAR, PREDICTOR, 288, 289, 292, 293, 322, 323, 324, 325),
+    *(PLANAR, PREDICTOR, 288, 289, 292, 293, 322, 323, _TILE_OFFSETS, _TILE_COUNTS),
 }
 """Tags that say how and where the pixels lie; all others are kept."""
 
@@ -63,10 +64,11 @@ Directory = dict[int, Value]
 
 @dataclass(frozen=True)
 class Tags:
-    """A file's order of bytes, `<` or `>`, and its first directory."""
+    """A file's order of bytes, `<` or `>`, its first directory, and where the tags end."""
 
     order: str
     directory: Directory
+    end: int = 0
 
     def numbers(self, tag: int) -> tuple[int, ...]:
         """Return the whole numbers of a tag, none where it is missing or not of such."""
@@ -80,6 +82,15 @@ class Tags:
         """Return the first number of a tag."""
         return (*self.numbers(tag), default)[0]
 
+    def rest(self, data: bytes) -> bytes:
+        """Return the bytes of the file after all that its tags point to."""
+        pixels = [
+            at + count
+            for offsets, counts in ((OFFSETS, COUNTS), (_TILE_OFFSETS, _TILE_COUNTS))
+            for at, count in zip(self.numbers(offsets), self.numbers(counts), strict=False)
+        ]
+        return data[max([self.end, *pixels]) :]
+
 
 def parse(data: bytes) -> Tags:
     """Return the tags of a file; raises Unfit where they are damaged or cannot be kept."""
@@ -87,14 +98,17 @@ def parse(data: bytes) -> Tags:
     if order is None:
         raise Unfit("it is a BigTIFF or none")
     try:
-        return Tags(order, _directory(data, order, struct.unpack_from(f"{order}I", data, 4)[0], 0))
+        (start,) = struct.unpack_from(f"{order}I", data, 4)
+        return Tags(order, *_directory(data, order, start, 0))
     except struct.error:
         raise Unfit("its tags are cut") from None
 
 
-def _directory(data: bytes, order: str, at: int, depth: int) -> Directory:
+def _directory(data: bytes, order: str, at: int, depth: int) -> tuple[Directory, int]:
+    """Return the directory at a place, and where it and all values of it end."""
     found: Directory = {}
     (count,) = struct.unpack_from(f"{order}H", data, at)
+    end = at + 2 + 12 * count + 4
     for i in range(count):
         tag, kind, length = struct.unpack_from(f"{order}HHI", data, at + 2 + 12 * i)
         size = length * _SIZES.get(kind, 0)
@@ -106,14 +120,16 @@ def _directory(data: bytes, order: str, at: int, depth: int) -> Directory:
         if place + size > len(data):
             raise Unfit(f"its tag {tag} is cut")
         value = Value(kind, data[place : place + size])
+        end = max(end, place + size)
         if tag in _DIRECTORIES:
             if depth == 2 or kind != LONG or length != 1:
                 raise Unfit(f"its tag {tag} is no directory")
             (start,) = struct.unpack(f"{order}I", value.data)
-            below = _directory(data, order, start, depth + 1)
+            below, last = _directory(data, order, start, depth + 1)
+            end = max(end, last)
             value = Value(kind, b"", below)
         found[tag] = value
-    return found
+    return found, end
 
 
 def kept(tags: Tags) -> bytes:

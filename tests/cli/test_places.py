@@ -150,6 +150,8 @@ def test_a_signal_leaves_nothing_behind(place, monkeypatch, number):
         ("preview a.png.idfz --fraction nan", 2, "not a number"),
         ("train . -o m.idfm --minutes nan", 2, "not a number"),
         ("train . -o m.idfm --seed -5", 2, "seed"),
+        ("train . -o no/m.idfm", 1, "idfzip: no/m.idfm: cannot be written"),
+        ("bench b.png --json no/b.json", 1, "idfzip: no/b.json: cannot be written"),
     ],
 )
 def test_slips_are_one_line(place, arguments, code, message):

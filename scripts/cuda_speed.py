@@ -5,8 +5,9 @@ works, with `photo` and with `photo-max`: one photograph of 24 megapixels, 1,000
 512 x 512, and an archive of 10,000 of 32 x 32, cut from the source, mirrored where it ends, with
 noise of one step so that nothing repeats; with `lossy`, or a bipartite model that `-m` names, the
 first two of them. From pixels in memory to bytes in memory and back; results are compared with the
-source, or with what was painted, and with the processor's bytes for as many images as the processor
-is measured on. Stages are those of the flagship's models.
+source, or with what was painted. The processor is measured on a share of the images; its files and
+the device's are compared. Lines come, and the JSON is written anew, after each work. Stages are
+those of the flagship's models.
 `--photo`, `--images` and `--small` set the sizes, `--device torch` runs the same without a GPU.
 """
 
@@ -26,7 +27,7 @@ import torch
 from idfzip.codecs import flagship as kernels
 from idfzip.codecs.flagship import Flagship
 from idfzip.container import block, devices, idfz, lossy, models
-from idfzip.container.effort import Effort
+from idfzip.container.effort import Effort, all_cores
 from idfzip.container.index import Entry
 from idfzip.container.lossy import Lossy
 from idfzip.container.model_file import Model
@@ -41,6 +42,13 @@ from idfzip.images import reader
 from idfzip.images.picture import Picture, Pixels
 
 PARROTS = Path(__file__).parent.parent / "tests" / "data" / "parrots.png"
+PART = 1024
+"""Sides of the part of one photograph that the processor is measured on."""
+
+HEAD = """\
+| work | model | encode MP/s | decode MP/s | processor, encode | processor, decode |
+| --- | --- | --- | --- | --- | --- |"""
+
 Row = dict[str, Any]
 Work = Callable[[Effort, Sequence[Pixels], Model], list[bytes]]
 
@@ -150,7 +158,7 @@ def stages(machine: Machine, codec: Flagship, lanes: int, side: int) -> dict[str
     on_gpu = machine.device.type == "cuda"
     activities = [torch.profiler.ProfilerActivity.CPU]
     activities += [torch.profiler.ProfilerActivity.CUDA] if on_gpu else []
-    with torch.inference_mode():
+    with torch.inference_mode(), machine.in_use():
         decoder = made(machine, codec, runs, streams)
         with torch.profiler.profile(activities=activities) as profile:
             decoder.run()
@@ -158,7 +166,7 @@ def stages(machine: Machine, codec: Flagship, lanes: int, side: int) -> dict[str
     for row in profile.key_averages():
         if row.key in spent:
             spent[row.key] += row.device_time_total if on_gpu else row.cpu_time_total
-    total = sum(spent.values())
+    total = sum(spent.values()) or 1.0  # a profiler that may not count shows none
     return {name: value / total for name, value in spent.items()}
 
 
@@ -192,13 +200,19 @@ def counted(codec: Flagship) -> Row:
 
 
 def limits(machine: Machine) -> Row:
-    """Return what the device reaches: bytes copied and operations of products, a second."""
+    """Return what the device reaches: bytes copied and operations of products, a second.
+
+    Products are in TF32, as those of the kernels.
+    """
     size = 1 << 28 if machine.device.type == "cuda" else 1 << 22
     room = torch.ones(size, dtype=torch.uint8, device=machine.device)
     side = 4096 if machine.device.type == "cuda" else 256
     square = torch.ones(side, side, device=machine.device)
     copied = _best(machine, lambda: room.clone())
+    matmul = torch.backends.cuda.matmul
+    before, matmul.fp32_precision = matmul.fp32_precision, "tf32"
     multiplied = _best(machine, lambda: square @ square)
+    matmul.fp32_precision = before
     return {"bytes": 2 * size / copied, "operations of products": 2 * side**3 / multiplied}
 
 
@@ -223,17 +237,18 @@ def _bytes(files: Sequence[bytes | Lossy]) -> list[bytes]:
     return [file.data if isinstance(file, Lossy) else file for file in files]
 
 
-def table(rows: Sequence[Row]) -> str:
-    """Return the speeds in Markdown."""
-    lines = [
-        "| work | model | encode MP/s | decode MP/s | processor, encode | processor, decode |",
-        "| --- | --- | --- | --- | --- | --- |",
-    ]
-    for row in rows:
-        figures = (row["device"], row["processor"])
-        cells = [f"{one[key]:.3g}" for one in figures for key in ("encode", "decode")]
-        lines.append(f"| {row['work']} | {row['model']} | {' | '.join(cells)} |")
-    return "\n".join(lines)
+def line(row: Row) -> str:
+    """Return speeds as a line of the table."""
+    figures = (row["device"], row["processor"])
+    cells = [f"{one[key]:.3g}" for one in figures for key in ("encode", "decode")]
+    return f"| {row['work']} | {row['model']} | {' | '.join(cells)} |"
+
+
+def some_of(images: Sequence[Pixels], share: float) -> Sequence[Pixels]:
+    """Return what the processor is measured on: some images, or a part of a large one."""
+    if len(images) == 1:
+        return [np.ascontiguousarray(images[0][:PART, :PART])]
+    return images[: max(1, round(len(images) * share))]
 
 
 @click.command()
@@ -263,7 +278,7 @@ def main(
     found = reader.read(source.read_bytes(), str(source))
     if not isinstance(found, Picture):
         raise click.ClickException(f"{source}: {found.reason}")
-    worker = devices.find(device, threads, None, click.echo)
+    worker = devices.find(device, all_cores(), None, click.echo)
     if worker is None:
         raise click.ClickException("the processor alone: there is nothing to compare")
     works = {
@@ -280,32 +295,39 @@ def main(
     machine = Machine(torch.device("cpu" if device == devices.TORCH else device))
     rows: list[Row] = []
     more: Row = {"limits": limits(machine)}
+
+    def keep() -> None:
+        if out is not None:
+            out.write_text(json.dumps({"rows": rows, **more}, indent=1))
+
+    click.echo(HEAD)
     for name in names:
         model = models.by_name(name)
         for work, (usual, given) in works.items():
             kind = "paintings" if model.architecture.lossy else usual
             if usual == "archive" and not isinstance(model.codec, Flagship):
                 continue
-            some = given[: max(1, round(len(given) * share))]
-            there = Effort(threads, device=worker)
+            some = some_of(given, share)
+            there = Effort(all_cores(), device=worker)
             for warm in (there, Effort(threads)):
                 measured(warm, [given[0][:32, :32]], model, kind)
             row: Row = {"work": work, "model": name}
             row["device"] = measured(there, given, model, kind)
             row["processor"] = measured(Effort(threads), some, model, kind)
-            parts = (row["device"].pop("coded"), row["processor"].pop("coded"))
-            if usual == "files" and _bytes(parts[0][: len(some)]) != _bytes(parts[1]):
-                raise click.ClickException(f"{name}, {work}: not the bytes of the processor")
+            row["device"].pop("coded")
+            expected = row["processor"].pop("coded")
             rows.append(row)
+            click.echo(line(row))
+            keep()
+            if usual == "files" and _bytes(WORKS[kind][0](there, some, model)) != _bytes(expected):
+                raise click.ClickException(f"{name}, {work}: not the bytes of the processor")
         if isinstance(model.codec, Flagship):
             more[name] = {
                 "a pixel": counted(model.flagship),
                 "stages": stages(machine, model.flagship, *profile),
             }
-    click.echo(table(rows))
+            keep()
     click.echo(json.dumps(more, indent=1))
-    if out is not None:
-        out.write_text(json.dumps({"rows": rows, **more}, indent=1))
 
 
 if __name__ == "__main__":

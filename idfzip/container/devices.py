@@ -162,7 +162,7 @@ def listed() -> list[dict[str, Any]]:
         coded = [model for model in known if codes(model.codec)]
         try:
             there = {model.name: passes(found, model.codec, model.test) for model in coded}
-        except RuntimeError as error:  # what torch raises where the device fails
+        except Exception as error:  # torch's where the device fails, triton's, a compiler's
             raise DeviceError(f"cuda:{i}: {str(error).partition(chr(10))[0]}") from None
         name = torch.cuda.get_device_name(i)
         rows.append({"device": f"cuda:{i}", "name": name, "models": there})

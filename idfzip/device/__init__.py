@@ -34,5 +34,7 @@ channel, one after the other, 29,184 in a tile of 256 rows: they serve where the
 A program that takes symbols goes through a tile's some 512 of a step one after the other; with the
 eight states of a long stream (`coding.turns`) through 64 rounds, of 641 instructions for each of
 four warps where one symbol of one state took 550 (compiled for compute capability 9.0).
+Steps are replayed one by one from Python, which lets go of the interpreter's lock each time: where
+a profile shows gaps, several steps between the ends of periods can be one graph.
 Times on GPUs are open: `scripts/cuda_speed.py` takes them.
 """

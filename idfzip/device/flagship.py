@@ -37,7 +37,7 @@ def encode(
 
 
 def _stream(noted: Noted) -> list[bytes]:
-    return [pushed(noted).stream]
+    return [_pushed(noted)]
 
 
 @dataclass(frozen=True)
@@ -127,14 +127,18 @@ def _symbols(
 def pushed(noted: Noted) -> Coded:
     """Return a group's stream and the bits of each tile, as `codecs.block.encode`."""
     runs, group = noted.runs, noted.group
-    cumulative = np.concatenate([run.cumulative for run in runs])
-    frequency = np.concatenate([run.frequency for run in runs])
     bits: list[float] = []
     for run, sizes in zip(runs, group.runs, strict=False):
         for k in range(len(sizes)):
             logs = np.log2(run.frequency[run.tile == k].astype(np.float64))
             bits.append(float(len(logs) * ans.PRECISION - logs.sum()))
-    return Coded(ans.to_bytes(turns.push_all(cumulative, frequency)), bits)
+    return Coded(_pushed(noted), bits)
+
+
+def _pushed(noted: Noted) -> bytes:
+    cumulative = np.concatenate([run.cumulative for run in noted.runs])
+    frequency = np.concatenate([run.frequency for run in noted.runs])
+    return ans.to_bytes(turns.push_all(cumulative, frequency))
 
 
 def read(
@@ -188,7 +192,7 @@ def _decoded(
         for room, now in zip(planes, group.runs, strict=False):
             per = room.shape[0] // len(groups)
             for k, (height, width) in enumerate(now):
-                mine.append(np.ascontiguousarray(room[g * per + k, :, :height, :width]))
+                mine.append(np.ascontiguousarray(room[g * per + k, :, :height, :width], np.int32))
         tiles.append(mine)
     return decoder, tiles
 

@@ -43,8 +43,9 @@ class Replayed:
                     work()
             torch.cuda.current_stream().wait_stream(side)
             graph = torch.cuda.CUDAGraph()
-            # Other threads may use the device meanwhile: they work for other workers.
-            with torch.cuda.graph(graph, capture_error_mode="thread_local"):
+            # Other threads may use the device meanwhile: they work for other workers. The stream
+            # that torch would take is one for all of them, on the device that captured first.
+            with torch.cuda.graph(graph, stream=side, capture_error_mode="thread_local"):
                 work()
             self._graph = graph
 

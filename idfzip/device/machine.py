@@ -16,6 +16,9 @@ from torch import Tensor
 
 T = TypeVar("T")
 
+PINNED = 1 << 24
+"""Most bytes that are copied through pinned memory, which takes long to take. [Not measured.]"""
+
 Allocate = Callable[[tuple[int, ...], torch.dtype, torch.device], Tensor]
 """Returns a tensor of a shape, whose values nobody relies on."""
 
@@ -93,6 +96,8 @@ class Machine:
     def tensor(self, array: npt.NDArray[Any], dtype: torch.dtype | None = None) -> Tensor:
         """Return a copy of an array; through pinned memory where that overlaps with work."""
         made = torch.from_numpy(np.ascontiguousarray(array))
+        if self.is_gpu and array.nbytes > PINNED:
+            return made.to(self.device).to(dtype or made.dtype)
         if self.is_gpu:  # converted there: here it would lose the pinned memory
             return made.pin_memory().to(self.device, non_blocking=True).to(dtype or made.dtype)
         return made.to(dtype=dtype, copy=True)

@@ -75,7 +75,8 @@ class Decoder:
         field = wave.views.planes
         planes = field.flat[:-1].view(-1, field.channels, wave.height + MARGIN, field.stride)
         inner = planes[:, :, MARGIN:, MARGIN : MARGIN + wave.columns]
-        return inner.to(torch.int32, copy=True)  # the next run overwrites them
+        kind = torch.int32 if self._model.alphabet.deep else torch.int16
+        return inner.to(kind, copy=True)  # the next run overwrites them
 
     def finished(self) -> list[bool]:
         """Return whether each stream ended just where its symbols did."""
@@ -96,7 +97,8 @@ class Encoder:
         self._wave = Wavefront(model, how, runs, groups)
         most = aligned(max(int(run.counts.sum(1).max()) for run in runs) * self._channels)
         self._symbols = model.machine.empty(3, groups, most, dtype=torch.int32)
-        self._truth = model.machine.zeros(len(self._wave.views.planes.flat), dtype=model.whole)
+        kind = torch.int32 if model.alphabet.deep else torch.int16
+        self._truth = model.machine.zeros(len(self._wave.views.planes.flat), dtype=kind)
         self._wave.prepare(self._note)
 
     def _note(self, wave: Wavefront, c: int) -> None:
@@ -118,13 +120,18 @@ class Encoder:
         """
         wave, field = self._wave, self._wave.views.planes
         shape = (wave.groups, wave.tiles, self._channels, wave.height + MARGIN, field.stride)
-        truth = np.zeros(shape, np.int64 if self._model.alphabet.deep else np.int32)
+        inner = self._truth[:-1].view(shape)[..., MARGIN:, MARGIN : MARGIN + wave.columns]
+        truth = np.zeros(inner.shape, np.int32 if self._model.alphabet.deep else np.int16)
         for i, tile in enumerate(tiles):
             _, height, width = tile.shape
-            inner = truth[i // run.tiles, i % run.tiles, :, MARGIN:, MARGIN:]
-            inner[:, :height, :width] = tile
-        self._truth[:-1] = self._model.machine.tensor(truth).view(-1)
+            truth[i // run.tiles, i % run.tiles, :, :height, :width] = tile
+        inner.copy_(self._model.machine.tensor(truth))
         wave.run(run, self._note)
-        found = self._symbols.cpu().numpy()
+        several = wave.tiles > 1
+        cumulative, frequency, *whose = self._symbols[: 2 + several].cpu().numpy()
+        tile = whose[0] if several else np.zeros_like(cumulative)
         counts = run.counts.sum(1) * self._channels
-        return [Symbols(*found[:, g, :count].copy()) for g, count in enumerate(counts)]
+        return [
+            Symbols(cumulative[g, :count], frequency[g, :count], tile[g, :count])
+            for g, count in enumerate(counts)
+        ]

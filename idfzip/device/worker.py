@@ -24,7 +24,7 @@ from idfzip.device import check, engine, lane, rule
 from idfzip.device.engine import Parts, Planes, Size
 from idfzip.device.lane import Known, Lane, Later
 from idfzip.device.machine import Machine
-from idfzip.errors import DeviceError
+from idfzip.errors import DeviceError, IdfzipError
 from idfzip.flows.alphabet import BYTES
 
 QUIET = 0.01
@@ -143,11 +143,12 @@ class Worker:
 
     def _work(self) -> None:
         while True:
-            batch = self._next()
+            batch: list[Lane] = []
             try:
+                batch = self._next()
                 rest = self._code(batch)
             except BaseException as error:  # whoever waits gets it
-                for one in batch:
+                for one in batch or self._all():
                     one.result.set_exception(error)
             else:
                 for one, later in zip(batch, rest, strict=True):
@@ -169,9 +170,24 @@ class Worker:
             self._waiting = [one for one in self._waiting if id(one) not in taken]
         return batch
 
+    def _all(self) -> list[Lane]:
+        """Return all lanes that wait, which do no longer."""
+        with self._news:
+            lanes, self._waiting = self._waiting, []
+        return lanes
+
+    def _room(self) -> int:
+        """Return the bytes that there are for a batch."""
+        if not self.machine.is_gpu:
+            return PROCESSOR
+        try:
+            return self.machine.free()
+        except RuntimeError:  # a device that failed, which coding will say
+            return 0
+
     def _fitting(self, lanes: Sequence[Lane]) -> list[Lane]:
         """Return the first lanes, one or more, that fit into memory together."""
-        room = self.machine.free() if self.machine.is_gpu else PROCESSOR
+        room = self._room()
         total = pixels = 0
         for i, one in enumerate(lanes):
             pixels += one.group.pixels
@@ -190,11 +206,13 @@ class Worker:
                 return on_processor
             with self.machine.in_use():
                 return first.coded(self.machine, [one.given for one in batch])
+        except IdfzipError:
+            raise
         except torch.cuda.OutOfMemoryError:
             pixels = sum(one.group.pixels for one in batch)
             text = f"not enough memory for {pixels} pixels at once: give a smaller --max-batch"
-        except RuntimeError as error:  # what torch raises where the device fails
-            text = str(error).partition("\n")[0]
+        except Exception as error:  # torch's where the device fails, triton's, a compiler's
+            text = str(error).partition("\n")[0] or type(error).__name__
         text = f"{self}: {text}"
         if self._alone:
             raise DeviceError(text)

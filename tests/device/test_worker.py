@@ -18,6 +18,7 @@ from idfzip.flows import colour
 torch = pytest.importorskip("torch", reason="devices need torch (the extra idfzip[cuda])")
 
 from idfzip.device import check, engine, flagship, rule  # noqa: E402
+from idfzip.device.machine import Machine  # noqa: E402
 from idfzip.device.schedule import Group, side_by_side  # noqa: E402
 from idfzip.device.worker import Worker  # noqa: E402
 
@@ -132,6 +133,43 @@ def test_auto_goes_on_on_the_processor(auto, model, monkeypatch, warnings):
     np.testing.assert_array_equal(future.result(), tile(6, 5))
     assert len(warnings) == 1
     assert "not enough memory" in warnings[0]
+
+
+class CompilerError(Exception):
+    """As those of triton, which are no RuntimeError."""
+
+
+def fails(*args):
+    raise CompilerError("no compiler here\nand much more")
+
+
+def test_auto_goes_on_where_kernels_cannot_be_compiled(auto, alone, model, monkeypatch, warnings):
+    monkeypatch.setattr(rule, "least_batch", lambda *args: 1)
+    monkeypatch.setattr(check, "passes", lambda *args: True)
+    monkeypatch.setattr(flagship, "encode_blocks", fails)
+    found = whole(auto.encode(model, model.codec, [tile(6, 5)], 256))
+    assert found == kernels.encode(model.codec, [tile(6, 5)])
+    assert warnings == [f"{auto}: no compiler here; going on on the processor"]
+    (future,) = alone.encode(model, model.codec, [tile(6, 5)], 256)
+    with pytest.raises(DeviceError, match=r"no compiler here$"):
+        future.result(60)
+
+
+def test_nobody_waits_for_a_worker_that_fails(alone, model, monkeypatch):
+    monkeypatch.setattr(Worker, "_fitting", fails)
+    for _ in range(2):
+        (future,) = alone.encode(model, model.codec, [tile(6, 5)], 256)
+        with pytest.raises(CompilerError):
+            future.result(60)
+
+
+def test_a_gpu_that_failed_has_no_room(alone, monkeypatch):
+    def free(_):
+        raise RuntimeError("CUDA error: an illegal memory access was encountered")
+
+    monkeypatch.setattr(Machine, "is_gpu", True)
+    monkeypatch.setattr(Machine, "free", free)
+    assert alone._room() == 0
 
 
 def test_a_device_that_counts_wrongly_is_not_used(alone, auto, model, monkeypatch, warnings):

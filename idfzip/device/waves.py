@@ -128,7 +128,9 @@ class Encoder:
         inner.copy_(self._model.machine.tensor(truth))
         wave.run(run, self._note)
         several = wave.tiles > 1
-        cumulative, frequency, *whose = self._symbols[: 2 + several].cpu().numpy()
+        # A copy on the processor, too: the next run overwrites what is there.
+        found = self._symbols[: 2 + several].to("cpu", copy=True).numpy()
+        cumulative, frequency, *whose = found
         tile = whose[0] if several else np.zeros_like(cumulative)
         counts = run.counts.sum(1) * self._channels
         return [

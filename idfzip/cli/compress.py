@@ -91,7 +91,9 @@ def compress(
     decoded; alpha is kept as it is. A source that is smaller than that is kept itself. Only grey
     and RGB of 8 bits are coded so.
     """
-    tree.one_place(output, stdout, output_dir, paths)
+    tree.one_place(output, stdout, output_dir)
+    if output_dir is not None and files.STANDARD in paths:
+        raise click.UsageError("--output-dir needs files in: - has no name; use -o")
     if stdout and recursive:
         output = files.STANDARD
     archive = output is not None and (recursive or len(paths) > 1)

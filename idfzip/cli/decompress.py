@@ -95,7 +95,7 @@ def decompress(
     """
     reader.limit(max_pixels)
     files.one_output(paths, output)
-    tree.one_place(output, stdout, output_dir, ())
+    tree.one_place(output, stdout, output_dir)
     if remove and (stdout or salvage or members or part or form or files.STANDARD in paths):
         raise click.UsageError(
             "--rm needs files in and out; no --salvage, --member, --region, --format"

@@ -124,16 +124,12 @@ def is_image(path: Path) -> bool:
     return True
 
 
-def one_place(
-    output: Path | None, stdout: bool, folder: Path | None, paths: Sequence[Path]
-) -> None:
-    """Refuse several places for the results, or a folder for that of a pipe; a usage error."""
+def one_place(output: Path | None, stdout: bool, folder: Path | None) -> None:
+    """Refuse several places for the results; a usage error."""
     if folder is not None and (output is not None or stdout):
         raise click.UsageError("--output-dir does not go with -o or -c")
     if output is not None and stdout:
         raise click.UsageError("-o does not go with -c")
-    if folder is not None and files.STANDARD in paths:
-        raise click.UsageError("--output-dir needs files in: - has no name; use -o")
 
 
 class Outputs:

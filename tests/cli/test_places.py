@@ -23,6 +23,11 @@ from idfzip.errors import IdfzipError, OutputExists
 posix = pytest.mark.skipif(os.name != "posix", reason="devices, pipes and links of Unix")
 
 
+def no_link(*_):
+    """As `os.link` on a file system without hard links."""
+    raise PermissionError
+
+
 @pytest.fixture
 def place(folder):  # noqa: F811
     for name in ("a.png", "b.png"):
@@ -80,7 +85,9 @@ def test_a_pipe_is_read(place, arguments):
 
 
 @posix
-def test_a_link_to_nothing_is_not_replaced(place):
+def test_a_link_to_nothing_is_not_replaced(place, monkeypatch):
+    """Nor where the move that would see it is not to be had."""
+    monkeypatch.setattr(os, "link", no_link)
     os.symlink("nowhere", "c.idfz")
     assert "exists already" in run("compress", "b.png", "-o", "c.idfz", code=1).stderr
     assert os.readlink("c.idfz") == "nowhere"
@@ -100,10 +107,7 @@ def test_what_comes_into_being_meanwhile_is_not_replaced(place, monkeypatch):
 
 
 def test_a_file_system_without_hard_links(place, monkeypatch):
-    def link(*_):
-        raise PermissionError
-
-    monkeypatch.setattr(os, "link", link)
+    monkeypatch.setattr(os, "link", no_link)
     run("compress", "b.png")
     run("test", "b.png.idfz")
 

@@ -29,6 +29,7 @@ arXiv:1803.02999): 15 to 80 times the mean of where learning led on 12 or 16 til
 rate, was added to the released ones. Of 28 other tiles of up to 512 x 256 `photo-fast` took 0.30%
 less (2.6960 to 2.6880), `photo` 0.16% (2.6131 to 2.6091), `photo-max`, with three times the steps a
 tile, 0.03% at a rate of 0.12 and 1.3% more at 1. Not taken: too little.
+By an experiment that is no script of this project.
 """
 
 from __future__ import annotations

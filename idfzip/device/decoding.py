@@ -115,7 +115,7 @@ class Decoder:
         self._views = Views(model, tiles, self._rows, self._columns)
         self._ring = Ring(machine, tiles, self._rows, model.products.terms, model.whole)
         periods = sum(int(run.closings().sum(1).max()) for run in runs) if how.rate else 0
-        self._learner = Learner(machine, flagship.network, how, self._groups, periods)
+        self._learner = Learner(machine, [flagship.network], how, self._groups, periods)
         most = max(int(run.counts.max()) for run in runs)
         self._period = _Period(model, self._groups, PERIOD - 1 + most) if how.rate else None
         self._sizes = machine.empty(tiles, 2, dtype=torch.int64)

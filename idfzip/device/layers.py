@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,7 +13,7 @@ from torch import Tensor
 from idfzip.device import fused
 from idfzip.device.fused import dense
 from idfzip.device.machine import Machine
-from idfzip.device.network import weights
+from idfzip.device.network import Weights, weights
 from idfzip.integer.network import Network
 
 
@@ -42,6 +43,14 @@ def forwards(
     )  # fmt: skip
 
 
+def run_trunk(span: Span, x: Tensor, w: Weights, values: Sequence[Tensor], fan: Tensor) -> None:
+    """Write what the trunk's layers give of `x`, and its part of the heads' sums."""
+    for weight, bias, out in zip(w.trunk, w.trunk_bias, values, strict=True):
+        forwards(span, x, weight, bias, out)
+        x = out
+    forwards(span, x, w.fan, w.trunk_bias[-1], fan, active=False)
+
+
 def backwards(span: Span, deltas: Tensor, weight: Tensor, values: Tensor, out: Tensor) -> None:
     """Write the errors before an activation, of those (rows, outputs) after its layer."""
     inputs, outputs = weight.shape[-2:]
@@ -67,12 +76,9 @@ def fan_sums(
     with torch.inference_mode():
         w = weights(network, machine)
         values = machine.tensor(inputs.astype(np.float32))
-        for weight, bias in zip(w.trunk, w.trunk_bias, strict=True):
-            out = machine.empty(rows, weight.shape[1], dtype=torch.float32)
-            forwards(span, values, weight, bias, out)
-            values = out
-        sums = machine.empty(rows, w.fan.shape[1], dtype=torch.float32)
-        forwards(span, values, w.fan, w.trunk_bias[-1], sums, active=False)
+        widths = [weight.shape[1] for weight in (*w.trunk, w.fan)]
+        *outs, sums = (machine.empty(rows, width, dtype=torch.float32) for width in widths)
+        run_trunk(span, values, w, outs, sums)
         return sums.to(torch.int32).cpu().numpy()
 
 

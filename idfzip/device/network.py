@@ -7,6 +7,7 @@ first axis: products are batched.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -122,19 +123,23 @@ def run_head(c: int, fan: Tensor, seen: Tensor, w: Weights) -> Head:
 
 
 class _Parameters:
-    """All weights, or biases, that learn, of all groups: (G, count), in singles."""
+    """All weights, or biases, that learn, of all groups: (G, count), in singles.
 
-    def __init__(self, machine: Machine, groups: int, parts: list[Tensor]) -> None:
-        self._shapes = [part.shape for part in parts]
-        self.first = torch.cat([part.reshape(-1) for part in parts])[None]
+    `parts` are those of one network or of several, which groups have in turn.
+    """
+
+    def __init__(self, machine: Machine, groups: int, parts: Sequence[list[Tensor]]) -> None:
+        self._shapes = [part.shape for part in parts[0]]
+        self.first = torch.stack([torch.cat([one.reshape(-1) for one in mine]) for mine in parts])
         self.values, self.exact, self.squares = (
             machine.empty(groups, self.first.shape[1], dtype=Singles) for _ in range(3)
         )
         self.clear()
 
     def clear(self) -> None:
-        """Begin at the model's."""
-        self.values.copy_(self.first.expand_as(self.values))
+        """Begin at the models'."""
+        turns = self.values.view(-1, *self.first.shape)
+        turns.copy_(self.first.expand_as(turns))
         self.exact.copy_(self.values)
         self.squares.zero_()
 
@@ -153,7 +158,7 @@ class _Parameters:
         flat = [one.view(-1) for one in (self.first, self.exact, self.squares, self.values)]
         for shape in self._shapes:
             first, exact, squares, values = (one[begin:] for one in flat)
-            places = (first, exact, squares, values, self.first.shape[1])
+            places = (first, exact, squares, values, self.first.shape[1], len(self.first))
             found.append(Moving(tuple(shape), *places, rate, reach, limit))
             begin += shape.numel()
         return found
@@ -175,7 +180,8 @@ class _Parameters:
 class Moving(NamedTuple):
     """Weights or biases of a layer that learns: where those of the first group stand, flat.
 
-    `first` are the model's; those of the next group stand `apart` further.
+    `first` are those of so many `models`, which groups have in turn; those of the next group, and
+    of the next model, stand `apart` further.
     """
 
     shape: tuple[int, ...]
@@ -184,6 +190,7 @@ class Moving(NamedTuple):
     squares: Tensor
     values: Tensor
     apart: int
+    models: int
     rate: float
     reach: int
     limit: int
@@ -193,24 +200,40 @@ class Learner:
     """The networks of groups, which move while coding if the model learns (`integer.learner`)."""
 
     def __init__(
-        self, machine: Machine, network: Network, how: Learning, groups: int, periods: int
+        self,
+        machine: Machine,
+        networks: Sequence[Network],
+        how: Learning,
+        groups: int,
+        periods: int,
     ) -> None:
-        """Begin at the model's weights; no group has more than so many periods."""
-        base = weights(network, machine)
-        self.how, self.weights = how, base
-        self.frozen = how.frozen if how.rate else len(base.trunk)
+        """Begin at the weights of the networks, which groups have in turn.
+
+        No group has more than so many periods.
+        """
+        bases = [weights(network, machine) for network in networks]
+        base = bases[0]
         self._layers, self._channels = len(base.trunk), len(base.outs)
+        self.how, self.frozen = how, how.frozen if how.rate else self._layers
         self.turn = machine.zeros(groups, dtype=torch.int64)
+
+        def kept(parts: Sequence[list[Tensor]]) -> list[Tensor]:
+            return [_in_turn(each, groups) for each in zip(*parts, strict=True)]
+
         if not how.rate:
+            fan = _in_turn([b.fan for b in bases], groups)
+            trunk, trunk_bias, _, *others = zip(*bases, strict=True)
+            self.weights = Weights(kept(trunk), kept(trunk_bias), fan, *map(kept, others))
             return
-        channels = self._channels
-        moving, moving_bias = base.trunk[self.frozen :], base.trunk_bias[self.frozen :]
-        self._weights = _Parameters(machine, groups, [base.fan, *base.seen, *base.outs, *moving])
-        self._biases = _Parameters(machine, groups, [*base.head_bias, *base.out_bias, *moving_bias])
+        channels, f = self._channels, self.frozen
+        moving = [[b.fan, *b.seen, *b.outs, *b.trunk[f:]] for b in bases]
+        moving_bias = [[*b.head_bias, *b.out_bias, *b.trunk_bias[f:]] for b in bases]
+        self._weights = _Parameters(machine, groups, moving)
+        self._biases = _Parameters(machine, groups, moving_bias)
         w, b = self._weights.views(), self._biases.views()
         self.weights = Weights(
-            base.trunk[: self.frozen] + w[1 + 2 * channels :],
-            base.trunk_bias[: self.frozen] + b[2 * channels :],
+            kept([b.trunk[:f] for b in bases]) + w[1 + 2 * channels :],
+            kept([b.trunk_bias[:f] for b in bases]) + b[2 * channels :],
             w[0],
             w[1 : 1 + channels],
             b[:channels],
@@ -293,6 +316,14 @@ class Learner:
         weights = [_gradient(part.values[-1], fan), *seen, *outs, *trunk]
         biases = [*head_bias, *out_bias, *trunk_bias]
         return torch.cat([one.flatten(1) for one in weights], 1), torch.cat(biases, 1)
+
+
+def _in_turn(parts: Sequence[Tensor], groups: int) -> Tensor:
+    """Return what groups have that take turns, (groups, ..), or the one that all of them share."""
+    if len(parts) == 1:
+        return parts[0]
+    shape = parts[0].shape if parts[0].dim() > 1 else (1, *parts[0].shape)
+    return torch.stack(list(parts)).view(-1, *shape).repeat(groups // len(parts), 1, 1)
 
 
 def _gradient(values: Tensor, deltas: Tensor) -> Tensor:

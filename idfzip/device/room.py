@@ -5,8 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from idfzip.device.machine import Machine
 from idfzip.device.model import Model
-from idfzip.integer.network import SEEN_INPUTS
+from idfzip.integer.network import SEEN_INPUTS, Network
 
 WHOLE, SINGLES, DOUBLES = torch.int64, torch.float32, torch.float64
 
@@ -20,38 +21,30 @@ def aligned(count: int) -> int:
     return -(-count // ALIGNED) * ALIGNED
 
 
-class Room:
+class Rows:
     """Tensors of `rows` rows, whose values nobody relies on until kernels write them.
 
-    Of a pixel: `tile`, `y`, `x`, `at` (its place in the first plane), the window's sums `total`,
-    `samples` and what else its terms are made of, the expert's `partial`, `link` and `energy`, and
-    room for its systems; `inputs`, the trunk's `values`, its part `fan` of the heads' sums, what
-    the heads have `seen` and were (`hidden`), their mixtures, and the `pixels` themselves. If the
-    network `learns`, the errors at all of these.
+    Of a pixel: `at` (its place in the first plane), `inputs`, the trunk's `values`, its part `fan`
+    of the heads' sums, what the heads have `seen`, of each channel `sees` numbers, and were
+    (`hidden`), their mixtures, and the `pixels` themselves. If the network `learns`, the errors at
+    all of these.
     """
 
-    def __init__(self, model: Model, rows: int, learns: bool) -> None:
-        self._machine, self.rows = model.machine, rows
-        network, channels = model.flagship.network, model.flagship.channels
-        n = model.products.n
-        self.components = len(network.outs[0].bias) // 3
+    def __init__(
+        self, machine: Machine, network: Network, rows: int, sees: int, learns: bool
+    ) -> None:
+        self._machine, self.rows = machine, rows
+        channels = network.channels
+        self.components = network.components
         self.fan_width = sum(len(one.bias) for one in network.heads)
-        self.tile, self.y, self.x, self.at, self.lows = (self._of(WHOLE, rows) for _ in range(5))
-        self.bases, self.scales, self.pixels, self.centres, self.energy = (
-            self._of(WHOLE, channels, rows) for _ in range(5)
+        self.at, self.lows = (self._of(WHOLE, rows) for _ in range(2))
+        self.bases, self.scales, self.pixels, self.centres = (
+            self._of(WHOLE, channels, rows) for _ in range(4)
         )
-        self.partial, self.predictions, self.errors = (
-            self._of(DOUBLES, channels, rows) for _ in range(3)
-        )
-        self.link = self._of(DOUBLES, channels * channels, rows)
-        self.total = self._of(model.whole, model.products.terms, rows)
-        self.samples = self._of(model.whole, n + 1 + channels, rows)
-        self.elements = self._of(SINGLES, n * n, rows)
-        self.factors, self.inverse_pivots = (self._of(SINGLES, n, rows) for _ in range(2))
         self.inputs = self._of(SINGLES, rows, network.inputs)
         self.values = [self._of(SINGLES, rows, len(layer.bias)) for layer in network.trunk]
         self.fan = self._of(SINGLES, rows, self.fan_width)
-        self.seen = self._of(SINGLES, rows, SEEN_INPUTS * channels)
+        self.seen = self._of(SINGLES, rows, sees * channels)
         self.hidden = [self._of(SINGLES, rows, len(one.bias)) for one in network.heads]
         self.weights, self.means, self.inverses = (
             self._of(WHOLE, channels, rows, self.components) for _ in range(3)
@@ -63,3 +56,25 @@ class Room:
 
     def _of(self, dtype: torch.dtype, *shape: int) -> Tensor:
         return self._machine.empty(*shape, dtype=dtype)
+
+
+class Room(Rows):
+    """Rows of the wavefront: also what its expert knows of each pixel.
+
+    `tile`, `y` and `x`, the window's sums `total`, `samples` and what else its terms are made of,
+    the expert's `partial`, `link` and `energy`, and room for its systems.
+    """
+
+    def __init__(self, model: Model, rows: int, learns: bool) -> None:
+        super().__init__(model.machine, model.flagship.network, rows, SEEN_INPUTS, learns)
+        channels, n = model.flagship.channels, model.products.n
+        self.tile, self.y, self.x = (self._of(WHOLE, rows) for _ in range(3))
+        self.energy = self._of(WHOLE, channels, rows)
+        self.partial, self.predictions, self.errors = (
+            self._of(DOUBLES, channels, rows) for _ in range(3)
+        )
+        self.link = self._of(DOUBLES, channels * channels, rows)
+        self.total = self._of(model.whole, model.products.terms, rows)
+        self.samples = self._of(model.whole, n + 1 + channels, rows)
+        self.elements = self._of(SINGLES, n * n, rows)
+        self.factors, self.inverse_pivots = (self._of(SINGLES, n, rows) for _ in range(2))

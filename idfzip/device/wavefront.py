@@ -12,17 +12,16 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from idfzip.codecs.flagship import Learning
 from idfzip.device import fused, layers
+from idfzip.device.follow import Follower
 from idfzip.device.fused import context, dense, expert, finish, head, learning, rows, window
 from idfzip.device.graph import Replayed
 from idfzip.device.layers import Span, apart
 from idfzip.device.model import Model, Views
-from idfzip.device.network import Learner, Moving
 from idfzip.device.room import Room, aligned
 from idfzip.device.schedule import Run, slots
 from idfzip.device.window import Ring
@@ -53,31 +52,30 @@ class Wavefront:
             machine, groups * self.tiles, self.height, model.products.terms, model.whole
         )
         periods = sum(int(run.closings().sum(1).max()) for run in runs) if how.rate else 0
-        self._learner = Learner(machine, flagship.network, how, groups, periods)
+        self.follower = Follower(
+            machine, self.room, [flagship.network], how, groups, self.capacity, periods
+        )
         self._sizes = machine.zeros(groups * self.tiles, 2, dtype=torch.int64)
         self._time = machine.zeros(1, dtype=torch.int64)
-        self.pending, self.count, self.coded, none = (
-            machine.zeros(groups, dtype=torch.int64) for _ in range(4)
-        )
+        self.count, self.coded = (machine.zeros(groups, dtype=torch.int64) for _ in range(2))
         self._span = Span(groups, self._most, self.capacity, self.pending, self.count)
-        self._period = Span(groups, self.capacity, self.capacity, none, self.pending)
         products = model.products
         rest = machine.range(products.terms - products.count) + products.n
         self._firsts = torch.cat([products.rows, rest])
         self._seconds = torch.cat([products.columns, rest])
-        self._turns = np.zeros(groups, np.int64)
-        self._step, self._learn, self._close = (Replayed(machine.device) for _ in range(3))
+        self._step = Replayed(machine.device)
+
+    @property
+    def pending(self) -> Tensor:
+        """How many rows of each group wait to be learned from, int64 (groups,)."""
+        return self.follower.pending
 
     def prepare(self, source: Source) -> None:
         """Capture the steps, which moves everything; so begin anew."""
         self._sizes.fill_(1)
         self._begin()
         self._step.prepare(partial(self._advance, source))
-        if self._how.rate:
-            self._learn.prepare(self._follow)
-            self._close.prepare(self._end)
-        self._learner.clear()
-        self._turns[:] = 0
+        self.follower.prepare()
 
     def _begin(self) -> None:
         """Begin a run."""
@@ -96,16 +94,7 @@ class Wavefront:
         advance = partial(self._advance, source)
         for t in range(run.steps):
             self._step(advance)
-            if closings[:, t].any():
-                self._closed(closings[:, t])
-
-    def _closed(self, over: npt.NDArray[np.bool_]) -> None:
-        """End the periods that are over: where one is to be learned from, learn."""
-        every = self._how.every
-        if (over & (self._turns % every == every - 1)).any():
-            self._learn(self._follow)
-        self._close(self._end)
-        self._turns += over
+            self.follower.close(closings[:, t])
 
     def launch(
         self, kernel: fused.Kernel, each: int, *args: Any, programs: int = 1, **fixed: Any
@@ -163,16 +152,12 @@ class Wavefront:
         )  # fmt: skip
 
     def _run_trunk(self) -> None:
-        r, w = self.room, self._learner.weights
-        values = r.inputs
-        for weight, bias, out in zip(w.trunk, w.trunk_bias, r.values, strict=True):
-            layers.forwards(self._span, values, weight, bias, out)
-            values = out
-        layers.forwards(self._span, values, w.fan, w.trunk_bias[-1], r.fan, active=False)
+        r = self.room
+        layers.run_trunk(self._span, r.inputs, self.follower.weights, r.values, r.fan)
 
     def _run_head(self, c: int) -> None:
         """Find the mixtures of channel `c`."""
-        r, w, model = self.room, self._learner.weights, self.model
+        r, w, model = self.room, self.follower.weights, self.model
         prior, alphabet = model.prior, model.alphabet
         begin = sum(part.shape[1] for part in r.hidden[:c])
         width = r.hidden[c].shape[1]
@@ -216,55 +201,3 @@ class Wavefront:
             rows.advance, (self.groups,), self._time, self.count, self.pending, self.coded,
             learns=self._how.rate > 0,
         )  # fmt: skip
-
-    def _follow(self) -> None:
-        """Let the networks learn whose periods are over and to be learned from."""
-        r, learner = self.room, self._learner
-        w, channels, frozen = learner.weights, len(r.hidden), learner.frozen
-        begin = 0
-        parts = []
-        for c in range(channels):
-            part = r.fan_deltas[:, begin:]
-            layers.backwards(self._period, r.deltas[c], w.outs[c], r.hidden[c], part)
-            parts.append(part)
-            begin += r.hidden[c].shape[1]
-        deltas, back = r.fan_deltas, w.fan
-        for i in range(len(r.values) - 1, frozen - 1, -1):
-            layers.backwards(self._period, deltas, back, r.values[i], r.trunk_deltas[i])
-            deltas, back = r.trunk_deltas[i], w.trunk[i]
-        before = [r.inputs, *r.values]
-        trunk = [(before[i], r.trunk_deltas[i]) for i in range(frozen, len(r.values))]
-        pairs = [(r.values[-1], r.fan_deltas), *((r.seen, part) for part in parts)]
-        pairs += [*zip(r.hidden, r.deltas, strict=True), *trunk]
-        for (x, errors), moving in zip(pairs, learner.moving_weights(), strict=True):
-            self._move(x, errors, moving)
-        errors_of_biases = [*parts, *r.deltas, *(errors for _, errors in trunk)]
-        for errors, moving in zip(errors_of_biases, learner.moving_biases(), strict=True):
-            self._move_bias(errors, moving)
-
-    def _move(self, x: Tensor, deltas: Tensor, moving: Moving) -> None:
-        inputs, outputs = moving.shape
-        if inputs == 0:
-            return
-        side = learning.SIDE
-        fused.launch(
-            learning.move, (self.groups, -(-inputs // side), -(-outputs // side)), self.pending,
-            self._learner.turn, self._learner.corrections, x, deltas, moving.first, moving.exact,
-            moving.squares, moving.values, self.capacity, x.stride(0), deltas.stride(0), inputs,
-            outputs, moving.apart, moving.rate, float(moving.reach), float(moving.limit),
-            every=self._how.every, side=side, depth=learning.DEPTH, precision=dense.PRECISION,
-        )  # fmt: skip
-
-    def _move_bias(self, deltas: Tensor, moving: Moving) -> None:
-        (outputs,) = moving.shape
-        side = learning.SIDE
-        fused.launch(
-            learning.move_bias, (self.groups, -(-outputs // side)), self.pending,
-            self._learner.turn, self._learner.corrections, deltas, moving.first, moving.exact,
-            moving.squares, moving.values, self.capacity, deltas.stride(0), outputs, moving.apart,
-            moving.rate, float(moving.reach), float(moving.limit), every=self._how.every,
-            side=side, depth=learning.DEPTH,
-        )  # fmt: skip
-
-    def _end(self) -> None:
-        fused.launch(rows.close, (self.groups,), self.pending, self._learner.turn, period=PERIOD)

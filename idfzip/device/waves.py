@@ -51,8 +51,9 @@ class Decoder:
             symbols.take, (wave.groups,), wave.pending, wave.count, self._coder.words,
             self._coder.place, self._coder.end, self._coder.state, self._coder.states,
             self._coder.turn, r.weights[c], r.means[c], r.inverses[c], r.lows,
-            self._model.prior.sigmoid, r.pixels[c], wave.capacity, alphabet,
+            self._model.prior.sigmoid, r.pixels[c], self._shown, wave.capacity, alphabet,
             components=r.components, rounds=symbols.rounds(alphabet, ways), lanes=states, ways=ways,
+            sharing=1, guesses=False,
         )  # fmt: skip
         if self._cut and c + 1 == len(r.hidden):
             self._shown.add_(~coder.starved(self._coder))
@@ -110,7 +111,7 @@ class Encoder:
             r.means[c], r.inverses[c], r.lows, self._model.prior.sigmoid, r.pixels[c], cumulative,
             frequency, whose, wave.capacity, self._model.alphabet.values, cumulative.shape[1],
             wave.tiles, c * wave.views.planes.plane, c=c, channels=self._channels,
-            components=r.components, rows=symbols.ROWS,
+            components=r.components, rows=symbols.ROWS, sharing=1, several=wave.tiles > 1,
         )  # fmt: skip
 
     def encode(self, run: Run, tiles: Sequence[Planes]) -> list[Symbols]:

@@ -287,7 +287,7 @@ def launches(codec, values, tiles, states):
     with torch.inference_mode():
         decoder = waves.Decoder(one, codec.learning, runs, streams)
         wave = decoder._wave
-        for work in (partial(wave._advance, decoder._take), wave._follow, wave._end):
+        for work in (partial(wave._advance, decoder._take), wave.follower.learn, wave.follower.end):
             before = counts.total()
             work()
             found.append(counts.total() - before)

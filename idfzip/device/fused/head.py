@@ -1,6 +1,6 @@
 """A channel's head and its mixtures, and what the channel before shows it.
 
-As `decoding.Decoder._channels`, `network.run_head` and `mixture.mix` by operators.
+As `decoding.Decoder._channels` and `network.run_head` by operators.
 """
 
 from __future__ import annotations
@@ -10,17 +10,13 @@ import triton.language as tl
 
 from idfzip.device.fused.arithmetic import activate, bounded, clamped, over, see_error
 from idfzip.device.fused.arithmetic import to_sixty_fourths as rounded
+from idfzip.device.fused.mixtures import mix
 from idfzip.device.fused.rows import rows_of
 from idfzip.flows import expert
 from idfzip.integer import network
-from idfzip.priors import mixture
 
 UNIT = tl.constexpr(expert.UNIT)
 SEEN = tl.constexpr(network.SEEN_INPUTS)
-WEIGHT_BITS = tl.constexpr(mixture.WEIGHT_BITS)
-ALL = tl.constexpr(1 << mixture.WEIGHT_BITS)
-LOWEST = tl.constexpr(mixture.LOWEST)
-NONE = tl.constexpr(-(1 << 62))
 
 ROWS = 16
 """Of a program. [Not measured.]"""
@@ -163,36 +159,8 @@ def head(
         sums += logarithm.to(tl.float32)[:, None] * factor
         factor = tl.load(mine + 3 * width + h, h < width, 0.0)[None, :]
         sums += lead.to(tl.float32)[:, None] * factor
-    active = activate(sums)
-    tl.store(hidden + row[:, None] * width + h[None, :], active, within)
-    active = tl.where(within, active, 0.0)
-    k = tl.arange(0, slots)
-    one = (k < components)[None, :]
-    at = outs + g * of_weight + h[:, None] * (3 * components) + k[None, :]
-    there_too = (h < width)[:, None] & one
-    biases = out_bias + g * of_bias + k
-    matrix = tl.load(at, there_too, 0.0)
-    found = tl.dot(active, matrix, input_precision=precision)
-    logits = (found + tl.load(biases, k < components, 0.0)[None, :]).to(tl.int64)
-    matrix = tl.load(at + components, there_too, 0.0)
-    found = tl.dot(active, matrix, input_precision=precision)
-    shifts = (found + tl.load(biases + components, k < components, 0.0)[None, :]).to(tl.int64)
-    matrix = tl.load(at + 2 * components, there_too, 0.0)
-    found = tl.dot(active, matrix, input_precision=precision)
-    logs = (found + tl.load(biases + 2 * components, k < components, 0.0)[None, :]).to(tl.int64)
-    logits = tl.where(one, logits, NONE)
-    top = tl.max(logits, 1)
-    best = tl.min(tl.where(logits == top[:, None], k[None, :], slots), 1)
-    falls = tl.where(one, top[:, None] - logits, 0) >> 7
-    parts = tl.where(one, tl.load(exp_table + tl.minimum(falls, exps - 1)), 0)
-    share = (parts << WEIGHT_BITS) // tl.sum(parts, 1)[:, None]
-    rest = ALL - tl.sum(share, 1)
-    share += tl.where(k[None, :] == best[:, None], rest[:, None], 0)
-    span = tl.load(span_table + scale)
-    spread = 4 * scale[:, None] - 64 + ((logs + 512) >> 10) + LOWEST
-    spread = tl.minimum(tl.maximum(spread, 0), spreads - 1)
-    into = row[:, None] * components + k[None, :]
-    kept = inside[:, None] & one
-    tl.store(weights + into, share, kept)
-    tl.store(means + into, centre[:, None] + ((shifts * span[:, None] + (1 << 17)) >> 18), kept)
-    tl.store(inverses + into, tl.load(inverse_table + spread), kept)
+    mix(
+        row, inside, activate(sums), hidden, outs + g * of_weight, out_bias + g * of_bias, scale,
+        centre, weights, means, inverses, exp_table, inverse_table, span_table, width, exps,
+        spreads, components, columns, slots, precision,
+    )  # fmt: skip

@@ -133,7 +133,7 @@ def stepped(
     reach: tl.tensor,
     most: tl.tensor,
 ) -> None:
-    """Move parameters against their slopes: `learning._step`. `first` are the model's."""
+    """Move parameters against their slopes: `learning._step`. `first` are the models'."""
     old = tl.load(squares + at, within, 0.0)
     square = old + (slope * slope - old) * MEMORY
     quotient = tl.div_rn(rate * slope, tl.sqrt_rn(square) * correction + 1.0)
@@ -167,6 +167,7 @@ def move(
     rate: tl.tensor,
     reach: tl.tensor,
     most: tl.tensor,
+    models: tl.constexpr,
     every: tl.constexpr,
     side: tl.constexpr,
     depth: tl.constexpr,
@@ -200,8 +201,8 @@ def move(
     where = i[:, None] * outputs + o[None, :]
     correction = tl.load(corrections + now // every)
     stepped(
-        g * apart + where, where, within, slope, first, exact, squares, values,
-        correction, rate, reach, most,
+        g * apart + where, (g % models) * apart + where, within, slope, first, exact, squares,
+        values, correction, rate, reach, most,
     )  # fmt: skip
 
 
@@ -222,6 +223,7 @@ def move_bias(
     rate: tl.tensor,
     reach: tl.tensor,
     most: tl.tensor,
+    models: tl.constexpr,
     every: tl.constexpr,
     side: tl.constexpr,
     depth: tl.constexpr,
@@ -245,6 +247,6 @@ def move_bias(
         slope += part * ACTIVATION
     correction = tl.load(corrections + now // every)
     stepped(
-        g * apart + o, o, o < outputs, slope, first, exact, squares, values,
+        g * apart + o, (g % models) * apart + o, o < outputs, slope, first, exact, squares, values,
         correction, rate, reach, most,
     )  # fmt: skip

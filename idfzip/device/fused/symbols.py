@@ -21,6 +21,8 @@ KEPT = tl.constexpr((1 << (64 - ans.PRECISION)) - 1)
 WORD = tl.constexpr((1 << 32) - 1)
 REACH = tl.constexpr(mixture.END)
 DOWN = tl.constexpr(mixture.WEIGHT_BITS + mixture.SIGMOID_BITS)
+MEAN = tl.constexpr(mixture.WEIGHT_BITS + 6)
+HALF = tl.constexpr(1 << (mixture.WEIGHT_BITS + 5))
 
 WAYS = 256
 """Values between which the search of a coder of one state chooses at once. [Not measured.]"""
@@ -81,6 +83,25 @@ def below(
 
 
 @triton.jit  # type: ignore[untyped-decorator]
+def middle(
+    row: tl.tensor,
+    inside: tl.tensor,
+    low: tl.tensor,
+    weights: tl.tensor,
+    means: tl.tensor,
+    alphabet: tl.tensor,
+    components: tl.constexpr,
+) -> tl.tensor:
+    """Return the means of mixtures, rounded: `mixture.middle`."""
+    total = low * 0
+    for j in tl.static_range(components):
+        mean = tl.load(means + row * components + j, inside, 0)
+        total += tl.load(weights + row * components + j, inside, 0) * mean
+    found = (total + HALF) >> MEAN
+    return tl.minimum(tl.maximum(found, low), low + alphabet - 1)
+
+
+@triton.jit  # type: ignore[untyped-decorator]
 def take(
     pending: tl.tensor,
     count: tl.tensor,
@@ -96,27 +117,37 @@ def take(
     lows: tl.tensor,
     sigmoid: tl.tensor,
     pixels: tl.tensor,
+    read: tl.tensor,
     capacity: tl.tensor,
     alphabet: tl.tensor,
     components: tl.constexpr,
     rounds: tl.constexpr,
     lanes: tl.constexpr,
     ways: tl.constexpr,
+    sharing: tl.constexpr,
+    guesses: tl.constexpr,
 ) -> None:
-    """Write the values that stream `program_id` holds next, `pixels` (rows), and move it on.
+    """Write the values that a group's stream holds next, `pixels` (rows), and move it on.
 
     A round takes one of each of its states, the first and the last round of fewer. There is room
-    for so many `lanes` of states.
+    for so many `lanes` of states. So many groups are `sharing` a stream, of which one has pixels in
+    a step. With `guesses` a stream of one state that lacks words gives means, and `read` counts the
+    values that it held.
     """
     g = tl.program_id(0).to(tl.int64)
+    there = tl.load(count + g)
+    if there == 0:
+        return
+    stream = g // sharing
     whose = tl.arange(0, lanes).to(tl.int64)
     way = tl.arange(0, ways).to(tl.int64)[None, :]
-    s = tl.load(state + g * lanes + whose)
-    at = tl.load(place + g)
-    last = tl.load(end + g)
-    count_of_states = tl.load(states + g)
-    begin = tl.load(turn + g)
-    stop = begin + tl.load(count + g)
+    s = tl.load(state + stream * lanes + whose)
+    at = tl.load(place + stream)
+    last = tl.load(end + stream)
+    count_of_states = tl.load(states + stream)
+    begin = tl.load(turn + stream)
+    stop = begin + there
+    held = there * 0
     first = g * capacity + tl.load(pending + g) - begin
     for i in range(0, stop, count_of_states):
         number = i + whose
@@ -138,7 +169,15 @@ def take(
             value += (tl.sum(taken.to(tl.int64), 1) - 1) * stride
             lower = tl.max(tl.where(taken, found, 0), 1)
             upper = tl.minimum(upper, tl.min(tl.where(taken, TOTAL, found), 1))
-        tl.store(pixels + row, value, inside)
+        if guesses:
+            starved = inside & ((s >> 32) == 0) & (at == last)
+            guess = middle(row, inside, low, weights, means, alphabet, components)
+            value = tl.where(starved, guess, value)
+            inside = inside & ~starved
+            held += tl.sum(inside.to(tl.int64), 0)
+            tl.store(pixels + row, value, inside | starved)
+        else:
+            tl.store(pixels + row, value, inside)
         popped = ((s >> PRECISION) & KEPT) * (upper - lower) + quantile - lower
         hungry = (inside & ((popped >> 32) == 0)).to(tl.int64)
         next_word = at + tl.cumsum(hungry, 0) - hungry
@@ -146,9 +185,11 @@ def take(
         word = tl.load(words + next_word, fed, 0).to(tl.int64) & WORD
         s = tl.where(inside, tl.where(fed, (popped << 32) | word, popped), s)
         at += tl.sum(fed.to(tl.int64), 0)
-    tl.store(state + g * lanes + whose, s)
-    tl.store(place + g, at)
-    tl.store(turn + g, stop % count_of_states)
+    tl.store(state + stream * lanes + whose, s)
+    tl.store(place + stream, at)
+    tl.store(turn + stream, stop % count_of_states)
+    if guesses:
+        tl.store(read + stream, tl.load(read + stream) + held)
 
 
 @triton.jit  # type: ignore[untyped-decorator]
@@ -177,10 +218,14 @@ def note(
     channels: tl.constexpr,
     components: tl.constexpr,
     rows: tl.constexpr,
+    sharing: tl.constexpr,
+    several: tl.constexpr,
 ) -> None:
-    """Write the intervals of the pixels of `truth`, (groups, symbols), where decoding has them.
+    """Write the intervals of the pixels of `truth`, (streams, symbols), where decoding has them.
 
     `truth` are planes; channel `c` stands `offset` further. `pixels` (rows) are copied from them.
+    So many groups are `sharing` a stream, of which one has pixels in a step. Of groups with
+    `several` tiles it is also noted `whose` the pixels are.
     """
     g = tl.program_id(0).to(tl.int64)
     begin = tl.program_id(1) * rows
@@ -196,8 +241,11 @@ def note(
     upper = below(
         value + 1, row, inside, low, weights, means, inverses, sigmoid, alphabet, components
     )
-    into = g * symbols + tl.load(coded + g) * channels + c * there + begin + tl.arange(0, rows)
+    stream = g // sharing
+    into = stream * symbols + tl.load(coded + stream) * channels
+    into += c * there + begin + tl.arange(0, rows)
     tl.store(cumulative + into, lower.to(tl.int32), inside)
     tl.store(frequency + into, (upper - lower).to(tl.int32), inside)
-    tile = tl.load(tile_of + row, inside, 0)
-    tl.store(whose + into, (tile - g * tiles).to(tl.int32), inside)
+    if several:
+        tile = tl.load(tile_of + row, inside, 0)
+        tl.store(whose + into, (tile - g * tiles).to(tl.int32), inside)

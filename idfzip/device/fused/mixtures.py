@@ -1,0 +1,77 @@
+"""Mixtures of discretized logistics, from the last values of a head (`device.mixture.mix`)."""
+
+from __future__ import annotations
+
+import triton
+import triton.language as tl
+
+from idfzip.priors import mixture
+
+WEIGHT_BITS = tl.constexpr(mixture.WEIGHT_BITS)
+ALL = tl.constexpr(1 << mixture.WEIGHT_BITS)
+LOWEST = tl.constexpr(mixture.LOWEST)
+NONE = tl.constexpr(-(1 << 62))
+
+
+@triton.jit  # type: ignore[untyped-decorator]
+def mix(
+    row: tl.tensor,
+    inside: tl.tensor,
+    active: tl.tensor,
+    hidden: tl.tensor,
+    outs: tl.tensor,
+    out_bias: tl.tensor,
+    scale: tl.tensor,
+    centre: tl.tensor,
+    weights: tl.tensor,
+    means: tl.tensor,
+    inverses: tl.tensor,
+    exp_table: tl.tensor,
+    inverse_table: tl.tensor,
+    span_table: tl.tensor,
+    width: tl.tensor,
+    exps: tl.tensor,
+    spreads: tl.tensor,
+    components: tl.tensor,
+    columns: tl.constexpr,
+    slots: tl.constexpr,
+    precision: tl.constexpr,
+) -> None:
+    """Write what a head is, `active` (lanes, columns), to `hidden`, and the mixtures, (rows, K).
+
+    `outs` and `out_bias` are of its group; `exps` and `spreads` the lengths of tables.
+    """
+    h = tl.arange(0, columns)
+    within = inside[:, None] & (h < width)[None, :]
+    tl.store(hidden + row[:, None] * width + h[None, :], active, within)
+    active = tl.where(within, active, 0.0)
+    k = tl.arange(0, slots)
+    one = (k < components)[None, :]
+    at = outs + h[:, None] * (3 * components) + k[None, :]
+    there_too = (h < width)[:, None] & one
+    biases = out_bias + k
+    matrix = tl.load(at, there_too, 0.0)
+    found = tl.dot(active, matrix, input_precision=precision)
+    logits = (found + tl.load(biases, k < components, 0.0)[None, :]).to(tl.int64)
+    matrix = tl.load(at + components, there_too, 0.0)
+    found = tl.dot(active, matrix, input_precision=precision)
+    shifts = (found + tl.load(biases + components, k < components, 0.0)[None, :]).to(tl.int64)
+    matrix = tl.load(at + 2 * components, there_too, 0.0)
+    found = tl.dot(active, matrix, input_precision=precision)
+    logs = (found + tl.load(biases + 2 * components, k < components, 0.0)[None, :]).to(tl.int64)
+    logits = tl.where(one, logits, NONE)
+    top = tl.max(logits, 1)
+    best = tl.min(tl.where(logits == top[:, None], k[None, :], slots), 1)
+    falls = tl.where(one, top[:, None] - logits, 0) >> 7
+    parts = tl.where(one, tl.load(exp_table + tl.minimum(falls, exps - 1)), 0)
+    share = (parts << WEIGHT_BITS) // tl.sum(parts, 1)[:, None]
+    rest = ALL - tl.sum(share, 1)
+    share += tl.where(k[None, :] == best[:, None], rest[:, None], 0)
+    span = tl.load(span_table + scale)
+    spread = 4 * scale[:, None] - 64 + ((logs + 512) >> 10) + LOWEST
+    spread = tl.minimum(tl.maximum(spread, 0), spreads - 1)
+    into = row[:, None] * components + k[None, :]
+    kept = inside[:, None] & one
+    tl.store(weights + into, share, kept)
+    tl.store(means + into, centre[:, None] + ((shifts * span[:, None] + (1 << 17)) >> 18), kept)
+    tl.store(inverses + into, tl.load(inverse_table + spread), kept)

@@ -83,7 +83,7 @@ def _run(
     phases = [phase(net, model.learning) for net in model.networks]
     room = mixtures.mixtures(model.networks[0].components)
     level = lattice.start(model.channels)
-    _code_first(level, source, intervals)
+    code_first(level, source, intervals)
     ends = []
     for bits in reversed(range(lattice.levels(height, width))):
         level = lattice.finer(level, bits, height, width)
@@ -98,8 +98,11 @@ def _run(
     return level.planes, ends or [int(intervals.used[0])]
 
 
-def _code_first(level: Level, source: Source, intervals: Intervals) -> None:
-    """Code the pixel of the coarsest plane, each value as likely as the others."""
+def code_first(level: Level, source: Source, intervals: Intervals) -> None:
+    """Code the pixel of the coarsest plane, each value as likely as the others.
+
+    Of a stream that is cut before a value it is 128, or 0 of the later channels.
+    """
     coder, low = source.coder, 0
     for c in range(len(level.planes)):
         if source.truth.size:

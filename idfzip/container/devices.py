@@ -159,7 +159,7 @@ def listed() -> list[dict[str, Any]]:
     machine = importlib.import_module("idfzip.device.machine").Machine
     for i in range(torch.cuda.device_count()):
         found = machine(torch.device(f"cuda:{i}"))
-        coded = [model for model in known if codes(model.codec)]
+        coded = [model for model in known if codes(found, model.codec)]
         try:
             there = {model.name: passes(found, model.codec, model.test) for model in coded}
         except Exception as error:  # torch's where the device fails, triton's, a compiler's

@@ -41,7 +41,11 @@ class Coder(NamedTuple):
 
 def decoder(machine: Machine, streams: Sequence[bytes]) -> Coder:
     """Return decoders at the start of each stream; raises FormatError for parts of words."""
-    found = turns.decoder([ans.from_bytes(stream) for stream in streams])
+    return there(machine, turns.decoder([ans.from_bytes(stream) for stream in streams]))
+
+
+def there(machine: Machine, found: turns.Turns) -> Coder:
+    """Return decoders that go on where those of the host stand."""
     words = np.append(found.words, np.uint32(0)).view(np.int32)
     return Coder(
         machine.tensor(words),

@@ -10,12 +10,14 @@ import numpy.typing as npt
 
 from idfzip.codecs import flagship as flagship_kernels
 from idfzip.codecs import idf as idf_kernels
+from idfzip.codecs import lattice as lattice_kernels
 from idfzip.codecs import vqvae as vqvae_kernels
 from idfzip.codecs.flagship import Flagship
 from idfzip.codecs.idf import Idf
+from idfzip.codecs.lattice import Lattice
 from idfzip.codecs.painter import Vqvae
 from idfzip.codecs.seen import Seen
-from idfzip.device import flagship, idf, vqvae
+from idfzip.device import flagship, idf, lattice, vqvae
 from idfzip.device.machine import Machine
 from idfzip.device.seen import Read
 
@@ -100,13 +102,19 @@ def _whole(model: Flagship, tiles: Sequence[Planes], alphabet: int) -> list[Part
 _CODECS: dict[type, _Codec] = {
     Flagship: _Codec(flagship, flagship_kernels, _whole),
     Idf: _Codec(idf, idf_kernels, idf_kernels.encode_levels),
+    Lattice: _Codec(lattice, lattice_kernels, lattice_kernels.encode_levels),
     Vqvae: _Codec(vqvae, vqvae_kernels, vqvae_kernels.encode_levels),
 }
 
 
-def codes(codec: object) -> bool:
-    """Return whether devices code a model's tiles: not those that look at a painted picture."""
-    return type(codec) in _CODECS and not (isinstance(codec, Flagship) and codec.looks)
+def codes(machine: Machine, codec: object) -> bool:
+    """Return whether a device codes a model's tiles: not those that look at a painted picture.
+
+    Progressive ones by fused kernels only.
+    """
+    if isinstance(codec, Flagship):
+        return not codec.looks
+    return type(codec) in _CODECS and (machine.fuses or not isinstance(codec, Lattice))
 
 
 def of(codec: object) -> Engine:

@@ -323,7 +323,7 @@ def _in_turn(parts: Sequence[Tensor], groups: int) -> Tensor:
     if len(parts) == 1:
         return parts[0]
     shape = parts[0].shape if parts[0].dim() > 1 else (1, *parts[0].shape)
-    return torch.stack(list(parts)).view(-1, *shape).repeat(groups // len(parts), 1, 1)
+    return torch.stack(list(parts)).view(len(parts), *shape).repeat(groups // len(parts), 1, 1)
 
 
 def _gradient(values: Tensor, deltas: Tensor) -> Tensor:

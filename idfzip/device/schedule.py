@@ -60,13 +60,7 @@ class Run:
 
     def closings(self) -> npt.NDArray[np.bool_]:
         """Return at which steps each group's periods end, bool (groups, steps)."""
-        found = np.zeros(self.counts.shape, bool)
-        pending = np.zeros(len(self.counts), np.int64)
-        for t in range(self.steps):
-            pending += self.counts[:, t]
-            found[:, t] = pending >= PERIOD
-            pending[found[:, t]] = 0
-        return found
+        return closings(self.counts)
 
     def periods(self) -> tuple[Integers, Integers]:
         """Return first pixel and number of pixels of each group's periods, int64 (groups, n).
@@ -83,6 +77,17 @@ class Run:
             found[0, g, 1 : len(last)] = last[:-1]
             found[1, g, : len(last)] = np.diff(last, prepend=0)
         return found[0], found[1]
+
+
+def closings(counts: Integers) -> npt.NDArray[np.bool_]:
+    """Return at which steps periods of groups end, of their pixels in each: (groups, steps)."""
+    found = np.zeros(counts.shape, bool)
+    pending = np.zeros(len(counts), np.int64)
+    for t in range(counts.shape[1]):
+        pending += counts[:, t]
+        found[:, t] = pending >= PERIOD
+        pending[found[:, t]] = 0
+    return found
 
 
 def side_by_side(groups: Sequence[Group]) -> list[Run]:

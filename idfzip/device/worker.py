@@ -63,7 +63,7 @@ class Worker:
 
     def codes(self, codec: object) -> bool:
         """Return whether it codes a model's tiles; those of others are the processor's."""
-        return engine.codes(codec)
+        return engine.codes(self.machine, codec)
 
     def encode(
         self, model: Known, codec: Any, tiles: Sequence[Planes], alphabet: int = BYTES.values

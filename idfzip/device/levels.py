@@ -1,0 +1,97 @@
+"""Encoding and decoding a batch of tiles in the progressive order, by fused kernels (`pieces`)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from idfzip.codecs.lattice import VALUES, Lattice
+from idfzip.coding import turns
+from idfzip.device import coder, fused
+from idfzip.device.fused import symbols
+from idfzip.device.machine import Machine
+from idfzip.device.pieces import Pieces
+from idfzip.device.plan import Size, plan
+from idfzip.device.room import aligned
+from idfzip.flows.lattice import PHASES, Planes
+
+Symbols = npt.NDArray[np.int32]
+
+
+class Encoder:
+    """Notes the intervals of tiles, but of their first pixels."""
+
+    def __init__(
+        self, machine: Machine, model: Lattice, tiles: Sequence[Planes], first: Symbols
+    ) -> None:
+        self._pieces = Pieces(machine, model, plan([tile.shape[1:] for tile in tiles]), first)
+        planes = self._pieces.planes
+        truth = np.zeros(planes.shape, np.int16)
+        for into, tile in zip(truth, tiles, strict=True):
+            into[:, : tile.shape[1], : tile.shape[2]] = tile
+        self._truth = machine.tensor(truth)
+        self._counts = [tile.size - model.channels for tile in tiles]
+        most = aligned(max(self._counts))
+        self._symbols = machine.empty(2, len(tiles), most, dtype=torch.int32)
+
+    def _note(self, pieces: Pieces, c: int) -> None:
+        """Copy a channel's pixels, and note their intervals."""
+        r = pieces.room
+        cumulative, frequency = self._symbols
+        pieces.launch(
+            symbols.note, symbols.ROWS, pieces.coded, r.at, r.at, self._truth, r.weights[c],
+            r.means[c], r.inverses[c], r.lows, pieces.prior.sigmoid, r.pixels[c], cumulative,
+            frequency, cumulative, pieces.capacity, VALUES, cumulative.shape[1], 1,
+            c * pieces.plane, c=c, channels=pieces.model.channels, components=r.components,
+            rows=symbols.ROWS, sharing=len(PHASES), several=False,
+        )  # fmt: skip
+
+    def noted(self) -> list[Symbols]:
+        """Return each tile's cumulative frequencies and frequencies, int32 (2, symbols)."""
+        self._pieces.prepare(self._note)
+        self._pieces.run(self._note)
+        found = self._symbols.to("cpu", copy=True).numpy()
+        return [found[:, i, :count] for i, count in enumerate(self._counts)]
+
+
+class Decoder:
+    """Decodes what follows the first pixels of streams."""
+
+    def __init__(
+        self,
+        machine: Machine,
+        model: Lattice,
+        host: turns.Turns,
+        sizes: Sequence[Size],
+        first: Symbols,
+        cut: bool,
+    ) -> None:
+        self._host, self._coder = host, coder.there(machine, host)
+        self._read = machine.zeros(len(sizes), dtype=torch.int64)
+        self._pieces = Pieces(machine, model, plan(sizes), first, self._coder, cut)
+
+    def _take(self, pieces: Pieces, c: int) -> None:
+        """Take a channel's pixels from the streams."""
+        r, ways = pieces.room, symbols.ways(1)
+        fused.launch(
+            symbols.take, (len(pieces.count),), pieces.pending, pieces.count, self._coder.words,
+            self._coder.place, self._coder.end, self._coder.state, self._coder.states,
+            self._coder.turn, r.weights[c], r.means[c], r.inverses[c], r.lows,
+            pieces.prior.sigmoid, r.pixels[c], self._read, pieces.capacity, VALUES,
+            components=r.components, rounds=symbols.rounds(VALUES, ways), lanes=1,
+            ways=ways, sharing=len(PHASES), guesses=pieces.cut,
+        )  # fmt: skip
+
+    def decoded(self) -> tuple[npt.NDArray[np.int16], npt.NDArray[np.int64], list[bool]]:
+        """Return planes, and for each stream how many values it held, if cut, and if it ended."""
+        self._pieces.prepare(self._take)
+        fresh = coder.there(self._pieces.machine, self._host)
+        for mine, other in zip(self._coder, fresh, strict=True):
+            mine.copy_(other)
+        self._read.zero_()
+        self._pieces.run(self._take)
+        planes = self._pieces.planes.to(torch.int16).cpu().numpy()
+        return planes, self._read.cpu().numpy(), coder.finished(self._coder)

@@ -3,11 +3,11 @@
 Usage: `python scripts/cuda_speed.py --device cuda [-m MODEL] [--source IMAGE] [--json FILE]`. Three
 works, with `photo` and with `photo-max`: one photograph of 24 megapixels, 1,000 images of
 512 x 512, and an archive of 10,000 of 32 x 32, cut from the source, mirrored where it ends, with
-noise of one step so that nothing repeats; with `lossy`, or a bipartite model that `-m` names, the
-first two of them. From pixels in memory to bytes in memory and back; results are compared with the
-source, or with what was painted. The processor is measured on a share of the images; its files and
-the device's are compared. Lines come, and the JSON is written anew, after each work. Stages are
-those of the flagship's models.
+noise of one step so that nothing repeats; with `lossy`, or with `progressive` or a bipartite model
+that `-m` names, the first two of them. From pixels in memory to bytes in memory and back; results
+are compared with the source, or with what was painted. The processor is measured on a share of the
+images; its files and the device's are compared. Lines come, and the JSON is written anew, after
+each work. Stages are those of the flagship's models.
 `--photo`, `--images` and `--small` set the sizes, `--device torch` runs the same without a GPU.
 """
 

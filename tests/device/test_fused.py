@@ -235,11 +235,11 @@ import numpy as np, torch, triton
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
 from triton.runtime import JITFunction
-from conftest import make_flagship
+from conftest import make_flagship, make_lattice
 from idfzip.codecs.flagship import Learning
 from idfzip.coding import ans, turns
 from idfzip.container import models
-from idfzip.device import waves
+from idfzip.device import levels, waves
 from idfzip.device.machine import Machine
 from idfzip.device.model import model
 from idfzip.device.schedule import Group, side_by_side
@@ -295,11 +295,31 @@ def launches(codec, values, tiles, states):
         encoder._wave._advance(encoder._note)
     return found
 
+def pieces_of(codec, cut):
+    machine, sizes = Machine(torch.device("cpu")), [(4, 6), (300, 2)]
+    first = np.zeros((2, codec.channels), np.int32)
+    host = turns.going_on(ans.decoder([np.zeros(3, np.uint32)] * 2))
+    found = []
+    with torch.inference_mode():
+        decoder = levels.Decoder(machine, codec, host, sizes, first, cut)
+        pieces = decoder._pieces
+        follower = pieces.follower
+        for work in (partial(pieces._advance, decoder._take), follower.learn, follower.end):
+            before = counts.total()
+            work()
+            found.append(counts.total() - before)
+        tiles = [np.zeros((codec.channels, *size), np.int32) for size in sizes]
+        encoder = levels.Encoder(machine, codec, tiles, first)
+        encoder._pieces._advance(encoder._note)
+    return found
+
 counts, done = Counter(), set()
 JITFunction.run = run
 launches(make_flagship(1, learning=Learning(900, 0, 3)), 5000, 2, 64)
 for states in (1, 8):
     assert launches(models.by_name("photo").flagship, 256, 1, states) == [17, 21, 1]
+pieces_of(make_lattice(1, learning=Learning(900, 1, 2)), False)
+assert pieces_of(models.by_name("progressive").codec, True) == [14, 21, 1]
 print(*sorted(counts))
 """
 
@@ -313,5 +333,5 @@ def test_kernels_compile_for_a_gpu_that_is_not_here():
     )
     kernels_of = "place sums solve gather dense head take note finish add slopes advance"
     assert done.stdout.decode().split() == sorted(
-        [*kernels_of.split(), "back", "move", "move_bias", "close"]
+        [*kernels_of.split(), "back", "move", "move_bias", "close", "find", "settle"]
     )

@@ -170,12 +170,11 @@ def take(
             lower = tl.max(tl.where(taken, found, 0), 1)
             upper = tl.minimum(upper, tl.min(tl.where(taken, TOTAL, found), 1))
         if guesses:
-            starved = inside & ((s >> 32) == 0) & (at == last)
+            there_too = inside & (((s >> 32) != 0) | (at < last))
             guess = middle(row, inside, low, weights, means, alphabet, components)
-            value = tl.where(starved, guess, value)
-            inside = inside & ~starved
+            tl.store(pixels + row, tl.where(there_too, value, guess), inside)
+            inside = there_too
             held += tl.sum(inside.to(tl.int64), 0)
-            tl.store(pixels + row, value, inside | starved)
         else:
             tl.store(pixels + row, value, inside)
         popped = ((s >> PRECISION) & KEPT) * (upper - lower) + quantile - lower

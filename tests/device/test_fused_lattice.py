@@ -1,0 +1,164 @@
+"""Progressive tiles by fused kernels: the processor's bytes, both ways (see `test_fused`)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from conftest import CONTENTS, check_frees, make_lattice, numbers
+from test_fused import fused  # noqa: F401  # a fixture, and what to skip for
+
+from idfzip.codecs import lattice as kernels
+from idfzip.codecs.flagship import STATIC, Learning
+from idfzip.coding import ans, turns
+from idfzip.container import model_file, models
+from idfzip.device import engine, graph, levels
+from idfzip.device import lattice as device
+from idfzip.device.machine import Machine
+from idfzip.device.worker import Worker
+from idfzip.flows import colour
+
+torch = pytest.importorskip("torch", reason="devices need torch (the extra idfzip[cuda])")
+
+EVERY = Learning(9000, 0, 1)
+SECOND = Learning(1 << 15, 1, 2)
+
+
+def tiles_of(sizes, channels):
+    return [
+        colour.forward(numbers(CONTENTS[i % 7], *size, channels, 256, i))
+        for i, size in enumerate(sizes)
+    ]
+
+
+def crosswise(machine, model, sizes):
+    """Code tiles on a device and by the processor's kernels; decode there what these made."""
+    tiles = tiles_of(sizes, model.channels)
+    expected = kernels.encode_levels(model, tiles)
+    assert [parts() for parts in device.encode(machine, model, tiles, 256)] == expected
+    streams = [b"".join(parts) for parts in expected]
+    for read, tile in zip(
+        device.read(machine, model, streams, sizes, False, 256), tiles, strict=True
+    ):
+        assert (read.finished, read.seen.share, read.seen.known) == (True, 1.0, None)
+        np.testing.assert_array_equal(read.seen.planes, tile)
+    return expected
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_sizes_side_by_side(fused, channels):  # noqa: F811
+    crosswise(fused, make_lattice(channels), [(4, 3), (1, 1), (1, 6), (5, 1)])
+
+
+def test_nothing_but_first_pixels(fused):  # noqa: F811
+    crosswise(fused, make_lattice(3, learning=EVERY), [(1, 1), (1, 1)])
+
+
+@pytest.mark.parametrize(("channels", "how", "size"), [(3, EVERY, (1, 300)), (1, SECOND, (2, 610))])
+def test_phases_that_learn(fused, channels, how, size):  # noqa: F811
+    """Rows of several pieces; periods that end within a level, and go on in the next."""
+    parts = crosswise(fused, make_lattice(channels, learning=how), [size, (2, 2)])
+    assert parts[0] != kernels.encode_levels(make_lattice(channels), tiles_of([size], channels))[0]
+
+
+def test_a_cut_stream_shows_what_the_kernels_see(fused):  # noqa: F811
+    """Nothing is learned from means: a stream of 1 x 300 pixels is cut within its last level."""
+    model = make_lattice(1, learning=EVERY)
+    sizes = [(1, 300), (6, 5), (6, 5), (6, 5), (6, 5)]
+    tiles = tiles_of(sizes, 1)
+    whole = kernels.encode(model, tiles)
+    ends = [len(whole[0]) * 3 // 5 // 4 * 4, 0, 4, 12, len(whole[4])]
+    streams = [stream[:end] for stream, end in zip(whole, ends, strict=True)]
+    reads = device.read(fused, model, streams, sizes, True, 256)
+    for read, stream, size in zip(reads, streams, sizes, strict=True):
+        expected = kernels.preview(model, stream, size, True)
+        np.testing.assert_array_equal(read.seen.planes, expected.planes)
+        assert read.seen.share == expected.share
+    assert reads[1].seen.share == 0 < reads[0].seen.share < 1
+
+
+def test_damage_harms_only_its_own_image(fused):  # noqa: F811
+    model = make_lattice(1, learning=EVERY)
+    sizes = [(6, 7)] * 3
+    tiles = tiles_of(sizes, 1)
+    streams = kernels.encode(model, tiles)
+    broken = bytearray(streams[1])
+    broken[len(broken) // 2] ^= 0x10
+    given = [streams[0], bytes(broken), b""]
+    reads = device.read(fused, model, given, sizes, False, 256)
+    for read, expected in zip(reads, kernels.decode(model, given, sizes), strict=True):
+        assert read.finished == (expected is not None)
+        assert expected is None or np.array_equal(read.seen.planes, expected)
+    np.testing.assert_array_equal(reads[0].seen.planes, tiles[0])
+    assert not (reads[1].finished and np.array_equal(reads[1].seen.planes, tiles[1]))
+
+
+def test_steps_taken_before_a_graph_is_captured_leave_no_trace(fused, monkeypatch):  # noqa: F811
+    """On a GPU a step is run before it is captured; here it is run only."""
+
+    def prepare(self, work):
+        for _ in range(graph.WARM + 1):
+            work()
+
+    if not fused.is_gpu:
+        monkeypatch.setattr(graph.Replayed, "prepare", prepare)
+    crosswise(fused, make_lattice(1, learning=EVERY), [(2, 130), (1, 2)])
+
+
+def test_memory_is_free_after_each_batch(fused):  # noqa: F811
+    model = make_lattice(1, learning=EVERY)
+    check_frees(fused, lambda watched: crosswise(watched, model, [(5, 4), (2, 3)]))
+
+
+@pytest.mark.parametrize("how", [STATIC, EVERY])
+@pytest.mark.parametrize("name", ["progressive", "progressive-grey"])
+@pytest.mark.parametrize("sizes", [[(300, 512)], [(32, 32)] * 12])
+def test_memory_is_what_is_counted(name, sizes, how):
+    taken = []
+
+    def counted(shape, dtype, device):
+        one = torch.empty(shape, dtype=dtype, device=device)
+        taken.append(one.nbytes)
+        return one
+
+    machine = Machine(torch.device("cpu"), counted, fused=True)
+    model = replace(models.by_name(name).codec, learning=how)
+    first = np.zeros((len(sizes), model.channels), np.int32)
+    host = turns.going_on(ans.decoder([np.zeros(3, np.uint32)] * len(sizes)))
+    for encoding in (True, False):
+        taken.clear()
+        if encoding:
+            tiles = [np.zeros((model.channels, *size), np.int32) for size in sizes]
+            made = levels.Encoder(machine, model, tiles, first)
+            truth = made._truth.nbytes
+        else:
+            made = levels.Decoder(machine, model, host, sizes, first, False)
+            truth = 0
+        kept = 0 if how.rate else sum(one.nbytes for one in made._pieces.follower.weights.trunk)
+        expected = sum(device.memory(machine, model, size, 256, encoding) for size in sizes)
+        assert 0.9 * (sum(taken) + truth + kept) <= expected <= 1.5 * (sum(taken) + truth + kept)
+
+
+def test_a_worker_codes_them(fused):  # noqa: F811
+    """After a check of the model, whose sums of three networks stand side by side."""
+    codec = make_lattice(1)
+    model = model_file.load(model_file.dump(codec, "small"), "test")
+    worker = Worker(fused, True, 1, None, pytest.fail)
+    tiles = tiles_of([(4, 5), (3, 3)], 1)
+    found = [later.result() for later in worker.encode(model, codec, tiles, 256)]
+    assert found == kernels.encode_levels(codec, tiles)
+    streams = [b"".join(parts) for parts in found]
+    for later, tile in zip(
+        worker.decode(model, codec, streams, [(4, 5), (3, 3)], 256), tiles, strict=True
+    ):
+        np.testing.assert_array_equal(later.result(), tile)
+    (seen,) = worker.preview(model, codec, [streams[0][:8]], [(4, 5)], True, 256)
+    expected = kernels.preview(codec, streams[0][:8], (4, 5), True)
+    np.testing.assert_array_equal(seen.result().planes, expected.planes)
+
+
+def test_without_kernels_the_processor_codes(fused):  # noqa: F811
+    model = make_lattice(1)
+    assert engine.codes(fused, model)
+    assert not engine.codes(replace(fused, fused=False), model)

@@ -31,7 +31,7 @@ uses its device, on the default stream.
 
 Tries, counted without a GPU. Launches in a step of decoding by `photo`: 1,307 of operators, 17 of
 fused kernels; for what is learned at the end of a period 131 and 22, and 1 where it is not learned
-from. Of `progressive` 14 and 22, in the 2,111 steps of a tile of 256 x 1024. With the search and the
+from. Of `progressive` 14 and 22, in the 2,111 steps of a tile of 256 x 1024. With search and
 coder in operators, too, 38 more for each pixel of a group and channel, one after the other, 29,184
 in a tile of 256 rows: they serve where there is no Triton.
 A program that takes symbols goes through a tile's some 512 of a step one after the other; with the

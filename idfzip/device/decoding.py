@@ -20,8 +20,9 @@ from idfzip.device import coder, context, expert, mixture, network
 from idfzip.device.expert import Solution
 from idfzip.device.field import Positions
 from idfzip.device.graph import Replayed
+from idfzip.device.learner import Learner
 from idfzip.device.model import Model, Views
-from idfzip.device.network import Head, Learner, Seen, Trunk
+from idfzip.device.network import Head, Seen, Trunk
 from idfzip.device.schedule import Run, slots
 from idfzip.device.window import Ring
 from idfzip.flows.expert import UNIT

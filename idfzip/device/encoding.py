@@ -19,8 +19,9 @@ from idfzip.codecs.flagship import Learning
 from idfzip.device import context, expert, mixture, network
 from idfzip.device.expert import Solution
 from idfzip.device.field import Positions
+from idfzip.device.learner import Learner
 from idfzip.device.model import Model, Views
-from idfzip.device.network import Learner, Seen
+from idfzip.device.network import Seen
 from idfzip.device.schedule import Run
 from idfzip.device.window import all_sums
 from idfzip.flows.autoregressive import Planes

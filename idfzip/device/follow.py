@@ -14,8 +14,9 @@ from idfzip.device import fused, layers
 from idfzip.device.fused import dense, learning, rows
 from idfzip.device.graph import Replayed
 from idfzip.device.layers import Span
+from idfzip.device.learner import Learner, Moving
 from idfzip.device.machine import Machine
-from idfzip.device.network import Learner, Moving, Weights
+from idfzip.device.network import Weights
 from idfzip.device.room import Rows
 from idfzip.integer.learning import PERIOD
 from idfzip.integer.network import Network

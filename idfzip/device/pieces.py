@@ -20,7 +20,7 @@ from idfzip.codecs.lattice import VALUES, Lattice
 from idfzip.device import fused, layers, mixture
 from idfzip.device.coder import Coder
 from idfzip.device.follow import Follower
-from idfzip.device.fused import dense, lattice, learning
+from idfzip.device.fused import dense, lattice, lattice_head, learning
 from idfzip.device.graph import Replayed
 from idfzip.device.layers import Span, apart
 from idfzip.device.machine import Machine
@@ -148,12 +148,12 @@ class Pieces:
         width = r.hidden[c].shape[1]
         bias, known, outs, out_bias = w.head_bias[c], w.seen[c], w.outs[c], w.out_bias[c]
         self.launch(
-            lattice.head, lattice.ROWS, r.fan[:, begin:], bias, known, outs, out_bias, r.bases,
-            r.scales, r.pixels, r.centres, r.seen, r.hidden[c], r.weights[c], r.means[c],
+            lattice_head.head, lattice_head.ROWS, r.fan[:, begin:], bias, known, outs, out_bias,
+            r.bases, r.scales, r.pixels, r.centres, r.seen, r.hidden[c], r.weights[c], r.means[c],
             r.inverses[c], r.lows, self._log, self._gain, prior.exp, prior.inverse, prior.span,
             self.capacity, r.rows, r.fan_width, width, apart(known, 2), apart(outs, 2),
             apart(bias, 1), apart(out_bias, 1), len(prior.exp), len(prior.inverse), VALUES,
-            r.components, c=c, channels=self.model.channels, rows=lattice.ROWS,
+            r.components, c=c, channels=self.model.channels, rows=lattice_head.ROWS,
             columns=fused.power(width, 16), slots=fused.power(r.components, 16),
             precision=dense.PRECISION,
         )  # fmt: skip

@@ -80,7 +80,7 @@ def activate(sums: tl.tensor) -> tl.tensor:
 
 @triton.jit  # type: ignore[untyped-decorator]
 def backwards(sums: tl.tensor, values: tl.tensor) -> tl.tensor:
-    """As `network._backwards`."""
+    """As `learner._backwards`."""
     total = tl.where(values >= 0, sums, sums * LEAK)
     whole = tl.floor(total * DOWN + 0.5)
     whole = tl.minimum(tl.maximum(whole, -DELTA), DELTA)

@@ -1,4 +1,4 @@
-"""Kernels of the progressive order: pieces of rows, what is seen of them, heads, and what stays.
+"""Kernels of the progressive order: pieces of rows, what is seen of them, and what stays.
 
 As `flows.lattice` and `codecs.phase`. A *group* is a phase of a tile, which has weights and a
 period of its own: group `PHASES * tile + phase`. In a step each tile has one piece, of one phase;
@@ -15,11 +15,9 @@ import triton
 import triton.language as tl
 
 from idfzip.device import plan
-from idfzip.device.fused.arithmetic import activate, limited, log2, over, see_error
-from idfzip.device.fused.mixtures import mix
+from idfzip.device.fused.arithmetic import limited, log2, over
 from idfzip.device.fused.rows import rows_of
 from idfzip.flows import context, expert, lattice
-from idfzip.integer import network
 
 CORNERS = tl.constexpr(lattice.CORNERS)
 COARSEST = tl.constexpr(lattice.COARSEST)
@@ -28,15 +26,11 @@ PHASES = tl.constexpr(len(lattice.PHASES))
 STEP = tl.constexpr(context.LIMIT // lattice.COARSEST)
 SCALES = tl.constexpr(context.SCALES)
 UNIT = tl.constexpr(expert.UNIT)
-SEEN = tl.constexpr(network.ERROR_INPUTS)
 
 SPOT = tl.constexpr(plan.FACTS)
 
 LANES = 32
 """Of a program that gathers. [Not measured.]"""
-
-ROWS = 16
-"""Of a program of a head. [Not measured.]"""
 
 
 @triton.jit  # type: ignore[untyped-decorator]
@@ -191,97 +185,6 @@ def gather(
         tl.store(scales + c * room + row, index, inside)
     level = tl.minimum(bits, COARSEST) * STEP
     tl.store(into, (x * 0 + level).to(tl.float32), inside)
-
-
-@triton.jit  # type: ignore[untyped-decorator]
-def head(
-    pending: tl.tensor,
-    count: tl.tensor,
-    fan: tl.tensor,
-    bias: tl.tensor,
-    known: tl.tensor,
-    outs: tl.tensor,
-    out_bias: tl.tensor,
-    bases: tl.tensor,
-    scales: tl.tensor,
-    pixels: tl.tensor,
-    centres: tl.tensor,
-    seen: tl.tensor,
-    hidden: tl.tensor,
-    weights: tl.tensor,
-    means: tl.tensor,
-    inverses: tl.tensor,
-    lows: tl.tensor,
-    log_table: tl.tensor,
-    gain_table: tl.tensor,
-    exp_table: tl.tensor,
-    inverse_table: tl.tensor,
-    span_table: tl.tensor,
-    capacity: tl.tensor,
-    room: tl.tensor,
-    of_fan: tl.tensor,
-    width: tl.tensor,
-    of_known: tl.tensor,
-    of_outs: tl.tensor,
-    of_bias: tl.tensor,
-    of_out_bias: tl.tensor,
-    exps: tl.tensor,
-    spreads: tl.tensor,
-    values: tl.tensor,
-    components: tl.tensor,
-    c: tl.constexpr,
-    channels: tl.constexpr,
-    rows: tl.constexpr,
-    columns: tl.constexpr,
-    slots: tl.constexpr,
-    precision: tl.constexpr,
-) -> None:
-    """Write the mixtures of channel `c`, its centres, and what it sees of the channel before.
-
-    As `head.head`; weights and biases of the next group stand `of_known` and so on further.
-    """
-    g = tl.program_id(0).to(tl.int64)
-    begin = tl.program_id(1) * rows
-    there = tl.load(count + g)
-    if begin >= there:
-        return
-    row, inside = rows_of(pending, g, begin, there, capacity, rows)
-    h = tl.arange(0, columns)
-    within = inside[:, None] & (h < width)[None, :]
-    sums = tl.load(fan + row[:, None] * of_fan + h[None, :], within, 0.0)
-    sums += tl.load(bias + g * of_bias + h, h < width, 0.0)[None, :]
-    base = tl.load(bases + c * room + row, inside, 0)
-    scale = tl.load(scales + c * room + row, inside, 0)
-    low = base * 0
-    if c > 0:
-        low -= tl.load(pixels + row, inside, 0)
-        gain = tl.load(gain_table + tl.load(scales + (c - 1) * room + row, inside, 0))
-        pixel = tl.load(pixels + (c - 1) * room + row, inside, 0)
-        miss = pixel * UNIT - tl.load(centres + (c - 1) * room + row, inside, 0)
-        error, size, logarithm = see_error(miss, gain, 0, log_table)
-        into = seen + row * (SEEN * channels) + SEEN * (c - 1)
-        tl.store(into, error.to(tl.float32), inside)
-        tl.store(into + 1, size.to(tl.float32), inside)
-        tl.store(into + 2, logarithm.to(tl.float32), inside)
-        mine = known + g * of_known
-        for k in range(SEEN * (c - 1)):
-            value = tl.load(seen + row * (SEEN * channels) + k, inside, 0.0)
-            sums += value[:, None] * tl.load(mine + k * width + h, h < width, 0.0)[None, :]
-        mine += SEEN * (c - 1) * width
-        factor = tl.load(mine + h, h < width, 0.0)[None, :]
-        sums += error.to(tl.float32)[:, None] * factor
-        factor = tl.load(mine + width + h, h < width, 0.0)[None, :]
-        sums += size.to(tl.float32)[:, None] * factor
-        factor = tl.load(mine + 2 * width + h, h < width, 0.0)[None, :]
-        sums += logarithm.to(tl.float32)[:, None] * factor
-    centre = UNIT * tl.minimum(tl.maximum(base, low), low + values - 1)
-    tl.store(centres + c * room + row, centre, inside)
-    tl.store(lows + row, low, inside)
-    mix(
-        row, inside, activate(sums), hidden, outs + g * of_outs, out_bias + g * of_out_bias, scale,
-        centre, weights, means, inverses, exp_table, inverse_table, span_table, width, exps,
-        spreads, components, columns, slots, precision,
-    )  # fmt: skip
 
 
 @triton.jit  # type: ignore[untyped-decorator]

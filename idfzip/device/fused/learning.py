@@ -1,6 +1,6 @@
 """How networks follow their groups: slopes of bits, and the steps of weights against them.
 
-As `mixture.slopes`, `network.Learner._slopes` and `network._Parameters.step` by operators.
+As `mixture.slopes`, `learner.Learner._slopes` and `learner._Parameters.step` by operators.
 """
 
 from __future__ import annotations

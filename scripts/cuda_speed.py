@@ -26,6 +26,7 @@ import torch
 
 from idfzip.codecs import flagship as kernels
 from idfzip.codecs.flagship import Flagship
+from idfzip.coding import ans, turns
 from idfzip.container import block, devices, idfz, lossy, models
 from idfzip.container.effort import Effort, all_cores
 from idfzip.container.index import Entry
@@ -173,11 +174,12 @@ def stages(machine: Machine, codec: Flagship, lanes: int, side: int) -> dict[str
 def made(machine: Machine, codec: Flagship, runs: Sequence[Run], streams: list[bytes]) -> Any:
     """Return what decodes; steps by operators are not captured, so that stages show."""
     model = on_device(machine, codec, BYTES)
+    host = turns.decoder([ans.from_bytes(stream) for stream in streams])
     if not machine.fuses:
-        return Decoder(model, codec.learning, runs, streams, captured=False)
+        return Decoder(model, codec.learning, runs, host, captured=False)
     from idfzip.device import waves
 
-    return waves.Decoder(model, codec.learning, runs, streams)
+    return waves.Decoder(model, codec.learning, runs, host)
 
 
 def counted(codec: Flagship) -> Row:

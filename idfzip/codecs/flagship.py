@@ -88,7 +88,7 @@ CHUNK = 2048
 """Rows that encoding takes to the network at once: groups may be joined, the pixels are known."""
 
 
-def _shown(model: Flagship, picture: Planes | None) -> Planes | None:
+def shown(model: Flagship, picture: Planes | None) -> Planes | None:
     """Return the picture that a model sees, if any; raises ModelError where it lacks one."""
     if model.looks and picture is None:
         raise ModelError("a model that looks at a lossy picture: it codes with --lossy-first only")
@@ -160,8 +160,8 @@ def intervals(
         truth[b, :, : sizes[b][0], : sizes[b][1]] = tile
     residuals = np.zeros_like(truth)
     chunk = learning.PERIOD if model.learning.rate else CHUNK
-    shown = _shown(model, picture)
-    batch = autoregressive.begin(model.design, sizes, channels, chunk + ROWS, alphabet, shown)
+    looked_at = shown(model, picture)
+    batch = autoregressive.begin(model.design, sizes, channels, chunk + ROWS, alphabet, looked_at)
     room = len(batch.inputs)
     seen = autoregressive.record(room, channels)
     buffers = model.network.buffers(room)
@@ -284,8 +284,8 @@ def _run(
     """
     channels = model.channels
     room = learning.PERIOD if model.learning.rate else 0
-    shown = _shown(model, picture)
-    batch = autoregressive.begin(model.design, sizes, channels, room + ROWS, alphabet, shown)
+    looked_at = shown(model, picture)
+    batch = autoregressive.begin(model.design, sizes, channels, room + ROWS, alphabet, looked_at)
     room = len(batch.inputs)
     extent = (max(h for h, _ in sizes), max(w for _, w in sizes))
     made = np.zeros((len(sizes), channels, *extent), np.int32)

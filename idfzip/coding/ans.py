@@ -119,6 +119,10 @@ class Coder(NamedTuple):
     place: npt.NDArray[np.int64]
     state: npt.NDArray[np.uint64]
 
+    def one(self, i: int) -> Coder:
+        """Return the decoder of stream `i` alone, which moves on as this one does."""
+        return Coder(self.words, self.place[i : i + 1], self.state[i : i + 1])
+
     def is_starved(self) -> bool:
         """Return whether the first stream lacks the word that its next symbol needs."""
         return _is_starved(self)

@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from idfzip.codecs.block import Coded
 from idfzip.codecs.flagship import Flagship
+from idfzip.codecs.lossy_first import LossyFirst
 from idfzip.codecs.painter import Vqvae
 from idfzip.codecs.seen import Seen
 from idfzip.codecs.vqvae import Sides
@@ -32,7 +33,7 @@ GET = "pip install 'idfzip[cuda]'"
 
 
 class Known(Protocol):
-    """A model, as `model_file.Model`."""
+    """A model, as `model_file.Model`, or a pair of them, `fit.Pair`."""
 
     @property
     def identity(self) -> str:
@@ -40,8 +41,8 @@ class Known(Protocol):
         ...
 
     @property
-    def test(self) -> Mapping[str, npt.NDArray[Any]]:
-        """The tensors of its self-test."""
+    def tests(self) -> Sequence[Mapping[str, npt.NDArray[Any]]]:
+        """The tensors of its self-tests."""
         ...
 
 
@@ -76,6 +77,10 @@ class Device(Protocol):
     def paint(  # noqa: D102
         self, model: Known, codec: Vqvae, tile: Planes, stages: int, rate: int, sides: Sides
     ) -> Future[tuple[list[bytes], Planes]]: ...
+
+    def encode_first(  # noqa: D102
+        self, model: Known, codec: LossyFirst, tile: Planes, stages: int, rate: int, sides: Sides
+    ) -> Future[list[bytes]]: ...
 
     def encode_block(  # noqa: D102
         self, model: Known, codec: Flagship, tiles: Sequence[Planes], lockstep: int
@@ -161,7 +166,7 @@ def listed() -> list[dict[str, Any]]:
         found = machine(torch.device(f"cuda:{i}"))
         coded = [model for model in known if codes(found, model.codec)]
         try:
-            there = {model.name: passes(found, model.codec, model.test) for model in coded}
+            there = {model.name: passes(found, model.codec, *model.tests) for model in coded}
         except Exception as error:  # torch's where the device fails, triton's, a compiler's
             raise DeviceError(f"cuda:{i}: {str(error).partition(chr(10))[0]}") from None
         name = torch.cuda.get_device_name(i)

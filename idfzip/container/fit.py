@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from idfzip.codecs import vqvae
 from idfzip.codecs.flagship import Flagship
@@ -15,6 +16,7 @@ from idfzip.container.architecture import Codec
 from idfzip.container.groups import Content, Group
 from idfzip.container.header import Tile
 from idfzip.container.model_file import Model
+from idfzip.container.tensors import Tensors
 from idfzip.errors import FormatError
 from idfzip.flows.depth import Ladder
 
@@ -49,7 +51,7 @@ def check(rows: Sequence[Tile], models: Sequence[Model], group: Group, ladder: L
     for row in {replace(row, length=0, crc=0) for row in rows if row.codec}:
         model = models[row.model]
         if row.codec == header.LOSSY_FIRST:
-            if painted(models, row).channels != group.channels or len(ladder) != vqvae.VALUES:
+            if painted(models, row).codec.channels != group.channels or len(ladder) != vqvae.VALUES:
                 raise FormatError(f"model {model.name} does not code {group.content.value}")
             continue
         if model.architecture.number != row.codec:
@@ -61,12 +63,30 @@ def check(rows: Sequence[Tile], models: Sequence[Model], group: Group, ladder: L
             )
 
 
-def painted(models: Sequence[Model], row: Tile) -> LossyFirst:
-    """Return the codec of a lossy-first tile; raises FormatError where its models are others."""
-    painter, rest = models[row.painter].codec, models[row.model].codec
-    if not isinstance(painter, Vqvae) or not isinstance(rest, Flagship):
+@dataclass(frozen=True)
+class Pair:
+    """The models of lossy-first tiles, and what they code with."""
+
+    rest: Model
+    painter: Model
+    codec: LossyFirst
+
+    @property
+    def identity(self) -> str:
+        """The hash of both identities."""
+        return hashlib.sha256(f"{self.rest.identity} {self.painter.identity}".encode()).hexdigest()
+
+    @property
+    def tests(self) -> tuple[Tensors, ...]:
+        """The self-tests of both."""
+        return self.rest.test, self.painter.test
+
+
+def painted(models: Sequence[Model], row: Tile) -> Pair:
+    """Return what codes a lossy-first tile; raises FormatError where its models are others."""
+    painter, rest = models[row.painter], models[row.model]
+    if not isinstance(painter.codec, Vqvae) or not isinstance(rest.codec, Flagship):
         raise FormatError(
-            f"models {models[row.painter].name} and {models[row.model].name} are not of the codec "
-            "that their tiles name"
+            f"models {painter.name} and {rest.name} are not of the codec that their tiles name"
         )
-    return LossyFirst(painter, rest)
+    return Pair(rest, painter, LossyFirst(painter.codec, rest.codec))

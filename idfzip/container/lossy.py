@@ -130,13 +130,13 @@ def compress_first(
     if not isinstance(flagship, Flagship) or flagship.channels != group.channels:
         raise ModelError(f"model {rest.name} does not code {picture.kind} after a lossy picture")
     both, wanted = LossyFirst(codec, flagship), plan(codec, quality)
+    encode = _first_coder(fit.Pair(rest, model, both), effort.device)
 
     def code(whole: Planes, sides: Sides) -> tuple[Parts, Planes]:
-        return lossy_first.encode(both, whole, *wanted, sides), both.inner(whole, sides)
+        return encode(whole, *wanted, sides), both.inner(whole, sides)
 
     work = _Work(header.LOSSY_FIRST, FIRST_TILE, codec.stride, code)
-    here = replace(effort, device=None)  # no device codes such tiles
-    return _file(picture, work, (rest, model), here, progress, embed, True).data
+    return _file(picture, work, (rest, model), effort, progress, embed, True).data
 
 
 def told_apart(given: Model | None) -> tuple[Model, Model | None]:
@@ -236,6 +236,14 @@ def _painter(model: Model, codec: Vqvae, device: Device | None) -> Paint:
     if device is None:
         return partial(vqvae.encode_stages, codec)
     there = partial(device.paint, model, codec)
+    return lambda *given: there(*given).result()
+
+
+def _first_coder(pair: fit.Pair, device: Device | None) -> Callable[..., Parts]:
+    """Return `lossy_first.encode` of two models, or the like that waits for a device."""
+    if device is None or not device.codes(pair.codec):
+        return partial(lossy_first.encode, pair.codec)
+    there = partial(device.encode_first, pair, pair.codec)
     return lambda *given: there(*given).result()
 
 

@@ -49,6 +49,11 @@ class Model:
         return bytes.fromhex(self.identity[:16])
 
     @property
+    def tests(self) -> tuple[Tensors, ...]:
+        """The self-tests of what it codes with: its own."""
+        return (self.test,)
+
+    @property
     def architecture(self) -> Architecture:
         """How it codes."""
         return architecture.of(self.codec)

@@ -14,6 +14,7 @@ import numpy as np
 from idfzip.codecs.seen import Seen
 from idfzip.container.devices import Device
 from idfzip.container.effort import Effort
+from idfzip.container.fit import Pair
 from idfzip.container.model_file import Model
 from idfzip.container.threads import in_order
 from idfzip.errors import ModelError
@@ -43,11 +44,19 @@ def viewer(model: Model, device: Device | None) -> Callable[..., Seen]:
     see = model.architecture.preview
     if see is None:
         raise ModelError(f"model {model.name}: its architecture has no preview")
-    if device is None or not device.codes(model.codec):
-        return partial(see, model.codec)
+    return on_device(model, see, device)
+
+
+def on_device(
+    known: Model | Pair, see: Callable[..., Seen], device: Device | None
+) -> Callable[..., Seen]:
+    """Return what previews streams of a model, or two: the processor's `see`, or a device."""
+    codec = known.codec
+    if device is None or not device.codes(codec):
+        return partial(see, codec)
 
     def there(words: bytes, size: tuple[int, int], cut: bool, alphabet: int) -> Seen:
-        (coming,) = device.preview(model, model.codec, [words], [size], cut, alphabet)
+        (coming,) = device.preview(known, codec, [words], [size], cut, alphabet)
         return coming.result()
 
     return there

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -150,9 +149,10 @@ def _tile(
         numbers, known = _raw(stream, row.length, len(ladder), (*size, group.channels))
         return _Tile(samples(ladder, numbers, dtype), known, float(known.mean()))
     model = models[row.model]
-    see = noise.viewer(model, device)
     if row.codec == header.LOSSY_FIRST:
-        see = partial(lossy_first.preview, fit.painted(models, row))
+        see = noise.on_device(fit.painted(models, row), lossy_first.preview, device)
+    else:
+        see = noise.viewer(model, device)
     alphabet = fit.alphabet(model, ladder)
     cut = len(stream) < row.length
     words = stream[: len(stream) & ~3]

@@ -232,12 +232,13 @@ def decode(
         for (g, m, _), mine in coded.items():
             model, sizes = models[m], [places[i % count][2:] for i in mine]
             values, given = fit.alphabet(model, head.ladders[g]), [parts[i] for i in mine]
-            codec, decoder = model.codec, model.architecture.decode
+            known: Model | fit.Pair = model
+            decoder = model.architecture.decode
             if head.tiles[mine[0]].codec == header.LOSSY_FIRST:
-                codec, decoder = fit.painted(models, head.tiles[mine[0]]), lossy_first.decode
-            codec = fit.primed(codec, palette, head.ladders[g])
+                known, decoder = fit.painted(models, head.tiles[mine[0]]), lossy_first.decode
+            codec = fit.primed(known.codec, palette, head.ladders[g])
             if effort.device is not None and effort.device.codes(codec):
-                coming = effort.device.decode(model, codec, given, sizes, values)
+                coming = effort.device.decode(known, codec, given, sizes, values)
                 found = results(coming, [h * w for h, w in sizes], progress)
             else:
                 found = decoder(codec, given, sizes, progress, values)
@@ -247,8 +248,7 @@ def decode(
         return list(batch)
 
     wanted = [i for i in range(len(head.tiles)) if part.meets(places[i % count])]
-    apart = any(tile.codec == header.LOSSY_FIRST for tile in head.tiles)  # no device codes them
-    spread(code, wanted, effort if apart else fitting(effort, models))
+    spread(code, wanted, fitting(effort, models))
     all_of_it = pixels.shape[:2] == (head.height, head.width)
     if not failed and all_of_it and len(head.tiles) > 1 and crc32(pixels) != head.crc:
         failed = wanted

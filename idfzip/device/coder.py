@@ -7,14 +7,13 @@ above.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from idfzip.coding import ans, turns
+from idfzip.coding import turns
 from idfzip.coding.ans import PRECISION, TOTAL
 from idfzip.device import mixture
 from idfzip.device.machine import Machine
@@ -37,11 +36,6 @@ class Coder(NamedTuple):
     state: Tensor
     states: Tensor
     turn: Tensor
-
-
-def decoder(machine: Machine, streams: Sequence[bytes]) -> Coder:
-    """Return decoders at the start of each stream; raises FormatError for parts of words."""
-    return there(machine, turns.decoder([ans.from_bytes(stream) for stream in streams]))
 
 
 def there(machine: Machine, found: turns.Turns) -> Coder:

@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.profiler import record_function as stage
 
 from idfzip.codecs.flagship import Learning
+from idfzip.coding.turns import Turns
 from idfzip.device import coder, context, expert, mixture, network
 from idfzip.device.expert import Solution
 from idfzip.device.field import Positions
@@ -96,11 +97,11 @@ class Decoder:
         model: Model,
         how: Learning,
         runs: Sequence[Run],
-        streams: Sequence[bytes],
+        host: Turns,
         cut: bool = False,
         captured: bool = True,
     ) -> None:
-        """Raises FormatError for a stream that is no whole number of words.
+        """Begin where the decoders of the host stand, which stay there.
 
         If streams are `cut`, it is counted how far they go (`shown`). Steps that are not `captured`
         show their stages, by name, to torch's profiler.
@@ -108,7 +109,7 @@ class Decoder:
         self._captured, self._cut = captured, cut
         self.model, self._runs = model, runs
         machine, flagship = model.machine, model.flagship
-        self._groups, self._tiles = len(streams), max(run.tiles for run in runs)
+        self._groups, self._tiles = len(host.place), max(run.tiles for run in runs)
         self._slots = slots(runs)
         self._rows = max(int(run.sizes[:, 0].max()) for run in runs)
         self._columns = max(int(run.sizes[:, 1].max()) for run in runs)
@@ -125,8 +126,8 @@ class Decoder:
         number = machine.range(tiles * self._slots)
         self._slot, self._tile = number % self._slots, number // self._slots
         self._group = self._tile // self._tiles
-        self._streams = streams
-        self._coder = coder.decoder(machine, streams)
+        self._host = host
+        self._coder = coder.there(machine, host)
         self._step = Replayed(machine.device)
         self._close = Replayed(machine.device)
 
@@ -147,7 +148,7 @@ class Decoder:
         if self._captured and self._period is not None:
             self._close.prepare(self._learn)
         self._learner.clear()
-        fresh = coder.decoder(self.model.machine, self._streams)
+        fresh = coder.there(self.model.machine, self._host)
         for mine, other in zip(self._coder, fresh, strict=True):
             mine.copy_(other)
         self._shown.zero_()
@@ -215,7 +216,7 @@ class Decoder:
             found = views.solve(sums[:, :count], at, bases)
         with stage("gather"):
             wide = expert.wide(sums[:, count:], found.weight)
-            inputs, scales = views.inputs(at, bases, wide, found)
+            inputs, scales = views.inputs(p, at, bases, wide, found)
         with stage("trunk"):
             trunk = network.run_trunk(self._grouped(inputs), self._learner.weights)
         seen, heads, deltas = self._channels(p, at, bases, found, scales, trunk, counts)

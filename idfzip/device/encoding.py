@@ -153,7 +153,8 @@ class Encoder:
         made = []
         for part in _parts(len(values), SYSTEMS):
             mine = Solution(*(one[part] for one in found))
-            made.append(views.inputs(at[part], bases[part], wide[part], mine))
+            here = _part(p, part)
+            made.append(views.inputs(here, at[part], bases[part], wide[part], mine))
         inputs, scales = (torch.cat(one) for one in zip(*made, strict=True))
         gain = model.tables.gain[scales]
         leads = context.over(centres - bases * UNIT, gain, deep)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -11,13 +11,15 @@ import numpy.typing as npt
 from idfzip.codecs import flagship as flagship_kernels
 from idfzip.codecs import idf as idf_kernels
 from idfzip.codecs import lattice as lattice_kernels
+from idfzip.codecs import lossy_first as lossy_first_kernels
 from idfzip.codecs import vqvae as vqvae_kernels
 from idfzip.codecs.flagship import Flagship
 from idfzip.codecs.idf import Idf
 from idfzip.codecs.lattice import Lattice
+from idfzip.codecs.lossy_first import LossyFirst
 from idfzip.codecs.painter import Vqvae
 from idfzip.codecs.seen import Seen
-from idfzip.device import flagship, idf, lattice, vqvae
+from idfzip.device import flagship, idf, lattice, lossy_first, vqvae
 from idfzip.device.machine import Machine
 from idfzip.device.seen import Read
 
@@ -47,12 +49,6 @@ class Engine(Protocol):
         """Return what streams of tiles that are alike hold; `cut` tells whether they go on."""
         ...
 
-    def sums(
-        self, machine: Machine, model: Any, inputs: npt.NDArray[np.int16]
-    ) -> npt.NDArray[np.int32]:
-        """Return what a device gives for the inputs of a model's self-test."""
-        ...
-
     def alike(self, model: Any, stream: bytes, size: Size, cut: bool) -> Hashable:
         """Return what tiles of one batch have in common; `stream` is empty where they are encoded.
 
@@ -64,6 +60,16 @@ class Engine(Protocol):
         self, machine: Machine, model: Any, size: Size, alphabet: int, encoding: bool
     ) -> int:
         """Return about how many bytes coding a tile takes on a device."""
+        ...
+
+
+class Sums(Protocol):
+    """How the networks of a model are tested on a device."""
+
+    def sums(
+        self, machine: Machine, model: Any, inputs: npt.NDArray[np.int16]
+    ) -> npt.NDArray[np.int32]:
+        """Return what a device gives for the inputs of a model's self-test."""
         ...
 
 
@@ -99,21 +105,38 @@ def _whole(model: Flagship, tiles: Sequence[Planes], alphabet: int) -> list[Part
     return [[stream] for stream in flagship_kernels.encode(model, tiles, alphabet=alphabet)]
 
 
+def _first(model: LossyFirst, tiles: Sequence[Planes], alphabet: int) -> list[Parts]:
+    vqvae_kernels.check_alphabet(alphabet)
+    return [lossy_first_kernels.encode(model, tile, model.painter.stages) for tile in tiles]
+
+
 _CODECS: dict[type, _Codec] = {
     Flagship: _Codec(flagship, flagship_kernels, _whole),
     Idf: _Codec(idf, idf_kernels, idf_kernels.encode_levels),
     Lattice: _Codec(lattice, lattice_kernels, lattice_kernels.encode_levels),
+    LossyFirst: _Codec(lossy_first, lossy_first_kernels, _first),
     Vqvae: _Codec(vqvae, vqvae_kernels, vqvae_kernels.encode_levels),
 }
 
 
-def codes(machine: Machine, codec: object) -> bool:
-    """Return whether a device codes a model's tiles: not those that look at a painted picture.
+_TESTED: dict[type, Sums] = {Flagship: flagship, Idf: idf, Lattice: lattice, Vqvae: vqvae}
 
-    Progressive ones by fused kernels only.
-    """
-    if isinstance(codec, Flagship):
-        return not codec.looks
+
+def counts(
+    machine: Machine, codec: object, tests: Sequence[Mapping[str, npt.NDArray[Any]]]
+) -> bool:
+    """Return whether a device gives the sums of self-tests: of a codec, or of its two in turn."""
+    parts = (codec.rest, codec.painter) if isinstance(codec, LossyFirst) else (codec,)
+    return all(
+        np.array_equal(
+            _TESTED[type(part)].sums(machine, part, test["test.inputs"]), test["test.sums"]
+        )
+        for part, test in zip(parts, tests, strict=True)
+    )
+
+
+def codes(machine: Machine, codec: object) -> bool:
+    """Return whether a device codes a model's tiles; progressive ones by fused kernels only."""
     return type(codec) in _CODECS and (machine.fuses or not isinstance(codec, Lattice))
 
 

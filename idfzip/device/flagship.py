@@ -15,6 +15,7 @@ from idfzip.codecs.block import Coded
 from idfzip.codecs.flagship import Flagship
 from idfzip.codecs.seen import Seen
 from idfzip.coding import ans, turns
+from idfzip.coding.turns import Turns
 from idfzip.device import costs, network
 from idfzip.device.decoding import Decoder
 from idfzip.device.encoding import Encoder, Symbols
@@ -53,9 +54,13 @@ def encode_blocks(
     flagship: Flagship,
     blocks: Sequence[tuple[Sequence[Planes], int]],
     alphabet: int = BYTES.values,
+    pictures: Sequence[Planes] = (),
 ) -> list[Noted]:
-    """Return the symbols of blocks of tiles, each with its lockstep; `pushed` makes streams."""
-    one = model(machine, flagship, alphabets.alphabet(alphabet))
+    """Return the symbols of blocks of tiles, each with its lockstep; `pushed` makes streams.
+
+    `pictures` are what a model that looks at them sees, one of the only tile of each block.
+    """
+    one = model(machine, flagship, alphabets.alphabet(alphabet), pictures)
     groups = [Group(tuple(t.shape[1:] for t in tiles), step) for tiles, step in blocks]
     with torch.inference_mode():
         symbols = _symbols(one, groups, [tiles for tiles, _ in blocks])
@@ -96,14 +101,14 @@ def _encoder(one: Model, runs: Sequence[Run], groups: int) -> Encodes:
     return waves.Encoder(one, how, runs, groups)
 
 
-def _decoder(one: Model, runs: Sequence[Run], streams: Sequence[bytes], cut: bool) -> Decodes:
+def _decoder(one: Model, runs: Sequence[Run], host: Turns, cut: bool) -> Decodes:
     """Return what decodes, as `_encoder`."""
     how = one.flagship.learning
     if not one.machine.fuses:
-        return Decoder(one, how, runs, streams, cut=cut)
+        return Decoder(one, how, runs, host, cut=cut)
     from idfzip.device import waves
 
-    return waves.Decoder(one, how, runs, streams, cut)
+    return waves.Decoder(one, how, runs, host, cut)
 
 
 def _symbols(
@@ -135,10 +140,13 @@ def pushed(noted: Noted) -> Coded:
     return Coded(_pushed(noted), bits)
 
 
+def intervals(noted: Noted) -> list[npt.NDArray[np.int32]]:
+    """Return a group's symbols one after the other: int32 (2, symbols) of each run."""
+    return [np.stack([run.cumulative, run.frequency]) for run in noted.runs]
+
+
 def _pushed(noted: Noted) -> bytes:
-    cumulative = np.concatenate([run.cumulative for run in noted.runs])
-    frequency = np.concatenate([run.frequency for run in noted.runs])
-    return ans.to_bytes(turns.push_all(cumulative, frequency))
+    return ans.to_bytes(turns.push_all(*np.concatenate(intervals(noted), 1)))
 
 
 def read(
@@ -150,13 +158,32 @@ def read(
     alphabet: int,
 ) -> list[Read]:
     """Return what streams hold; of one that is `cut`, the steps before as many as are known."""
+    host = turns.decoder([ans.from_bytes(stream) for stream in streams])
     groups = [Group((size,)) for size in sizes]
-    decoder, found = _decoded(machine, flagship, streams, groups, alphabet, cut)
+    return read_groups(machine, flagship, host, groups, cut, alphabet)
+
+
+def read_groups(
+    machine: Machine,
+    flagship: Flagship,
+    host: Turns,
+    groups: Sequence[Group],
+    cut: bool,
+    alphabet: int,
+    pictures: Sequence[Planes] = (),
+) -> list[Read]:
+    """Return what streams hold, of groups of one tile, from where the host's decoders stand.
+
+    `pictures` are what a model that looks at them sees, one of each tile.
+    """
+    one = model(machine, flagship, alphabets.alphabet(alphabet), pictures)
+    decoder, found = _decoded(one, host, groups, cut)
     reads = []
-    for tile, size, whole, steps in zip(
-        found, sizes, decoder.finished(), decoder.shown(), strict=True
+    for tile, group, whole, steps in zip(
+        found, groups, decoder.finished(), decoder.shown(), strict=True
     ):
-        y, x = np.mgrid[: size[0], : size[1]]
+        height, width = group.sizes[0]
+        y, x = np.mgrid[:height, :width]
         known = x + wavefront.SLOPE * y < steps
         reads.append(Read(Seen(tile[0], float(known.mean()), known), whole))
     return reads
@@ -170,21 +197,16 @@ def decode_blocks(
     alphabet: int = BYTES.values,
 ) -> list[list[Planes]]:
     """Return the tiles of each block's stream, as `codecs.block.decode`."""
-    return _decoded(machine, flagship, streams, groups, alphabet, False)[1]
+    host = turns.decoder([ans.from_bytes(stream) for stream in streams])
+    return _decoded(model(machine, flagship, alphabets.alphabet(alphabet)), host, groups, False)[1]
 
 
 def _decoded(
-    machine: Machine,
-    flagship: Flagship,
-    streams: Sequence[bytes],
-    groups: Sequence[Group],
-    alphabet: int,
-    cut: bool,
+    one: Model, host: Turns, groups: Sequence[Group], cut: bool
 ) -> tuple[Decodes, list[list[Planes]]]:
-    one = model(machine, flagship, alphabets.alphabet(alphabet))
     runs = side_by_side(groups)
     with torch.inference_mode():
-        decoder = _decoder(one, runs, streams, cut)
+        decoder = _decoder(one, runs, host, cut)
         planes = [room.cpu().numpy() for room in decoder.run()]
     tiles: list[list[Planes]] = []
     for g, group in enumerate(groups):

@@ -11,11 +11,14 @@ from typing import Any, Protocol
 import numpy.typing as npt
 
 from idfzip.codecs import block
+from idfzip.codecs import lossy_first as first_kernels
 from idfzip.codecs import vqvae as vqvae_kernels
 from idfzip.codecs.flagship import Flagship
+from idfzip.codecs.lossy_first import LossyFirst
 from idfzip.codecs.painter import Vqvae
 from idfzip.codecs.vqvae import Sides
 from idfzip.device import costs, engine, flagship, vqvae
+from idfzip.device import lossy_first as first
 from idfzip.device.engine import Planes, Size
 from idfzip.device.machine import Machine
 from idfzip.device.schedule import Group
@@ -27,7 +30,10 @@ Later = Callable[[], Any]
 
 
 class Known(Protocol):
-    """What is asked of a model: its identity, and its self-test's inputs and sums."""
+    """What is asked of a model: its identity, and its self-test's inputs and sums.
+
+    A lossy-first codec has two self-tests, of the rest and of the painter.
+    """
 
     @property
     def identity(self) -> str:
@@ -35,8 +41,8 @@ class Known(Protocol):
         ...
 
     @property
-    def test(self) -> Mapping[str, npt.NDArray[Any]]:
-        """The tensors of its self-test."""
+    def tests(self) -> Sequence[Mapping[str, npt.NDArray[Any]]]:
+        """The tensors of its self-tests."""
         ...
 
 
@@ -132,15 +138,45 @@ def painting(
     machine: Machine, model: Known, codec: Vqvae, tile: Planes, stages: int, rate: int, sides: Sides
 ) -> Lane:
     """Return a tile, with margins at its `sides`, to be painted: `vqvae.encode_stages`."""
+    alone = partial(vqvae_kernels.encode_stages, codec, tile, stages, rate, sides)
+    return _staged("paint", machine, model, codec, tile, stages, rate, sides, vqvae, alone)
+
+
+def lossy_first(
+    machine: Machine,
+    model: Known,
+    codec: LossyFirst,
+    tile: Planes,
+    stages: int,
+    rate: int,
+    sides: Sides,
+) -> Lane:
+    """Return a tile, with margins at its `sides`, to be coded: `lossy_first.encode`."""
+    alone = partial(first_kernels.encode, codec, tile, stages, rate, sides)
+    return _staged("first", machine, model, codec, tile, stages, rate, sides, first, alone)
+
+
+def _staged(
+    work: str,
+    machine: Machine,
+    model: Known,
+    codec: Any,
+    tile: Planes,
+    stages: int,
+    rate: int,
+    sides: Sides,
+    one: Any,
+    alone: Later,
+) -> Lane:
+    """Return a tile for the `encode_stages` of a module beside this one."""
     size = _size(tile)
 
     def coded(machine: Machine, given: Sequence[tuple[Planes, Sides]]) -> Sequence[Later]:
         tiles, margins = zip(*given, strict=True)
-        return vqvae.encode_stages(machine, codec, tiles, stages, rate, margins)
+        return list(one.encode_stages(machine, codec, tiles, stages, rate, margins))
 
-    kind = ("paint", model.identity, stages, rate, vqvae.alike(codec, b"", size, False))
-    memory = vqvae.memory(machine, codec, size, vqvae_kernels.VALUES, True)
-    alone = partial(vqvae_kernels.encode_stages, codec, tile, stages, rate, sides)
+    kind = (work, model.identity, stages, rate, one.alike(codec, b"", size, False))
+    memory = one.memory(machine, codec, size, vqvae_kernels.VALUES, True)
     return Lane(kind, model, codec, Group((size,)), memory, (tile, sides), coded, alone)
 
 

@@ -91,10 +91,7 @@ def read(
     kernels.check_alphabet(alphabet)
     host = ans.decoder([ans.from_bytes(stream) for stream in streams])
     nothing = np.zeros((model.channels, 0, 0), np.int32)
-    begun = [
-        _first(model, Source(nothing, ans.Coder(host.words, place[None], state), cut))
-        for place, state in zip(host.place, host.state[:, None], strict=True)
-    ]
+    begun = [_first(model, Source(nothing, host.one(i), cut)) for i in range(len(streams))]
     first = np.stack([values for values, _ in begun])
     from idfzip.device import levels
 

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from idfzip.codecs import flagship as flagship_kernels
 from idfzip.codecs.flagship import Flagship
 from idfzip.device import context, expert, mixture
 from idfzip.device.context import Tables
 from idfzip.device.expert import Solution
 from idfzip.device.field import Field, Positions
 from idfzip.device.machine import Machine
+from idfzip.device.painted import Pictures
 from idfzip.device.window import Products
 from idfzip.flows import context as contexts
 from idfzip.flows.alphabet import Alphabet
+from idfzip.flows.autoregressive import Planes
 from idfzip.flows.recursion import ONE
 from idfzip.priors import mixture as mixtures
 
@@ -32,10 +36,20 @@ class Model:
     products: Products
     whole: torch.dtype
     """Of planes and sums: int32, or int64 for more than 256 values."""
+    pictures: Pictures | None
+    """What the model looks at, of each tile of a batch."""
 
 
-def model(machine: Machine, flagship: Flagship, alphabet: Alphabet) -> Model:
-    """Return a model ready for use on a device."""
+def model(
+    machine: Machine, flagship: Flagship, alphabet: Alphabet, pictures: Sequence[Planes] = ()
+) -> Model:
+    """Return a model ready for use on a device.
+
+    `pictures` are what one that looks at them sees of each tile, others do not; raises ModelError
+    where it lacks them.
+    """
+    shown = [flagship_kernels.shown(flagship, one) for one in pictures or (None,)]
+    seen = [one for one in shown if one is not None]
 
     def one(array: object) -> Tensor:
         return machine.tensor(array, torch.int64)  # type: ignore[arg-type]
@@ -51,6 +65,7 @@ def model(machine: Machine, flagship: Flagship, alphabet: Alphabet) -> Model:
         mixture.tables(machine, prior),
         Products(machine, n, flagship.channels, alphabet.limit),
         torch.int64 if alphabet.deep else torch.int32,
+        Pictures(machine, seen, flagship.design.neighbours) if seen else None,
     )
 
 
@@ -101,10 +116,16 @@ class Views:
         return expert.solve(total, model.products, known, ridge, model.tables.log)
 
     def inputs(
-        self, at: Tensor, bases: Tensor, wide: Tensor, found: Solution
+        self, p: Positions, at: Tensor, bases: Tensor, wide: Tensor, found: Solution
     ) -> tuple[Tensor, Tensor]:
         """Return the network's inputs and the indices of the pixels' scales."""
         values = self.planes.look(at, self.neighbour_offsets)
         errors = self.errors.look(at, self.place_offsets)
         model = self.model
-        return context.inputs(values, errors, bases, wide, found, model.tables, model.alphabet)
+        seen, scales = context.inputs(
+            values, errors, bases, wide, found, model.tables, model.alphabet
+        )
+        if model.pictures is not None:
+            more = model.pictures.inputs(p, values, bases, scales, model.tables)
+            seen = torch.cat([seen, more], 1)
+        return seen, scales

@@ -28,6 +28,8 @@ from idfzip.integer.conv import LIMIT
 
 Parts = list[bytes]
 Codes = npt.NDArray[np.int32]
+Intervals = npt.NDArray[np.int32]
+"""Those of symbols, (symbols, 2)."""
 
 Coding = Callable[[int, int, npt.NDArray[np.int32], npt.NDArray[np.int32] | None], Codes | None]
 """Returns the codes of lane b's stage s: of the sums of what is known, and of what is wanted."""
@@ -126,6 +128,22 @@ def encode_stages(
 
     Tiles are `alike`, margins and all; each has its own `sides`.
     """
+    found = choose(machine, model, tiles, stages, rate, sides)
+    return [partial(_finished, *one) for one in found]
+
+
+def choose(
+    machine: Machine,
+    model: Vqvae,
+    tiles: Sequence[Planes],
+    stages: int,
+    rate: int,
+    sides: Sequence[Sides],
+) -> list[tuple[list[Intervals], Planes]]:
+    """Return for each tile its intervals, the opening's and of each stage, and what is painted.
+
+    As `codecs.vqvae.choose`; tiles are `alike`.
+    """
     values = np.stack([kernels.to_values(model, tile) for tile in tiles])
     noted = [[kernels.opening(model, stages, one)] for one in sides]
     priors = [prior for level in model.levels for prior in level.priors]
@@ -143,23 +161,17 @@ def encode_stages(
         painter = Painter(machine, model)
         features = painter.features(machine.tensor(values))
         painted = painter.paint(values.shape[:3], [stages] * len(tiles), code, features)
-    return [
-        partial(_finished, model, mine, one, tile.shape, side)
-        for mine, one, tile, side in zip(noted, painted, tiles, sides, strict=True)
-    ]
+    planes = machine.each(
+        lambda b: kernels.to_planes(model, painted[b], tiles[b].shape, sides[b]), len(tiles)
+    )
+    return list(zip(noted, planes, strict=True))
 
 
-def _finished(
-    model: Vqvae,
-    noted: list[npt.NDArray[np.int32]],
-    painted: npt.NDArray[np.int32],
-    shape: tuple[int, ...],
-    sides: Sides,
-) -> tuple[Parts, Planes]:
+def _finished(noted: list[Intervals], planes: Planes) -> tuple[Parts, Planes]:
     cumulative, frequency = np.ascontiguousarray(np.concatenate(noted).T)
     ends = np.cumsum([len(part) for part in noted])[1:].tolist()
     parts = [ans.to_bytes(part) for part in ans.push_parts(cumulative, frequency, ends)]
-    return parts, kernels.to_planes(model, painted, shape, sides)
+    return parts, planes
 
 
 def encode(
@@ -193,9 +205,27 @@ def read(
     """
     kernels.check_alphabet(alphabet)
     coders = [ans.decoder([ans.from_bytes(stream)]) for stream in streams]
+    shown = paint(machine, model, coders, sizes, cut)
+    return [
+        Read(Seen(planes, share), ans.is_finished(coder, 0))
+        for (planes, share), coder in zip(shown, coders, strict=True)
+    ]
+
+
+def paint(
+    machine: Machine,
+    model: Vqvae,
+    coders: Sequence[ans.Coder],
+    sizes: Sequence[tuple[int, int]],
+    cut: bool,
+) -> list[tuple[Planes, float]]:
+    """Return what streams paint, and the shares of stages that were in them: `vqvae.paint`.
+
+    Coders then stand behind the codes. The tiles are `alike`.
+    """
     begun = [kernels.open_stream(model, coder, cut) for coder in coders]
     priors = [prior for level in model.levels for prior in level.priors]
-    done = np.zeros(len(streams), np.int64)
+    done = np.zeros(len(coders), np.int64)
 
     def code(
         b: int, s: int, base: npt.NDArray[np.int32], _: npt.NDArray[np.int32] | None
@@ -205,15 +235,14 @@ def read(
         return codes
 
     whole = [_with_margins(model, size, one[1]) for size, one in zip(sizes, begun, strict=True)]
-    extent = (len(streams), *model.extent(*whole[0]))
+    extent = (len(coders), *model.extent(*whole[0]))
     with torch.inference_mode():
         painter = Painter(machine, model)
         painted = painter.paint(extent, [stages for stages, _ in begun], code, [])
     found = []
     for b, (stages, sides) in enumerate(begun):
         planes = kernels.to_planes(model, painted[b], (model.channels, *whole[b]), sides)
-        seen = Seen(planes, done[b] / max(stages, 1))
-        found.append(Read(seen, ans.is_finished(coders[b], 0)))
+        found.append((planes, done[b] / max(stages, 1)))
     return found
 
 

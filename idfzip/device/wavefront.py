@@ -18,13 +18,25 @@ from torch import Tensor
 from idfzip.codecs.flagship import Learning
 from idfzip.device import fused, layers
 from idfzip.device.follow import Follower
-from idfzip.device.fused import context, dense, expert, finish, head, learning, rows, window
+from idfzip.device.fused import (
+    context,
+    dense,
+    expert,
+    finish,
+    head,
+    learning,
+    painted,
+    rows,
+    window,
+)
 from idfzip.device.graph import Replayed
 from idfzip.device.layers import Span, apart
 from idfzip.device.model import Model, Views
+from idfzip.device.painted import Pictures
 from idfzip.device.room import Room, aligned
 from idfzip.device.schedule import Run, slots
 from idfzip.device.window import Ring
+from idfzip.flows.painted import INPUTS
 from idfzip.flows.recursion import ONE
 from idfzip.flows.wavefront import MARGIN
 from idfzip.integer.learning import PERIOD
@@ -149,6 +161,21 @@ class Wavefront:
             r.inputs.shape[1], len(tables.gain), alphabet.limit, alphabet.loudest,
             len(model.flagship.design.neighbours), places, min(places, 2), channels=channels,
             deep=alphabet.deep, lanes=context.LANES,
+        )  # fmt: skip
+        if model.pictures is not None:
+            self._look_at(model.pictures)
+
+    def _look_at(self, pictures: Pictures) -> None:
+        """Gather what the network sees of pictures, the last of its inputs."""
+        r, model, field = self.room, self.model, self.views.planes
+        width = r.inputs.shape[1]
+        pixels_at, tables = self.views.neighbour_offsets[0], model.tables
+        self.launch(
+            painted.look, painted.LANES, r.tile, r.y, r.x, r.at, r.bases, r.scales, field.flat,
+            pictures.flat, pixels_at, pictures.neighbours, pictures.near, pictures.places,
+            r.inputs, tables.log, tables.gain, self.capacity, r.rows, field.plane, pictures.plane,
+            pictures.stride, width, width - field.channels * INPUTS, len(pixels_at),
+            len(pictures.places), channels=field.channels, lanes=painted.LANES,
         )  # fmt: skip
 
     def _run_trunk(self) -> None:

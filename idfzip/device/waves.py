@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from idfzip.codecs.flagship import Learning
+from idfzip.coding.turns import Turns
 from idfzip.device import coder, fused
 from idfzip.device.encoding import Symbols
 from idfzip.device.fused import symbols
@@ -31,17 +32,17 @@ class Decoder:
         model: Model,
         how: Learning,
         runs: Sequence[Run],
-        streams: Sequence[bytes],
+        host: Turns,
         cut: bool = False,
     ) -> None:
-        """Raises FormatError for a stream that is no whole number of words.
+        """Begin where the decoders of the host stand, which stay there.
 
         If streams are `cut`, it is counted how far they go (`shown`).
         """
-        self._model, self._runs, self._streams, self._cut = model, runs, streams, cut
-        self._coder = coder.decoder(model.machine, streams)
-        self._shown = model.machine.zeros(len(streams), dtype=torch.int64)
-        self._wave = Wavefront(model, how, runs, len(streams))
+        self._model, self._runs, self._host, self._cut = model, runs, host, cut
+        self._coder = coder.there(model.machine, host)
+        self._shown = model.machine.zeros(len(host.place), dtype=torch.int64)
+        self._wave = Wavefront(model, how, runs, len(host.place))
 
     def _take(self, wave: Wavefront, c: int) -> None:
         """Take a channel's pixels from the streams."""
@@ -64,7 +65,7 @@ class Decoder:
         Values beyond a tile's sides mean nothing.
         """
         self._wave.prepare(self._take)
-        fresh = coder.decoder(self._model.machine, self._streams)
+        fresh = coder.there(self._model.machine, self._host)
         for mine, other in zip(self._coder, fresh, strict=True):
             mine.copy_(other)
         self._shown.zero_()
@@ -86,7 +87,7 @@ class Decoder:
     def shown(self) -> list[int]:
         """Return how many steps the streams held all words of; many where they are not `cut`."""
         if not self._cut:
-            return [sum(run.steps for run in self._runs)] * len(self._streams)
+            return [sum(run.steps for run in self._runs)] * len(self._host.place)
         return [int(count) for count in self._shown.cpu().numpy()]
 
 

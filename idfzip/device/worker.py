@@ -17,6 +17,7 @@ import torch
 
 from idfzip.codecs.block import Coded
 from idfzip.codecs.flagship import Flagship
+from idfzip.codecs.lossy_first import LossyFirst
 from idfzip.codecs.painter import Vqvae
 from idfzip.codecs.seen import Seen
 from idfzip.codecs.vqvae import Sides
@@ -108,6 +109,15 @@ class Worker:
         """Return the stream to come of a tile and what it paints: `vqvae.encode_stages`."""
         (found,) = self._bring(
             [lane.painting(self.machine, model, codec, tile, stages, rate, sides)]
+        )
+        return found
+
+    def encode_first(
+        self, model: Known, codec: LossyFirst, tile: Planes, stages: int, rate: int, sides: Sides
+    ) -> Future[Parts]:
+        """Return the stream to come of a tile, in parts: `lossy_first.encode`."""
+        (found,) = self._bring(
+            [lane.lossy_first(self.machine, model, codec, tile, stages, rate, sides)]
         )
         return found
 
@@ -227,7 +237,7 @@ class Worker:
         return self._least[model.identity]
 
     def _checked(self, model: Known, codec: Any) -> int:
-        if check.passes(self.machine, codec, model.test):
+        if check.passes(self.machine, codec, *model.tests):
             if self._alone:
                 return 1
             with self.machine.in_use():

@@ -42,7 +42,7 @@ def test_states_are_those_of_the_kernels(machine, states):
         ]
     )
     theirs = turns.decoder([words])
-    mine = coder.decoder(machine, [words.tobytes()])
+    mine = coder.there(machine, turns.decoder([words]))
     sigmoid = whole(machine, mixtures.tables(52).sigmoid)
     count = whole(machine, [[1]])
     turn = 0

@@ -222,7 +222,7 @@ def test_memory_is_what_is_counted(name, sizes, values):
         if encoding:
             waves.Encoder(one, codec.learning, runs, 1)
         else:
-            waves.Decoder(one, codec.learning, runs, [bytes(16)])
+            waves.Decoder(one, codec.learning, runs, turns.decoder([np.zeros(4, np.uint32)]))
         expected = costs.coding(machine, codec, group, values, encoding)
         assert 0.9 * sum(taken) <= expected <= 1.5 * sum(taken)
 
@@ -283,9 +283,9 @@ def launches(codec, values, tiles, states):
     runs = side_by_side([Group(((4, 6),) * tiles, tiles)] * 2)
     found = []
     nothing = np.zeros(0, np.int32)
-    streams = [ans.to_bytes(turns.push(nothing, nothing, states))] * 2
+    host = turns.decoder([turns.push(nothing, nothing, states)] * 2)
     with torch.inference_mode():
-        decoder = waves.Decoder(one, codec.learning, runs, streams)
+        decoder = waves.Decoder(one, codec.learning, runs, host)
         wave = decoder._wave
         for work in (partial(wave._advance, decoder._take), wave.follower.learn, wave.follower.end):
             before = counts.total()

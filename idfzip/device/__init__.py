@@ -11,9 +11,9 @@ operation rounded once. Square roots of singles are taken in doubles by the oper
 own of singles are not rounded correctly on processors. Before a model is used its self-test must
 give the stored sums on the device, and a small tile the processor's bytes (`check`).
 
-*Codecs.* The flagship's, the bipartite, the lossy and the progressive one (`flagship`, `idf`,
-`vqvae`, `lattice`) have the same functions (`engine`). Those of categories stay on the processor:
-they go from pixel to pixel, and learn before they go on.
+*Codecs.* The flagship's, the bipartite, the lossy, the lossy-first and the progressive one
+(`flagship`, `idf`, `vqvae`, `lossy_first`, `lattice`) have the same functions (`engine`). Those of
+categories stay on the processor: they go from pixel to pixel, and learn before they go on.
 
 *Lanes.* A lane is a tile, or a block of an archive: what has one stream, and weights of its own
 where the network learns (`lane`). The flagship's lanes advance together (`schedule`), step by step,

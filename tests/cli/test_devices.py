@@ -102,6 +102,7 @@ def shelf(tmp_path, monkeypatch):
     monkeypatch.setattr(tiling, "TILE_ROWS", 12)
     monkeypatch.setattr(tiling, "TILE_COLUMNS", 18)
     monkeypatch.setattr(lossy, "TILE", (16, 24))
+    monkeypatch.setattr(lossy, "FIRST_TILE", (16, 24))
     folder = tmp_path / "images"
     folder.mkdir()
     for i, size in enumerate([(23, 35), (11, 17), (1, 1)]):
@@ -114,6 +115,7 @@ HOW = {
     "levels": ("-m", "flow.idfm", "--progressive"),
     "painted": ("-m", "painter.idfm", "--lossy", "--quality", "70"),
     "painted in levels": ("-m", "painter.idfm", "--lossy", "--progressive"),
+    "first": ("-m", "painter.idfm", "--lossy-first"),
 }
 
 
@@ -138,7 +140,7 @@ def test_all_codecs_of_a_device_write_the_files_of_the_processor(shelf, monkeypa
     assert found.exit_code == 0, found.output
 
 
-@pytest.mark.parametrize("how", ["flow", "levels", "painted in levels", "small"])
+@pytest.mark.parametrize("how", ["flow", "levels", "painted in levels", "first", "small"])
 def test_previews_of_a_device_are_those_of_the_processor(shelf, monkeypatch, how):
     monkeypatch.chdir(shelf)
     options = HOW.get(how, ("-m", "small.idfm"))

@@ -279,7 +279,8 @@ def check(name, made):
     assert int(stack) <= SPILLED, (name, told)
 
 def launches(codec, values, tiles, states):
-    one = model(Machine(torch.device("cpu")), codec, alphabet(values))
+    pictures = [np.zeros((codec.channels, 4, 6), np.int32)] * (2 * codec.looks)
+    one = model(Machine(torch.device("cpu")), codec, alphabet(values), pictures)
     runs = side_by_side([Group(((4, 6),) * tiles, tiles)] * 2)
     found = []
     nothing = np.zeros(0, np.int32)
@@ -318,6 +319,9 @@ JITFunction.run = run
 launches(make_flagship(1, learning=Learning(900, 0, 3)), 5000, 2, 64)
 for states in (1, 8):
     assert launches(models.by_name("photo").flagship, 256, 1, states) == [17, 21, 1]
+either = [make_flagship(3, learning=Learning(900, 0, 1), looks=looks) for looks in (False, True)]
+plain, looking = (launches(codec, 256, 1, 1)[0] for codec in either)
+assert looking == plain + 1
 pieces_of(make_lattice(1, learning=Learning(900, 1, 2)), False)
 assert pieces_of(models.by_name("progressive").codec, True) == [14, 21, 1]
 print(*sorted(counts))
@@ -333,5 +337,5 @@ def test_kernels_compile_for_a_gpu_that_is_not_here():
     )
     kernels_of = "place sums solve gather dense head take note finish add slopes advance"
     assert done.stdout.decode().split() == sorted(
-        [*kernels_of.split(), "back", "move", "move_bias", "close", "find", "settle"]
+        [*kernels_of.split(), "back", "move", "move_bias", "close", "find", "settle", "look"]
     )

@@ -13,7 +13,7 @@ from idfzip.codecs import lattice as kernels
 from idfzip.codecs.flagship import STATIC, Learning
 from idfzip.coding import ans, turns
 from idfzip.container import model_file, models
-from idfzip.device import engine, graph, levels
+from idfzip.device import check, engine, graph, levels
 from idfzip.device import lattice as device
 from idfzip.device.machine import Machine
 from idfzip.device.worker import Worker
@@ -140,8 +140,9 @@ def test_memory_is_what_is_counted(name, sizes, how):
         assert 0.9 * (sum(taken) + truth + kept) <= expected <= 1.5 * (sum(taken) + truth + kept)
 
 
-def test_a_worker_codes_them(fused):  # noqa: F811
+def test_a_worker_codes_them(fused, monkeypatch):  # noqa: F811
     """After a check of the model, whose sums of three networks stand side by side."""
+    monkeypatch.setattr(check, "SIDE", 5)
     codec = make_lattice(1)
     model = model_file.load(model_file.dump(codec, "small"), "test")
     worker = Worker(fused, True, 1, None, pytest.fail)

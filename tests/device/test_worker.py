@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 from conftest import make_flagship, make_idf, make_vqvae, picture
 
-from idfzip.codecs import block, vqvae
+from idfzip.codecs import block, lossy_first, vqvae
 from idfzip.codecs import flagship as kernels
 from idfzip.codecs.flagship import STATIC, Learning
-from idfzip.container import model_file
+from idfzip.codecs.lossy_first import LossyFirst
+from idfzip.container import fit, model_file
 from idfzip.errors import DeviceError
 from idfzip.flows import colour
 
@@ -245,6 +246,47 @@ def test_a_painting_to_come(alone):
     expected = vqvae.encode_stages(codec, *given)
     assert parts == expected[0]
     np.testing.assert_array_equal(painted, expected[1])
+
+
+@pytest.fixture
+def pair():
+    """Return the two models of lossy-first tiles."""
+    rest = make_flagship(3, learning=Learning(900, 1, 3), looks=True)
+    models = [
+        model_file.load(model_file.dump(codec, name), "test")
+        for codec, name in ((rest, "rest"), (make_vqvae(3), "painter"))
+    ]
+    return fit.Pair(*models, LossyFirst(models[1].codec, models[0].codec))
+
+
+def test_lossy_first_tiles_to_come(alone, pair):
+    codec, given = pair.codec, (tile(16, 24), 2, 300, (1, 0, 0, 1))
+    inner = codec.inner(given[0], given[-1])
+    parts = alone.encode_first(pair, codec, *given).result()
+    assert parts == lossy_first.encode(codec, *given)
+    stream, size = b"".join(parts), inner.shape[1:]
+    (back,) = alone.decode(pair, codec, [stream], [size])
+    np.testing.assert_array_equal(back.result(), inner)
+    (seen,) = alone.preview(pair, codec, [parts[0]], [size], True)
+    expected = lossy_first.preview(codec, parts[0], size, True)
+    np.testing.assert_array_equal(seen.result().planes, expected.planes)
+
+
+@pytest.mark.parametrize("which", [0, 1])
+def test_both_models_of_a_pair_are_tested(alone, pair, which):
+    """A device that gives one of them other sums codes with neither."""
+    wrong = {**pair.tests[which], "test.sums": pair.tests[which]["test.sums"] + 1}
+    tests = [wrong if i == which else test for i, test in enumerate(pair.tests)]
+    assert check.passes(alone.machine, pair.codec, *pair.tests)
+    assert not check.passes(alone.machine, pair.codec, *tests)
+
+
+def test_auto_codes_lossy_first_tiles_on_the_processor(auto, pair, monkeypatch, warnings):
+    monkeypatch.setattr(check, "passes", lambda *args: False)
+    given = (tile(8, 9), 1, 0, (0, 0, 0, 0))
+    expected = lossy_first.encode(pair.codec, *given)
+    assert auto.encode_first(pair, pair.codec, *given).result() == expected
+    assert len(warnings) == 1
 
 
 def test_auto_leaves_other_codecs_where_they_are_faster(auto, other, monkeypatch, tmp_path):

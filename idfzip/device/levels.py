@@ -43,7 +43,7 @@ class Encoder:
         cumulative, frequency = self._symbols
         pieces.launch(
             symbols.note, symbols.ROWS, pieces.coded, r.at, r.at, self._truth, r.weights[c],
-            r.means[c], r.inverses[c], r.lows, pieces.prior.sigmoid, r.pixels[c], cumulative,
+            r.means[c], r.inverses[c], r.lows, pieces.sigmoid, r.pixels[c], cumulative,
             frequency, cumulative, pieces.capacity, VALUES, cumulative.shape[1], 1,
             c * pieces.plane, c=c, channels=pieces.model.channels, components=r.components,
             rows=symbols.ROWS, sharing=len(PHASES), several=False,
@@ -80,7 +80,7 @@ class Decoder:
             symbols.take, (len(pieces.count),), pieces.pending, pieces.count, self._coder.words,
             self._coder.place, self._coder.end, self._coder.state, self._coder.states,
             self._coder.turn, r.weights[c], r.means[c], r.inverses[c], r.lows,
-            pieces.prior.sigmoid, r.pixels[c], self._read, pieces.capacity, VALUES,
+            pieces.sigmoid, r.pixels[c], self._read, pieces.capacity, VALUES,
             components=r.components, rounds=symbols.rounds(VALUES, ways), lanes=1,
             ways=ways, sharing=len(PHASES), guesses=pieces.cut,
         )  # fmt: skip

@@ -29,6 +29,11 @@ def tables(machine: Machine, found: mixture.Tables) -> Tables:
     return Tables(*(machine.tensor(getattr(found, name), torch.int64) for name in Tables._fields))
 
 
+def pairs(sigmoid: Tensor) -> Tensor:
+    """Return a table's values and, 32 bits up, their rises to the next: a load each for kernels."""
+    return sigmoid[:-1] + ((sigmoid[1:] - sigmoid[:-1]) << 32)
+
+
 class Mixtures(NamedTuple):
     """Mixtures, int64 (N, K), of alphabets that begin at `lows`, (N,); `spans` (N,): scales."""
 

@@ -78,6 +78,7 @@ class Pieces:
         self._neighbours, self._places = map(machine.tensor, (design.neighbours, design.places))
         self._log, self._gain = (machine.tensor(one, torch.int64) for one in tables)
         self.prior = mixture.tables(machine, model.prior)
+        self.sigmoid = mixture.pairs(self.prior.sigmoid)
         self._step = Replayed(machine.device)
 
     @property
@@ -168,7 +169,7 @@ class Pieces:
         if learns:
             self.launch(
                 learning.slopes, learning.ROWS, r.pixels, r.scales, r.weights, r.means,
-                r.inverses, r.deltas, self.prior.sigmoid, self.prior.span, self.capacity, r.rows,
+                r.inverses, r.deltas, self.sigmoid, self.prior.span, self.capacity, r.rows,
                 VALUES, r.components, channels=self.model.channels, rows=learning.ROWS,
                 slots=fused.power(r.components),
             )  # fmt: skip

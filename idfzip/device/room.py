@@ -9,7 +9,7 @@ from idfzip.device.machine import Machine
 from idfzip.device.model import Model
 from idfzip.integer.network import SEEN_INPUTS, Network
 
-WHOLE, SINGLES, DOUBLES = torch.int64, torch.float32, torch.float64
+WHOLE, NARROW, SINGLES, DOUBLES = torch.int64, torch.int32, torch.float32, torch.float64
 
 
 ALIGNED = 16
@@ -27,11 +27,17 @@ class Rows:
     Of a pixel: `at` (its place in the first plane), `inputs`, the trunk's `values`, its part `fan`
     of the heads' sums, what the heads have `seen`, of each channel `sees` numbers, and were
     (`hidden`), their mixtures, and the `pixels` themselves. If the network `learns`, the errors at
-    all of these.
+    all of these. Of more values than 256, which are `deep`, means may take more than 32 bits.
     """
 
     def __init__(
-        self, machine: Machine, network: Network, rows: int, sees: int, learns: bool
+        self,
+        machine: Machine,
+        network: Network,
+        rows: int,
+        sees: int,
+        learns: bool,
+        deep: bool = False,
     ) -> None:
         self._machine, self.rows = machine, rows
         channels = network.channels
@@ -47,7 +53,8 @@ class Rows:
         self.seen = self._of(SINGLES, rows, sees * channels)
         self.hidden = [self._of(SINGLES, rows, len(one.bias)) for one in network.heads]
         self.weights, self.means, self.inverses = (
-            self._of(WHOLE, channels, rows, self.components) for _ in range(3)
+            self._of(kind, channels, rows, self.components)
+            for kind in (NARROW, WHOLE if deep else NARROW, NARROW)
         )
         kept = rows if learns else 0
         self.deltas = self._of(SINGLES, channels, kept, 3 * self.components)
@@ -66,7 +73,8 @@ class Room(Rows):
     """
 
     def __init__(self, model: Model, rows: int, learns: bool) -> None:
-        super().__init__(model.machine, model.flagship.network, rows, SEEN_INPUTS, learns)
+        network, deep = model.flagship.network, model.alphabet.deep > 0
+        super().__init__(model.machine, network, rows, SEEN_INPUTS, learns, deep)
         channels, n = model.flagship.channels, model.products.n
         self.tile, self.y, self.x = (self._of(WHOLE, rows) for _ in range(3))
         self.energy = self._of(WHOLE, channels, rows)

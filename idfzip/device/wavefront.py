@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from idfzip.codecs.flagship import Learning
-from idfzip.device import fused, layers
+from idfzip.device import fused, layers, mixture
 from idfzip.device.follow import Follower
 from idfzip.device.fused import (
     context,
@@ -75,6 +75,7 @@ class Wavefront:
         rest = machine.range(products.terms - products.count) + products.n
         self._firsts = torch.cat([products.rows, rest])
         self._seconds = torch.cat([products.columns, rest])
+        self.sigmoid = mixture.pairs(model.prior.sigmoid)
         self._step = Replayed(machine.device)
 
     @property
@@ -220,7 +221,7 @@ class Wavefront:
         if self._how.rate:
             self.launch(
                 learning.slopes, learning.ROWS, r.pixels, r.scales, r.weights, r.means,
-                r.inverses, r.deltas, model.prior.sigmoid, model.prior.span, self.capacity,
+                r.inverses, r.deltas, self.sigmoid, model.prior.span, self.capacity,
                 r.rows, alphabet.values, r.components, channels=field.channels,
                 rows=learning.ROWS, slots=fused.power(r.components),
             )  # fmt: skip

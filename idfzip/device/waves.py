@@ -52,7 +52,7 @@ class Decoder:
             symbols.take, (wave.groups,), wave.pending, wave.count, self._coder.words,
             self._coder.place, self._coder.end, self._coder.state, self._coder.states,
             self._coder.turn, r.weights[c], r.means[c], r.inverses[c], r.lows,
-            self._model.prior.sigmoid, r.pixels[c], self._shown, wave.capacity, alphabet,
+            wave.sigmoid, r.pixels[c], self._shown, wave.capacity, alphabet,
             components=r.components, rounds=symbols.rounds(alphabet, ways), lanes=states, ways=ways,
             sharing=1, guesses=False,
         )  # fmt: skip
@@ -109,7 +109,7 @@ class Encoder:
         cumulative, frequency, whose = self._symbols
         wave.launch(
             symbols.note, symbols.ROWS, wave.coded, r.tile, r.at, self._truth, r.weights[c],
-            r.means[c], r.inverses[c], r.lows, self._model.prior.sigmoid, r.pixels[c], cumulative,
+            r.means[c], r.inverses[c], r.lows, wave.sigmoid, r.pixels[c], cumulative,
             frequency, whose, wave.capacity, self._model.alphabet.values, cumulative.shape[1],
             wave.tiles, c * wave.views.planes.plane, c=c, channels=self._channels,
             components=r.components, rows=symbols.ROWS, sharing=1, several=wave.tiles > 1,

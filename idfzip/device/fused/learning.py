@@ -9,6 +9,7 @@ import triton
 import triton.language as tl
 
 from idfzip.coding import ans
+from idfzip.device.fused.mixtures import level, placed
 from idfzip.device.fused.rows import rows_of
 from idfzip.integer import grid, learning
 from idfzip.priors import mixture
@@ -39,16 +40,12 @@ def edge(
     inverse: tl.tensor,
     sigmoid: tl.tensor,
 ) -> tuple[tl.tensor, tl.tensor]:
-    """Return place and level of values' lower edges in each logistic: `mixture.edges`."""
+    """Return place and level of values' lower edges in each logistic, int32: `mixture.edges`."""
     step = (value - low)[:, None]
-    place = ((64 * value[:, None] - 32 - mean) * inverse) >> 12
-    place = tl.minimum(tl.maximum(place, -REACH), REACH - 1)
+    place = placed(64 * value[:, None] - 32, mean, inverse)
     place = tl.where(step > 0, place, -REACH)
     place = tl.where(step < alphabet, place, REACH - 1)
-    cell = (place + REACH) >> 10
-    left = tl.load(sigmoid + cell)
-    right = tl.load(sigmoid + cell + 1)
-    return place, left + (((right - left) * ((place + REACH) & 1023)) >> 10)
+    return place, level(place, sigmoid)
 
 
 @triton.jit  # type: ignore[untyped-decorator]
@@ -88,9 +85,9 @@ def slopes(
     wide = tl.zeros([rows], tl.int64) + room
     k = tl.arange(0, slots)
     known = inside[:, None] & (k < components)[None, :]
-    base = tl.load(pixels + row, inside, 0)
+    base = tl.load(pixels + row, inside, 0).to(tl.int32)
     for c in tl.static_range(channels):
-        value = tl.load(pixels + c * wide + row, inside, 0)
+        value = tl.load(pixels + c * wide + row, inside, 0).to(tl.int32)
         low = value * 0
         if c > 0:
             low -= base
@@ -100,7 +97,7 @@ def slopes(
         weight = tl.load(weights + at, known, 0)
         far_bottom, lower = edge(value, low, alphabet, mean, inverse, sigmoid)
         far_top, upper = edge(value + 1, low, alphabet, mean, inverse, sigmoid)
-        mass = tl.sum(weight * (upper - lower), 1) + LEAST
+        mass = tl.sum(weight.to(tl.int64) * (upper - lower).to(tl.int64), 1) + LEAST
         all_of_it = (mass.to(tl.float64) * WHOLE)[:, None]
         top = upper.to(tl.float64) * LEVEL
         bottom = lower.to(tl.float64) * LEVEL

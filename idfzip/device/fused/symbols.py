@@ -12,6 +12,7 @@ import triton
 import triton.language as tl
 
 from idfzip.coding import ans
+from idfzip.device.fused.mixtures import level, placed
 from idfzip.device.fused.rows import rows_of
 from idfzip.priors import mixture
 
@@ -19,7 +20,6 @@ TOTAL = tl.constexpr(ans.TOTAL)
 PRECISION = tl.constexpr(ans.PRECISION)
 KEPT = tl.constexpr((1 << (64 - ans.PRECISION)) - 1)
 WORD = tl.constexpr((1 << 32) - 1)
-REACH = tl.constexpr(mixture.END)
 DOWN = tl.constexpr(mixture.WEIGHT_BITS + mixture.SIGMOID_BITS)
 MEAN = tl.constexpr(mixture.WEIGHT_BITS + 6)
 HALF = tl.constexpr(1 << (mixture.WEIGHT_BITS + 5))
@@ -64,20 +64,16 @@ def below(
     alphabet: tl.tensor,
     components: tl.constexpr,
 ) -> tl.tensor:
-    """Return the frequencies of all values below these: `mixture.cumulative`."""
-    mass = value * 0
+    """Return the frequencies of all values below these, all int32: `mixture.cumulative`."""
+    mass = (value * 0).to(tl.int64)
     for j in tl.static_range(components):
         mean = tl.load(means + row * components + j, inside, 0)
         inverse = tl.load(inverses + row * components + j, inside, 0)
         weight = tl.load(weights + row * components + j, inside, 0)
-        u = ((64 * value - 32 - mean) * inverse) >> 12
-        u = tl.minimum(tl.maximum(u, -REACH), REACH - 1) + REACH
-        cell = u >> 10
-        left = tl.load(sigmoid + cell)
-        right = tl.load(sigmoid + cell + 1)
-        mass += weight * (left + (((right - left) * (u & 1023)) >> 10))
+        u = placed(64 * value - 32, mean, inverse)
+        mass += weight.to(tl.int64) * level(u, sigmoid).to(tl.int64)
     step = value - low
-    found = ((mass * (TOTAL - alphabet)) >> DOWN) + step
+    found = ((mass * (TOTAL - alphabet)) >> DOWN).to(tl.int32) + step
     found = tl.where(step > 0, found, 0)
     return tl.where(step < alphabet, found, TOTAL)
 
@@ -93,11 +89,12 @@ def middle(
     components: tl.constexpr,
 ) -> tl.tensor:
     """Return the means of mixtures, rounded: `mixture.middle`."""
-    total = low * 0
+    total = (low * 0).to(tl.int64)
     for j in tl.static_range(components):
         mean = tl.load(means + row * components + j, inside, 0)
-        total += tl.load(weights + row * components + j, inside, 0) * mean
-    found = (total + HALF) >> MEAN
+        weight = tl.load(weights + row * components + j, inside, 0)
+        total += weight.to(tl.int64) * mean.to(tl.int64)
+    found = ((total + HALF) >> MEAN).to(tl.int32)
     return tl.minimum(tl.maximum(found, low), low + alphabet - 1)
 
 
@@ -140,7 +137,7 @@ def take(
         return
     stream = g // sharing
     whose = tl.arange(0, lanes).to(tl.int64)
-    way = tl.arange(0, ways).to(tl.int64)[None, :]
+    way = tl.arange(0, ways)[None, :]
     s = tl.load(state + stream * lanes + whose)
     at = tl.load(place + stream)
     last = tl.load(end + stream)
@@ -153,8 +150,8 @@ def take(
         number = i + whose
         inside = (whose < count_of_states) & (number >= begin) & (number < stop)
         row = first + number
-        low = tl.load(lows + row, inside, 0)
-        quantile = s & (TOTAL - 1)
+        low = tl.load(lows + row, inside, 0).to(tl.int32)
+        quantile = (s & (TOTAL - 1)).to(tl.int32)
         value = low
         lower = quantile * 0
         upper = lower + TOTAL
@@ -166,18 +163,19 @@ def take(
                 sigmoid, alphabet, components,
             )  # fmt: skip
             taken = found <= quantile[:, None]
-            value += (tl.sum(taken.to(tl.int64), 1) - 1) * stride
+            value += (tl.sum(taken.to(tl.int32), 1) - 1) * stride
             lower = tl.max(tl.where(taken, found, 0), 1)
             upper = tl.minimum(upper, tl.min(tl.where(taken, TOTAL, found), 1))
         if guesses:
             there_too = inside & (((s >> 32) != 0) | (at < last))
             guess = middle(row, inside, low, weights, means, alphabet, components)
-            tl.store(pixels + row, tl.where(there_too, value, guess), inside)
+            shown = tl.where(there_too, value, guess)
+            tl.store(pixels + row, shown.to(tl.int64), inside)
             inside = there_too
             held += tl.sum(inside.to(tl.int64), 0)
         else:
-            tl.store(pixels + row, value, inside)
-        popped = ((s >> PRECISION) & KEPT) * (upper - lower) + quantile - lower
+            tl.store(pixels + row, value.to(tl.int64), inside)
+        popped = ((s >> PRECISION) & KEPT) * (upper - lower) + (quantile - lower)
         hungry = (inside & ((popped >> 32) == 0)).to(tl.int64)
         next_word = at + tl.cumsum(hungry, 0) - hungry
         fed = (hungry > 0) & (next_word < last)
@@ -233,9 +231,9 @@ def note(
         return
     row, inside = rows_of(pending, g, begin, there, capacity, rows)
     at = tl.load(at_of + row, inside, 0)
-    value = tl.load(truth + at + offset, inside, 0).to(tl.int64)
-    low = tl.load(lows + row, inside, 0)
-    tl.store(pixels + row, value, inside)
+    value = tl.load(truth + at + offset, inside, 0).to(tl.int32)
+    low = tl.load(lows + row, inside, 0).to(tl.int32)
+    tl.store(pixels + row, value.to(tl.int64), inside)
     lower = below(value, row, inside, low, weights, means, inverses, sigmoid, alphabet, components)
     upper = below(
         value + 1, row, inside, low, weights, means, inverses, sigmoid, alphabet, components
@@ -243,8 +241,8 @@ def note(
     stream = g // sharing
     into = stream * symbols + tl.load(coded + stream) * channels
     into += c * there + begin + tl.arange(0, rows)
-    tl.store(cumulative + into, lower.to(tl.int32), inside)
-    tl.store(frequency + into, (upper - lower).to(tl.int32), inside)
+    tl.store(cumulative + into, lower, inside)
+    tl.store(frequency + into, upper - lower, inside)
     if several:
         tile = tl.load(tile_of + row, inside, 0)
         tl.store(whose + into, (tile - g * tiles).to(tl.int32), inside)

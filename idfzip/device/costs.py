@@ -18,6 +18,9 @@ from idfzip.integer.network import SEEN_INPUTS
 _SUMS = 6
 """Tensors of the window's terms that live at once while they are summed."""
 
+PROBES = 16
+"""Values that a search for a symbol begins with (`fused.symbols`)."""
+
 _WORDS = 12
 """Numbers of 64 bits for each input of the network, while inputs are made."""
 
@@ -71,6 +74,11 @@ def _extent(group: Group) -> tuple[int, int, int, int]:
     return tiles, height, width, tiles * min(height, (width + 1) // 2)
 
 
+def mixtures(components: int, channels: int, item: int) -> int:
+    """Return the bytes of a row's mixtures, of means of `item` bytes, and of probes of them."""
+    return components * channels * (2 * 4 + item) + 4 * PROBES
+
+
 def _fused(flagship: Flagship, group: Group, alphabet: int, encoding: bool) -> int:
     """Return the bytes that fused kernels need: rows of a step and a period, not of all pixels."""
     network, c = flagship.network, flagship.channels
@@ -80,8 +88,8 @@ def _fused(flagship: Flagship, group: Group, alphabet: int, encoding: bool) -> i
     layers = sum(len(one.bias) for one in (*network.trunk, *network.heads, *network.heads))
     layers += sum(len(one.bias) for one in network.outs) // 2
     singles = n * n + 2 * n + network.inputs + SEEN_INPUTS * c + 2 * layers
-    words = 5 + 8 * c + c * c + sum(len(out.bias) for out in network.outs)
-    row = item * (_terms(flagship) + n + 1 + c) + 4 * singles + 8 * words
+    row = item * (_terms(flagship) + n + 1 + c) + 4 * singles + 8 * (5 + 8 * c + c * c)
+    row += mixtures(network.components, c, item)
     rows = most + ALIGNED + (PERIOD if flagship.learning.rate else 0)
     height, width = aligned(height), aligned(width + 2 * MARGIN)
     ring = tiles * height * 8 * item * _terms(flagship)

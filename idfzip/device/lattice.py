@@ -19,6 +19,7 @@ from idfzip.codecs.lattice import Lattice
 from idfzip.codecs.phase import Source
 from idfzip.codecs.seen import Seen
 from idfzip.coding import ans, turns
+from idfzip.device import costs
 from idfzip.device.machine import Machine
 from idfzip.device.room import ALIGNED, aligned
 from idfzip.device.seen import Read
@@ -124,7 +125,8 @@ def memory(machine: Machine, model: Lattice, size: Size, alphabet: int, encoding
     layers_of = (*network.trunk, *network.heads, *network.heads)
     widths = sum(len(one.bias) for one in layers_of)
     outs = sum(len(one.bias) for one in network.outs)
-    row = 8 * (2 + 4 * c + outs) + 4 * (network.inputs + ERROR_INPUTS * c + widths)
+    row = 8 * (2 + 4 * c) + 4 * (network.inputs + ERROR_INPUTS * c + widths)
+    row += costs.mixtures(network.components, c, 4)
     if learns:
         row += 4 * (widths - sum(len(one.bias) for one in network.heads) + outs)
     rows = len(PHASES) * (min(PIECE, aligned((size[1] + 1) // 2)) + PERIOD * learns)

@@ -10,12 +10,13 @@ import torch
 
 from idfzip.codecs.lattice import VALUES, Lattice
 from idfzip.coding import turns
-from idfzip.device import coder, fused
+from idfzip.device import coder
 from idfzip.device.fused import symbols
 from idfzip.device.machine import Machine
 from idfzip.device.pieces import Pieces
 from idfzip.device.plan import Size, plan
 from idfzip.device.room import aligned
+from idfzip.device.taker import Taker
 from idfzip.flows.lattice import PHASES, Planes
 
 Symbols = npt.NDArray[np.int32]
@@ -69,29 +70,20 @@ class Decoder:
         first: Symbols,
         cut: bool,
     ) -> None:
-        self._host, self._coder = host, coder.there(machine, host)
-        self._read = machine.zeros(len(sizes), dtype=torch.int64)
-        self._pieces = Pieces(machine, model, plan(sizes), first, self._coder, cut)
+        self._pieces = Pieces(machine, model, plan(sizes), first)
+        rows = self._pieces.room.rows
+        self._taker = Taker(machine, host, rows, VALUES, len(PHASES), cut)
+        if cut:
+            self._pieces.cut = self._taker.coder
 
     def _take(self, pieces: Pieces, c: int) -> None:
         """Take a channel's pixels from the streams."""
-        r, ways = pieces.room, symbols.ways(1)
-        fused.launch(
-            symbols.take, (len(pieces.count),), pieces.pending, pieces.count, self._coder.words,
-            self._coder.place, self._coder.end, self._coder.state, self._coder.states,
-            self._coder.turn, r.weights[c], r.means[c], r.inverses[c], r.lows,
-            pieces.sigmoid, r.pixels[c], self._read, pieces.capacity, VALUES,
-            components=r.components, rounds=symbols.rounds(VALUES, ways), lanes=1,
-            ways=ways, sharing=len(PHASES), guesses=pieces.cut,
-        )  # fmt: skip
+        self._taker.take(pieces.span, pieces.room, pieces.sigmoid, c)
 
     def decoded(self) -> tuple[npt.NDArray[np.int16], npt.NDArray[np.int64], list[bool]]:
         """Return planes, and for each stream how many values it held, if cut, and if it ended."""
         self._pieces.prepare(self._take)
-        fresh = coder.there(self._pieces.machine, self._host)
-        for mine, other in zip(self._coder, fresh, strict=True):
-            mine.copy_(other)
-        self._read.zero_()
+        self._taker.begin()
         self._pieces.run(self._take)
         planes = self._pieces.planes.to(torch.int16).cpu().numpy()
-        return planes, self._read.cpu().numpy(), coder.finished(self._coder)
+        return planes, self._taker.read.cpu().numpy(), coder.finished(self._taker.coder)

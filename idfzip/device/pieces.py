@@ -37,9 +37,11 @@ Source = Callable[["Pieces", int], None]
 class Pieces:
     """Codes the tiles of a batch.
 
-    `first` int32 (tiles, C) are their first pixels. With a `coder` pixels come from streams, which
-    may lack words at their ends where they are `cut`.
+    `first` int32 (tiles, C) are their first pixels. From those of a stream that lacks words nothing
+    is learned, if `cut` tells of the streams.
     """
+
+    cut: Coder | None = None
 
     def __init__(
         self,
@@ -47,11 +49,8 @@ class Pieces:
         model: Lattice,
         plan: Plan,
         first: npt.NDArray[np.int32],
-        coder: Coder | None = None,
-        cut: bool = False,
     ) -> None:
-        self.machine, self.model = machine, model
-        self._plan, self._coder, self.cut = plan, coder, cut
+        self.model, self._plan = model, plan
         tiles, channels = first.shape
         groups, learns = tiles * len(PHASES), model.learning.rate > 0
         self._most = aligned(int(plan.table[..., -1].max()))
@@ -63,7 +62,7 @@ class Pieces:
             machine, self.room, model.networks, model.learning, groups, self.capacity, periods
         )
         self.count = machine.zeros(groups, dtype=torch.int64)
-        self._span = Span(groups, self._most, self.capacity, self.pending, self.count)
+        self.span = Span(groups, self._most, self.capacity, self.pending, self.count)
         height, width = (aligned(max(sides)) for sides in zip(*plan.sizes, strict=True))
         self.planes, self._misses = (
             machine.empty(tiles, channels, height, width, dtype=torch.int32) for _ in range(2)
@@ -120,7 +119,7 @@ class Pieces:
         """Code the pieces of a step, and go on to the next."""
         self._look()
         layers.run_trunk(
-            self._span, self.room.inputs, self.follower.weights, self.room.values, self.room.fan
+            self.span, self.room.inputs, self.follower.weights, self.room.values, self.room.fan
         )
         for c in range(self.model.channels):
             self._run_head(c)
@@ -173,10 +172,10 @@ class Pieces:
                 VALUES, r.components, channels=self.model.channels, rows=learning.ROWS,
                 slots=fused.power(r.components),
             )  # fmt: skip
-        places = [self._time] * 3
-        if self._coder is not None:
-            places = [self._coder.place, self._coder.end, self._coder.state]
+        ends = [self._time] * 3
+        if self.cut is not None:
+            ends = [self.cut.place, self.cut.end, self.cut.state]
         fused.launch(
             lattice.advance, (len(self.count),), self._time, self.count, self.pending, self.coded,
-            *places, learns=learns, stops=self.cut and self._coder is not None,
+            *ends, learns=learns, stops=self.cut is not None,
         )  # fmt: skip

@@ -70,7 +70,7 @@ class Wavefront:
         self._sizes = machine.zeros(groups * self.tiles, 2, dtype=torch.int64)
         self._time = machine.zeros(1, dtype=torch.int64)
         self.count, self.coded = (machine.zeros(groups, dtype=torch.int64) for _ in range(2))
-        self._span = Span(groups, self._most, self.capacity, self.pending, self.count)
+        self.span = Span(groups, self._most, self.capacity, self.pending, self.count)
         products = model.products
         rest = machine.range(products.terms - products.count) + products.n
         self._firsts = torch.cat([products.rows, rest])
@@ -181,7 +181,7 @@ class Wavefront:
 
     def _run_trunk(self) -> None:
         r = self.room
-        layers.run_trunk(self._span, r.inputs, self.follower.weights, r.values, r.fan)
+        layers.run_trunk(self.span, r.inputs, self.follower.weights, r.values, r.fan)
 
     def _run_head(self, c: int) -> None:
         """Find the mixtures of channel `c`."""

@@ -13,12 +13,13 @@ from torch import Tensor
 
 from idfzip.codecs.flagship import Learning
 from idfzip.coding.turns import Turns
-from idfzip.device import coder, fused
+from idfzip.device import coder
 from idfzip.device.encoding import Symbols
 from idfzip.device.fused import symbols
 from idfzip.device.model import Model
 from idfzip.device.room import aligned
 from idfzip.device.schedule import Run
+from idfzip.device.taker import Taker
 from idfzip.device.wavefront import Wavefront
 from idfzip.flows.autoregressive import Planes
 from idfzip.flows.wavefront import MARGIN
@@ -39,25 +40,17 @@ class Decoder:
 
         If streams are `cut`, it is counted how far they go (`shown`).
         """
-        self._model, self._runs, self._host, self._cut = model, runs, host, cut
-        self._coder = coder.there(model.machine, host)
+        self._model, self._runs, self._cut = model, runs, cut
         self._shown = model.machine.zeros(len(host.place), dtype=torch.int64)
         self._wave = Wavefront(model, how, runs, len(host.place))
+        rows, values = self._wave.room.rows, model.alphabet.values
+        self._taker = Taker(model.machine, host, rows, values)
 
     def _take(self, wave: Wavefront, c: int) -> None:
         """Take a channel's pixels from the streams."""
-        r, alphabet, states = wave.room, self._model.alphabet.values, self._coder.state.shape[1]
-        ways = symbols.ways(states)
-        fused.launch(
-            symbols.take, (wave.groups,), wave.pending, wave.count, self._coder.words,
-            self._coder.place, self._coder.end, self._coder.state, self._coder.states,
-            self._coder.turn, r.weights[c], r.means[c], r.inverses[c], r.lows,
-            wave.sigmoid, r.pixels[c], self._shown, wave.capacity, alphabet,
-            components=r.components, rounds=symbols.rounds(alphabet, ways), lanes=states, ways=ways,
-            sharing=1, guesses=False,
-        )  # fmt: skip
-        if self._cut and c + 1 == len(r.hidden):
-            self._shown.add_(~coder.starved(self._coder))
+        self._taker.take(wave.span, wave.room, wave.sigmoid, c)
+        if self._cut and c + 1 == self._model.flagship.channels:
+            self._shown.add_(~coder.starved(self._taker.coder))
 
     def run(self) -> list[Tensor]:
         """Return for each run the planes, (groups * tiles, C, rows, columns), and nothing else.
@@ -65,9 +58,7 @@ class Decoder:
         Values beyond a tile's sides mean nothing.
         """
         self._wave.prepare(self._take)
-        fresh = coder.there(self._model.machine, self._host)
-        for mine, other in zip(self._coder, fresh, strict=True):
-            mine.copy_(other)
+        self._taker.begin()
         self._shown.zero_()
         return [self._decoded(run) for run in self._runs]
 
@@ -82,12 +73,12 @@ class Decoder:
 
     def finished(self) -> list[bool]:
         """Return whether each stream ended just where its symbols did."""
-        return coder.finished(self._coder)
+        return coder.finished(self._taker.coder)
 
     def shown(self) -> list[int]:
         """Return how many steps the streams held all words of; many where they are not `cut`."""
         if not self._cut:
-            return [sum(run.steps for run in self._runs)] * len(self._host.place)
+            return [sum(run.steps for run in self._runs)] * len(self._shown)
         return [int(count) for count in self._shown.cpu().numpy()]
 
 

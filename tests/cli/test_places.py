@@ -135,11 +135,20 @@ def test_a_long_name(place):
 @posix
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_leaves_nothing_behind(place, monkeypatch, number):
-    before = signal.getsignal(number)
+    before = signal.signal(number, signal.SIG_DFL)  # under nohup a signal is ignored, as it should
     monkeypatch.setattr(os, "fsync", lambda _: os.kill(os.getpid(), number))
     run("compress", "b.png", code=128 + number)
     assert {file.name for file in place.iterdir()} == {"a.png", "b.png", "a.png.idfz", "set.idfz"}
-    assert signal.getsignal(number) == before
+    assert signal.signal(number, before) == signal.SIG_DFL
+
+
+@posix
+def test_a_signal_that_is_ignored_stays_so(place, monkeypatch):
+    """As under nohup."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    monkeypatch.setattr(os, "fsync", lambda _: os.kill(os.getpid(), signal.SIGHUP))
+    run("compress", "b.png")
+    assert signal.signal(signal.SIGHUP, before) == signal.SIG_IGN
 
 
 @pytest.mark.parametrize(

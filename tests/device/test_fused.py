@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
 from dataclasses import replace
+from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from conftest import CONTENTS, check_frees, make_flagship, numbers, poisoned
 
 from idfzip.codecs import block
@@ -36,6 +39,8 @@ from idfzip.device import graph  # noqa: E402
 from idfzip.device.machine import Machine  # noqa: E402
 from idfzip.device.schedule import Group  # noqa: E402
 
+SPILLED = 0 if version("triton") >= "3.9" else 16
+"""Bytes: older compilers keep a register or two."""
 EVERY = Learning(900, 0, 1)
 SECOND = Learning(1 << 14, 1, 2)
 
@@ -228,114 +233,52 @@ def test_memory_is_what_is_counted(name, sizes, values):
 
 
 CODE = """
-import re, subprocess, tempfile
-from collections import Counter
-from functools import partial
-import numpy as np, torch, triton
-from triton.backends.compiler import GPUTarget
-from triton.compiler import ASTSource
-from triton.runtime import JITFunction
+import json, sys
 from conftest import make_flagship, make_lattice
+from kernels import counted
 from idfzip.codecs.flagship import Learning
-from idfzip.coding import ans, turns
 from idfzip.container import models
-from idfzip.device import levels, waves
-from idfzip.device.machine import Machine
-from idfzip.device.model import model
-from idfzip.device.schedule import Group, side_by_side
 from idfzip.flows.alphabet import alphabet
 
-SPILLED = 0 if triton.__version__ >= "3.9" else 16  # bytes: older ones keep a register or two
-TYPES = {torch.int64: "*i64", torch.int32: "*i32", torch.float32: "*fp32", torch.float64: "*fp64"}
-TYPES[torch.int16] = "*i16"
-OPTIONS = "num_warps", "enable_fp_fusion"
-
-def kind(value):
-    if isinstance(value, torch.Tensor):
-        return TYPES[value.dtype]
-    return "fp32" if isinstance(value, float) else "i32"
-
-def run(kernel, *args, grid, warmup, **fixed):
-    counts[kernel.__name__] += 1
-    how = {name: fixed.pop(name) for name in OPTIONS if name in fixed}
-    fixed |= {p.name: 1 for p, a in zip(kernel.params, args) if type(a) is int and a == 1}
-    types = {p.name: kind(a) for p, a in zip(kernel.params, args)}
-    types |= dict.fromkeys(fixed, "constexpr")
-    key = kernel.__name__, str(types), str(fixed), str(how)
-    if key not in done:
-        done.add(key)
-        source = ASTSource(kernel, {p.name: types[p.name] for p in kernel.params}, fixed)
-        check(kernel.__name__, triton.compile(source, GPUTarget("cuda", 90, 32), how))
-
-def check(name, made):
-    for inexact in ("fma.rn", "div.full", "sqrt.approx", "rcp.approx"):
-        assert inexact not in made.asm["ptx"], (name, inexact)
-    with tempfile.NamedTemporaryFile(suffix=".cubin") as file:
-        file.write(made.asm["cubin"])
-        file.flush()
-        tool = triton.knobs.nvidia.cuobjdump.path
-        told = subprocess.check_output([tool, "-res-usage", file.name], text=True)
-    (stack,) = re.findall(r"STACK:(\\d+)", told)
-    assert int(stack) <= SPILLED, (name, told)
-
-def launches(codec, values, tiles, states):
-    pictures = [np.zeros((codec.channels, 4, 6), np.int32)] * (2 * codec.looks)
-    one = model(Machine(torch.device("cpu")), codec, alphabet(values), pictures)
-    runs = side_by_side([Group(((4, 6),) * tiles, tiles)] * 2)
-    found = []
-    nothing = np.zeros(0, np.int32)
-    host = turns.decoder([turns.push(nothing, nothing, states)] * 2)
-    with torch.inference_mode():
-        decoder = waves.Decoder(one, codec.learning, runs, host)
-        wave = decoder._wave
-        for work in (partial(wave._advance, decoder._take), wave.follower.learn, wave.follower.end):
-            before = counts.total()
-            work()
-            found.append(counts.total() - before)
-        encoder = waves.Encoder(one, codec.learning, runs, 2)
-        encoder._wave._advance(encoder._note)
-    return found
-
-def pieces_of(codec, cut):
-    machine, sizes = Machine(torch.device("cpu")), [(4, 6), (300, 2)]
-    first = np.zeros((2, codec.channels), np.int32)
-    host = turns.going_on(ans.decoder([np.zeros(3, np.uint32)] * 2))
-    found = []
-    with torch.inference_mode():
-        decoder = levels.Decoder(machine, codec, host, sizes, first, cut)
-        pieces = decoder._pieces
-        follower = pieces.follower
-        for work in (partial(pieces._advance, decoder._take), follower.learn, follower.end):
-            before = counts.total()
-            work()
-            found.append(counts.total() - before)
-        tiles = [np.zeros((codec.channels, *size), np.int32) for size in sizes]
-        encoder = levels.Encoder(machine, codec, tiles, first)
-        encoder._pieces._advance(encoder._note)
-    return found
-
-counts, done = Counter(), set()
-JITFunction.run = run
-launches(make_flagship(1, learning=Learning(900, 0, 3)), 5000, 2, 64)
-for states in (1, 8):
-    assert launches(models.by_name("photo").flagship, 256, 1, states) == [17, 21, 1]
-either = [make_flagship(3, learning=Learning(900, 0, 1), looks=looks) for looks in (False, True)]
-plain, looking = (launches(codec, 256, 1, 1)[0] for codec in either)
-assert looking == plain + 1
-pieces_of(make_lattice(1, learning=Learning(900, 1, 2)), False)
-assert pieces_of(models.by_name("progressive").codec, True) == [14, 21, 1]
-print(*sorted(counts))
+how, photo = Learning(900, 0, 1), models.by_name("photo").codec
+works = [
+    (photo, 1), (photo, 8), (models.by_name("progressive").codec,),
+    (make_flagship(3, learning=how, looks=True),),
+    (make_flagship(1, learning=how), 64, alphabet(5000)),
+    (make_lattice(1, learning=Learning(900, 1, 2)),),
+]
+json.dump([counted(*work) for work in works], sys.stdout)
 """
 
 
 def test_kernels_compile_for_a_gpu_that_is_not_here():
     """What an interpreter takes a compiler may not; nothing is fused, approximate or spilled."""
-    env = {**os.environ, "TRITON_INTERPRET": "0"}
-    where = Path(__file__).parents[1]
-    done = subprocess.run(
-        [sys.executable, "-c", CODE], cwd=where, env=env, check=True, stdout=subprocess.PIPE
-    )
-    kernels_of = "place sums solve gather dense head take note finish add slopes advance"
-    assert done.stdout.decode().split() == sorted(
-        [*kernels_of.split(), "back", "move", "move_bias", "close", "find", "settle", "look"]
-    )
+    tests = Path(__file__).parents[1]
+    path = os.pathsep.join([str(tests), str(tests.parent / "scripts"), *sys.path])
+    env = {**os.environ, "TRITON_INTERPRET": "0", "PYTHONPATH": path}
+    done = subprocess.run([sys.executable, "-c", CODE], env=env, check=True, stdout=subprocess.PIPE)
+    found = json.loads(done.stdout)
+    whens = "step", "period", "encoding"
+    launches = [[sum(row[when] for row in one.values()) for when in whens] for one in found]
+    assert launches[:3] == [[20, 22, 17], [20, 22, 17], [17, 22, 14]]
+    assert launches[3][0] == 21
+    for one in found:
+        for name, row in one.items():
+            assert row["instructions"] > row["loop"], name
+            assert row["inexact"] == [], name
+            assert row["spilled"] <= SPILLED, name
+    assert len({name for one in found for name in one}) == 23
+
+
+def test_kernels_are_timed(fused, tmp_path):
+    """In interpreters it says nothing; that the script runs is all that is tested there."""
+    import kernels as script
+
+    how = ["time", "--device", str(fused.device), "-m", "grey", "--tiles", "2", "--size", "3", "4"]
+    out = tmp_path / "x.json"
+    found = CliRunner().invoke(script.main, [*how, "-k", "symbols", "--json", str(out)])
+    assert found.exit_code == 0, found.output
+    rows = json.loads(out.read_text())
+    assert {row["kernel"] for row in rows} == {"symbols.probe", "symbols.take"}
+    assert {row["setting"] for row in rows} >= {"as it is", "8 warps", "PROBED 32"}
+    assert all(row["microseconds"] > 0 for row in rows)

@@ -12,6 +12,7 @@ import triton
 import triton.language as tl
 
 from idfzip.coding import ans
+from idfzip.device import costs
 from idfzip.device.fused.mixtures import level, placed
 from idfzip.device.fused.rows import rows_of
 from idfzip.priors import mixture
@@ -24,23 +25,22 @@ DOWN = tl.constexpr(mixture.WEIGHT_BITS + mixture.SIGMOID_BITS)
 MEAN = tl.constexpr(mixture.WEIGHT_BITS + 6)
 HALF = tl.constexpr(1 << (mixture.WEIGHT_BITS + 5))
 
-WAYS = 256
-"""Values between which the search of a coder of one state chooses at once. [Not measured.]"""
-
-FEW = 16
-"""The same for each of several states, of many fewer: `WAYS` in all. [Not measured.]
-
-Instructions of a warp of four for a symbol of `photo`, counted in what the compiler makes for
-compute capability 9.0: one state with 256 ways 550, of eight states with 16 ways each 80.
-"""
+WAYS = costs.PROBES
+"""Values between which the search chooses at once. [Not measured.]"""
 
 ROWS = 64
-"""Of a program that notes symbols. [Not measured.]"""
+"""Of a program that notes symbols, and `PROBED` of one that probes. [Not measured.]"""
+PROBED = 16
 
 
 def ways(states: int) -> int:
     """Return between how many values the search of each state chooses at once."""
-    return WAYS if states == 1 else min(FEW, WAYS // states)
+    return min(WAYS, max(2, 256 // states))
+
+
+def warps(states: int) -> int:
+    """Return of how many warps a program is that takes symbols: one lane for each value."""
+    return max(1, states * ways(states) // 32)
 
 
 def rounds(alphabet: int, ways: int) -> int:
@@ -99,6 +99,41 @@ def middle(
 
 
 @triton.jit  # type: ignore[untyped-decorator]
+def probe(
+    pending: tl.tensor,
+    count: tl.tensor,
+    weights: tl.tensor,
+    means: tl.tensor,
+    inverses: tl.tensor,
+    lows: tl.tensor,
+    sigmoid: tl.tensor,
+    probes: tl.tensor,
+    capacity: tl.tensor,
+    alphabet: tl.tensor,
+    stride: tl.tensor,
+    components: tl.constexpr,
+    rows: tl.constexpr,
+    ways: tl.constexpr,
+) -> None:
+    """Write the frequencies below every `stride`-th value, (rows, ways): where searches begin.
+
+    They need no symbol before, so all rows of a step are done at once.
+    """
+    g = tl.program_id(0).to(tl.int64)
+    begin = tl.program_id(1) * rows
+    there = tl.load(count + g)
+    if begin >= there:
+        return
+    row, inside = rows_of(pending, g, begin, there, capacity, rows)
+    row, inside = row[:, None], inside[:, None]
+    low = tl.load(lows + row, inside, 0).to(tl.int32)
+    way = tl.arange(0, ways)[None, :]
+    value = tl.minimum(low + way * stride, low + alphabet)
+    found = below(value, row, inside, low, weights, means, inverses, sigmoid, alphabet, components)
+    tl.store(probes + row * ways + way, found, inside)
+
+
+@triton.jit  # type: ignore[untyped-decorator]
 def take(
     pending: tl.tensor,
     count: tl.tensor,
@@ -113,6 +148,7 @@ def take(
     inverses: tl.tensor,
     lows: tl.tensor,
     sigmoid: tl.tensor,
+    probes: tl.tensor,
     pixels: tl.tensor,
     read: tl.tensor,
     capacity: tl.tensor,
@@ -127,9 +163,9 @@ def take(
     """Write the values that a group's stream holds next, `pixels` (rows), and move it on.
 
     A round takes one of each of its states, the first and the last round of fewer. There is room
-    for so many `lanes` of states. So many groups are `sharing` a stream, of which one has pixels in
-    a step. With `guesses` a stream of one state that lacks words gives means, and `read` counts the
-    values that it held.
+    for so many `lanes` of states. The first choice is between `probes`, (rows, ways). So many
+    groups are `sharing` a stream, of which one has pixels in a step. With `guesses` a stream of one
+    state that lacks words gives means, and `read` counts the values that it held.
     """
     g = tl.program_id(0).to(tl.int64)
     there = tl.load(count + g)
@@ -157,11 +193,14 @@ def take(
         upper = lower + TOTAL
         for r in tl.static_range(rounds):
             stride = ways ** (rounds - 1 - r)
-            probes = tl.minimum(value[:, None] + way * stride, low[:, None] + alphabet)
-            found = below(
-                probes, row[:, None], inside[:, None], low[:, None], weights, means, inverses,
-                sigmoid, alphabet, components,
-            )  # fmt: skip
+            if r == 0:
+                found = tl.load(probes + row[:, None] * ways + way, inside[:, None], 0)
+            else:
+                tried = tl.minimum(value[:, None] + way * stride, low[:, None] + alphabet)
+                found = below(
+                    tried, row[:, None], inside[:, None], low[:, None], weights, means, inverses,
+                    sigmoid, alphabet, components,
+                )  # fmt: skip
             taken = found <= quantile[:, None]
             value += (tl.sum(taken.to(tl.int32), 1) - 1) * stride
             lower = tl.max(tl.where(taken, found, 0), 1)
@@ -176,12 +215,12 @@ def take(
         else:
             tl.store(pixels + row, value.to(tl.int64), inside)
         popped = ((s >> PRECISION) & KEPT) * (upper - lower) + (quantile - lower)
-        hungry = (inside & ((popped >> 32) == 0)).to(tl.int64)
+        hungry = (inside & ((popped >> 32) == 0)).to(tl.int32)
         next_word = at + tl.cumsum(hungry, 0) - hungry
         fed = (hungry > 0) & (next_word < last)
         word = tl.load(words + next_word, fed, 0).to(tl.int64) & WORD
         s = tl.where(inside, tl.where(fed, (popped << 32) | word, popped), s)
-        at += tl.sum(fed.to(tl.int64), 0)
+        at += tl.sum(fed.to(tl.int32), 0)
     tl.store(state + stream * lanes + whose, s)
     tl.store(place + stream, at)
     tl.store(turn + stream, stop % count_of_states)

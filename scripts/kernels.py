@@ -1,0 +1,367 @@
+"""Count or time the fused kernels of a step: `python scripts/kernels.py count|time [-m MODEL]`.
+
+`count` needs no GPU: it compiles them for compute capability 9.0 and tells how often each is
+launched in a step of decoding, for what is learned at the end of a period, and in a step of
+encoding; its instructions, in all and in the largest loop, its registers and what it spills.
+Kernels that several launches share are compiled for each kind of them; the largest is told.
+
+`time` needs one: in the middle of tiles side by side it tells the microseconds of each kernel, with
+1 to 8 warps, and with each of some sizes of its programs, one changed at a time. Launches are
+repeated in a graph, so that none waits for the host.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import tempfile
+import time as clock
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from importlib import import_module
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import click
+import numpy as np
+import torch
+
+from idfzip.codecs import flagship as kernels
+from idfzip.codecs import lattice as lattice_kernels
+from idfzip.codecs.flagship import Flagship
+from idfzip.codecs.lattice import Lattice
+from idfzip.coding import ans, turns
+from idfzip.container import models
+from idfzip.device import fused, levels, waves
+from idfzip.device import model as numbers
+from idfzip.device.check import any_tile
+from idfzip.device.machine import Machine
+from idfzip.device.schedule import Group, Run, side_by_side
+from idfzip.flows.alphabet import BYTES, Alphabet
+
+Size = tuple[int, int]
+SIZES: dict[str, dict[str, Sequence[int]]] = {
+    "context": {"LANES": (32, 64, 128)},
+    "dense": {"ROWS": (32, 64, 128), "COLUMNS": (32, 64, 128), "DEPTH": (16, 32, 64)},
+    "expert": {"LANES": (32, 64), "WARPS": (1, 2)},
+    "finish": {"ROWS": (32, 64, 128)},
+    "head": {"ROWS": (16, 32, 64)},
+    "lattice": {"LANES": (16, 32, 64)},
+    "lattice_head": {"ROWS": (16, 32, 64)},
+    "learning": {"ROWS": (16, 32, 64), "SIDE": (16, 32, 64), "DEPTH": (16, 32, 64)},
+    "symbols": {"PROBED": (8, 16, 32)},
+    "window": {"ROWS": (8, 16, 32), "TERMS": (8, 16, 32)},
+}
+"""Sizes that are tried, by modules of `idfzip.device.fused`."""
+
+WARPS = (1, 2, 4, 8)
+REPEATS = 20
+TYPES = {
+    torch.int16: "*i16",
+    torch.int32: "*i32",
+    torch.int64: "*i64",
+    torch.float32: "*fp32",
+    torch.float64: "*fp64",
+}
+
+
+class Launch(NamedTuple):
+    """A kernel, and what it was launched with."""
+
+    kernel: fused.Kernel
+    grid: tuple[int, ...]
+    args: tuple[Any, ...]
+    fixed: dict[str, Any]
+
+    @property
+    def name(self) -> str:
+        """Module and name."""
+        made = self.kernel.fn
+        return f"{made.__module__.rpartition('.')[2]}.{made.__name__}"
+
+
+class Step(NamedTuple):
+    """What a step and the end of a period do, and what moves a decoder on to a step.
+
+    `ready` lets the next step be the first of a period that is learned from.
+    """
+
+    advance: Callable[[], None]
+    learn: Callable[[], None]
+    forward: Callable[[int], None]
+    ready: Callable[[], None]
+
+
+def batch(
+    machine: Machine, codec: Flagship, sizes: list[Size], one: Alphabet
+) -> tuple[numbers.Model, list[Run]]:
+    """Return a model, of black pictures where it looks at some, and the run of tiles."""
+    pictures = [np.zeros((codec.channels, *size), np.int32) for size in sizes]
+    model = numbers.model(machine, codec, one, pictures if codec.looks else ())
+    return model, side_by_side([Group((size,)) for size in sizes])
+
+
+def encoding(machine: Machine, codec: Any, sizes: list[Size], one: Alphabet) -> Callable[[], None]:
+    """Return the step of an encoder of tiles of these sizes."""
+    if isinstance(codec, Lattice):
+        tiles = [np.zeros((codec.channels, *size), np.int32) for size in sizes]
+        first = np.zeros((len(sizes), codec.channels), np.int32)
+        coder = levels.Encoder(machine, codec, tiles, first)
+        return partial(coder._pieces._advance, coder._note)
+    model, runs = batch(machine, codec, sizes, one)
+    made = waves.Encoder(model, codec.learning, runs, len(sizes))
+    return partial(made._wave._advance, made._note)
+
+
+def step(
+    machine: Machine, codec: Any, host: turns.Turns, sizes: list[Size], one: Alphabet = BYTES
+) -> Step:
+    """Return the step of a decoder of tiles of these sizes."""
+    if isinstance(codec, Lattice):
+        first = np.zeros((len(sizes), codec.channels), np.int32)
+        decoder = levels.Decoder(machine, codec, host, sizes, first, False)
+        pieces = decoder._pieces
+        advance, follower = partial(pieces._advance, decoder._take), pieces.follower
+        closings = pieces._closings
+    else:
+        model, runs = batch(machine, codec, sizes, one)
+        made = waves.Decoder(model, codec.learning, runs, host)
+        made._wave._begin()
+        made._wave._sizes.copy_(machine.tensor(runs[0].sizes))
+        advance, follower = partial(made._wave._advance, made._take), made._wave.follower
+        closings = runs[0].closings()
+
+    def forward(t: int) -> None:
+        advance()
+        if codec.learning.rate:
+            follower.close(closings[:, t])
+
+    def ready() -> None:
+        follower.pending.zero_()
+        follower._learner.turn.fill_(codec.learning.every - 1)
+
+    def learn() -> None:
+        if codec.learning.rate:
+            follower.learn()
+            follower.end()
+
+    return Step(advance, learn, forward, ready)
+
+
+@contextmanager
+def recorded(launch: Callable[..., None] | None = None) -> Iterator[list[Launch]]:
+    """Note what is launched meanwhile, and launch it, if `launch` does."""
+    found: list[Launch] = []
+    before = fused.launch
+
+    def note(kernel: fused.Kernel, grid: tuple[int, ...], *args: Any, **fixed: Any) -> None:
+        found.append(Launch(kernel, grid, args, fixed))
+        if launch is not None:
+            launch(kernel, grid, *args, **fixed)
+
+    fused.launch = note
+    try:
+        yield found
+    finally:
+        fused.launch = before
+
+
+class Made(NamedTuple):
+    """What the compiler makes of a kernel: instructions, in all and in a loop, and what it takes.
+
+    `inexact`: what it has that may round otherwise.
+    """
+
+    instructions: int
+    loop: int
+    registers: int
+    spilled: int
+    inexact: list[str]
+
+
+def compiled(one: Launch) -> Made:
+    """Compile a kernel for compute capability 9.0, as it was launched."""
+    import triton
+    from triton.backends.compiler import GPUTarget
+    from triton.compiler import ASTSource
+
+    names = [p.name for p in one.kernel.params]
+    warps = one.fixed.get("warps", fused.WARPS)
+    fixed = {name: value for name, value in one.fixed.items() if name != "warps"}
+    types, facts = {}, {}
+    for i, (name, value) in enumerate(zip(names, one.args, strict=False)):
+        types[name] = _type(value)
+        if type(value) is int and value == 1:
+            fixed[name] = 1
+        elif isinstance(value, torch.Tensor) or (type(value) is int and value % 16 == 0):
+            facts[(i,)] = [["tt.divisibility", 16]]
+    types |= dict.fromkeys(fixed, "constexpr")
+    source = ASTSource(one.kernel, {name: types[name] for name in names}, fixed, facts)
+    how = {"num_warps": warps, "enable_fp_fusion": False}
+    made = triton.compile(source, GPUTarget("cuda", 90, 32), how)
+    tool = triton.knobs.nvidia.cuobjdump.path
+    with tempfile.NamedTemporaryFile(suffix=".cubin") as file:
+        file.write(made.asm["cubin"])
+        file.flush()
+        listing, usage = (
+            subprocess.check_output([tool, how, file.name], text=True)
+            for how in ("-sass", "-res-usage")
+        )
+    lines = re.findall(r"/\*([0-9a-f]{4,})\*/\s+(.*?);", listing)
+    places = [int(place, 16) for place, _ in lines]
+    loops = [0]
+    for at, (_, text) in zip(places, lines, strict=True):
+        target = re.search(r"BRA.*?(0x[0-9a-f]+)", text)
+        if target and int(target[1], 16) < at:
+            loops.append(sum(int(target[1], 16) <= place <= at for place in places))
+    (registers,), (spilled,) = (re.findall(rf"{w}:(\d+)", usage) for w in ("REG", "STACK"))
+    rounding = ("fma.rn", "div.full", "sqrt.approx", "rcp.approx")
+    inexact = [one for one in rounding if one in made.asm["ptx"]]
+    return Made(len(lines), max(loops), int(registers), int(spilled), inexact)
+
+
+def _type(value: object) -> str:
+    if isinstance(value, torch.Tensor):
+        return TYPES[value.dtype]
+    return "fp32" if isinstance(value, float) else "i32"
+
+
+def counted(codec: Any, states: int = 1, one: Alphabet = BYTES) -> dict[str, dict[str, Any]]:
+    """Return for each kernel its launches, by what they are for, and the largest that is made.
+
+    For a step of decoding, the end of a period that is learned from, and a step of encoding.
+    """
+    nothing = np.zeros(0, np.int32)
+    host = turns.decoder([turns.push(nothing, nothing, states)] * 2)
+    with torch.inference_mode():
+        machine, sizes = Machine(torch.device("cpu"), fused=True), [(24, 36)] * 2
+        made = step(machine, codec, host, sizes, one)
+        encode = encoding(machine, codec, sizes, one)
+        works = {"step": made.advance, "period": made.learn, "encoding": encode}
+        rows: dict[str, dict[str, Any]] = {}
+        for when, work in works.items():
+            with recorded() as launches:
+                work()
+            for name, count in Counter(launch.name for launch in launches).items():
+                rows.setdefault(name, dict.fromkeys(works, 0))[when] = count
+            for launch in launches:
+                found = compiled(launch)
+                most = rows[launch.name]
+                if found.instructions > most.get("instructions", 0):
+                    most |= {**found._asdict(), "inexact": most.get("inexact", []) + found.inexact}
+    return rows
+
+
+def timed(machine: Machine, one: Launch, warps: int | None = None) -> float:
+    """Return the microseconds of a launch; what it counts with is put back."""
+    kept = [(a, a.clone()) for a in one.args if isinstance(a, torch.Tensor) and a.numel() < 1 << 16]
+    fixed = one.fixed if warps is None else {**one.fixed, "warps": warps}
+    launch = partial(fused.launch, one.kernel, one.grid, *one.args, **fixed)
+    if not machine.is_gpu:
+        start = clock.perf_counter()
+        launch()
+        spent = 1e6 * (clock.perf_counter() - start)
+    else:
+        launch()
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph):
+            for _ in range(REPEATS):
+                launch()
+        graph.replay()
+        events = [torch.cuda.Event(enable_timing=True) for _ in range(2)]
+        events[0].record()
+        graph.replay()
+        events[1].record()
+        events[1].synchronize()
+        spent = 1e3 * events[0].elapsed_time(events[1]) / REPEATS
+    for tensor, before in kept:
+        tensor.copy_(before)
+    return spent
+
+
+def streams(codec: Any, size: Size) -> bytes:
+    """Return the stream of a tile."""
+    tile = np.ascontiguousarray(any_tile(codec.channels, max(size))[:, : size[0], : size[1]])
+    if isinstance(codec, Lattice):
+        return lattice_kernels.encode(codec, [tile])[0]
+    return kernels.encode(codec, [tile])[0]
+
+
+@click.group()
+def main() -> None:
+    """Count or time the fused kernels of a step."""
+
+
+@main.command()
+@click.option("-m", "--model", "name", default="photo", show_default=True)
+@click.option("--states", default=8, show_default=True, help="Of each stream.")
+def count(name: str, states: int) -> None:
+    """Print what the compiler makes of the kernels, without a GPU."""
+    codec = models.by_name(name).codec
+    rows = counted(codec, states if isinstance(codec, Flagship) else 1)
+    click.echo("kernel: launches; instructions, of a loop; registers; bytes spilled")
+    total: Counter[str] = Counter()
+    for key, row in rows.items():
+        launches = {when: row[when] for when in ("step", "period", "encoding") if row[when]}
+        total += Counter(launches)
+        click.echo(
+            f"{key}: {' '.join(f'{n} a {when}' for when, n in launches.items())}; "
+            f"{row['instructions']}, {row['loop']}; {row['registers']}; {row['spilled']}"
+        )
+    click.echo(f"launches: {dict(total)}")
+
+
+@main.command()
+@click.option("--device", default="cuda", show_default=True)
+@click.option("-m", "--model", "name", default="photo", show_default=True)
+@click.option("--tiles", default=92, show_default=True)
+@click.option("--size", nargs=2, type=int, default=(256, 1024), show_default=True)
+@click.option("-k", "--kernels", "only", multiple=True, help="Modules; all without.")
+@click.option("--json", "out", type=click.Path(path_type=Path))
+def time(
+    device: str, name: str, tiles: int, size: Size, only: Sequence[str], out: Path | None
+) -> None:
+    """Print what the kernels take on a GPU, and with other sizes."""
+    machine, codec = Machine(torch.device(device), fused=True), models.by_name(name).codec
+    data = [ans.from_bytes(streams(codec, size))] * tiles
+    is_flagship = isinstance(codec, Flagship)
+    host = turns.decoder(data) if is_flagship else turns.going_on(ans.decoder(data))
+    rows: list[dict[str, Any]] = []
+    with torch.inference_mode(), machine.in_use():
+        made = step(machine, codec, host, [size] * tiles)
+        for t in range((size[1] + 2 * size[0]) // 2):
+            made.forward(t)
+
+        def measure(module: str, what: str, warps: int | None = None) -> None:
+            made.ready()
+            with recorded(fused.launch) as launches:
+                made.advance()
+                made.learn()
+            spent: Counter[str] = Counter()
+            for one in launches:
+                if one.name.startswith(f"{module}."):
+                    spent[one.name] += timed(machine, one, warps)
+            for kernel, total in spent.items():
+                rows.append({"kernel": kernel, "setting": what, "microseconds": total})
+                click.echo(f"{kernel}, {what}: {total:.1f} us")
+            if out is not None:
+                out.write_text(json.dumps(rows, indent=1))
+
+        for module in only or ("rows", "painted", *SIZES):
+            measure(module, "as it is")
+            for warps in WARPS:
+                measure(module, f"{warps} warps", warps)
+            one = import_module(f"idfzip.device.fused.{module}")
+            for size_of, values in SIZES.get(module, {}).items():
+                before = getattr(one, size_of)
+                for value in values:
+                    setattr(one, size_of, value)
+                    measure(module, f"{size_of} {value}")
+                setattr(one, size_of, before)
+
+
+if __name__ == "__main__":
+    main()

@@ -182,33 +182,81 @@ class Made(NamedTuple):
     inexact: list[str]
 
 
-def compiled(one: Launch) -> Made:
-    """Compile a kernel for compute capability 9.0, as it was launched."""
+class Compiler:
+    """Compiles kernels for compute capability 9.0, each once for the types that it takes."""
+
+    def __init__(self) -> None:
+        self._made: dict[str, Made] = {}
+
+    def compiled(self, one: Launch) -> Made:
+        """Return what the compiler makes of a kernel as it was launched."""
+        names = [p.name for p in one.kernel.params]
+        fixed = {name: value for name, value in one.fixed.items() if name != "warps"}
+        types, facts = {}, {}
+        for i, (name, value) in enumerate(zip(names, one.args, strict=False)):
+            types[name] = _type(value)
+            if type(value) is int and value == 1:
+                fixed[name] = 1
+            elif isinstance(value, torch.Tensor) or (type(value) is int and value % 16 == 0):
+                facts[(i,)] = [["tt.divisibility", 16]]
+        types = {name: "constexpr" if name in fixed else types[name] for name in names}
+        warps = one.fixed.get("warps", fused.WARPS)
+        key = f"{one.name} {types} {fixed} {facts} {warps}"
+        if key not in self._made:
+            self._made[key] = _compiled(one.kernel, types, fixed, facts, warps)
+        return self._made[key]
+
+    def counted(
+        self, codec: Any, states: int = 1, one: Alphabet = BYTES
+    ) -> dict[str, dict[str, Any]]:
+        """Return for each kernel its launches, by what they are for, and the largest that is made.
+
+        For a step of decoding, the end of a period that is learned from, and a step of encoding.
+        """
+        nothing = np.zeros(0, np.int32)
+        host = turns.decoder([turns.push(nothing, nothing, states)] * 2)
+        machine, sizes = Machine(torch.device("cpu"), fused=True), [(24, 36)] * 2
+        rows: dict[str, dict[str, Any]] = {}
+        with torch.inference_mode():
+            made = step(machine, codec, host, sizes, one)
+            encode = encoding(machine, codec, sizes, one)
+            works = {"step": made.advance, "period": made.learn, "encoding": encode}
+            for when, work in works.items():
+                with recorded() as launches:
+                    work()
+                for name, count in Counter(launch.name for launch in launches).items():
+                    rows.setdefault(name, dict.fromkeys(works, 0))[when] = count
+                for launch in launches:
+                    found, row = self.compiled(launch), rows[launch.name]
+                    if found.instructions > row.get("instructions", 0):
+                        row |= {
+                            **found._asdict(),
+                            "inexact": row.get("inexact", []) + found.inexact,
+                        }
+        return rows
+
+
+def _compiled(
+    kernel: fused.Kernel,
+    types: dict[str, str],
+    fixed: dict[str, Any],
+    facts: dict[tuple[int], Any],
+    warps: int,
+) -> Made:
+    """Compile a kernel of which arguments are `fixed`; `facts` are of those by their places."""
     import triton
     from triton.backends.compiler import GPUTarget
     from triton.compiler import ASTSource
 
-    names = [p.name for p in one.kernel.params]
-    warps = one.fixed.get("warps", fused.WARPS)
-    fixed = {name: value for name, value in one.fixed.items() if name != "warps"}
-    types, facts = {}, {}
-    for i, (name, value) in enumerate(zip(names, one.args, strict=False)):
-        types[name] = _type(value)
-        if type(value) is int and value == 1:
-            fixed[name] = 1
-        elif isinstance(value, torch.Tensor) or (type(value) is int and value % 16 == 0):
-            facts[(i,)] = [["tt.divisibility", 16]]
-    types |= dict.fromkeys(fixed, "constexpr")
-    source = ASTSource(one.kernel, {name: types[name] for name in names}, fixed, facts)
     how = {"num_warps": warps, "enable_fp_fusion": False}
-    made = triton.compile(source, GPUTarget("cuda", 90, 32), how)
+    made = triton.compile(ASTSource(kernel, types, fixed, facts), GPUTarget("cuda", 90, 32), how)
     tool = triton.knobs.nvidia.cuobjdump.path
     with tempfile.NamedTemporaryFile(suffix=".cubin") as file:
         file.write(made.asm["cubin"])
         file.flush()
         listing, usage = (
-            subprocess.check_output([tool, how, file.name], text=True)
-            for how in ("-sass", "-res-usage")
+            subprocess.check_output([tool, what, file.name], text=True)
+            for what in ("-sass", "-res-usage")
         )
     lines = re.findall(r"/\*([0-9a-f]{4,})\*/\s+(.*?);", listing)
     places = [int(place, 16) for place, _ in lines]
@@ -217,7 +265,7 @@ def compiled(one: Launch) -> Made:
         target = re.search(r"BRA.*?(0x[0-9a-f]+)", text)
         if target and int(target[1], 16) < at:
             loops.append(sum(int(target[1], 16) <= place <= at for place in places))
-    (registers,), (spilled,) = (re.findall(rf"{w}:(\d+)", usage) for w in ("REG", "STACK"))
+    (registers,), (spilled,) = (re.findall(rf"{word}:(\d+)", usage) for word in ("REG", "STACK"))
     rounding = ("fma.rn", "div.full", "sqrt.approx", "rcp.approx")
     inexact = [one for one in rounding if one in made.asm["ptx"]]
     return Made(len(lines), max(loops), int(registers), int(spilled), inexact)
@@ -227,32 +275,6 @@ def _type(value: object) -> str:
     if isinstance(value, torch.Tensor):
         return TYPES[value.dtype]
     return "fp32" if isinstance(value, float) else "i32"
-
-
-def counted(codec: Any, states: int = 1, one: Alphabet = BYTES) -> dict[str, dict[str, Any]]:
-    """Return for each kernel its launches, by what they are for, and the largest that is made.
-
-    For a step of decoding, the end of a period that is learned from, and a step of encoding.
-    """
-    nothing = np.zeros(0, np.int32)
-    host = turns.decoder([turns.push(nothing, nothing, states)] * 2)
-    with torch.inference_mode():
-        machine, sizes = Machine(torch.device("cpu"), fused=True), [(24, 36)] * 2
-        made = step(machine, codec, host, sizes, one)
-        encode = encoding(machine, codec, sizes, one)
-        works = {"step": made.advance, "period": made.learn, "encoding": encode}
-        rows: dict[str, dict[str, Any]] = {}
-        for when, work in works.items():
-            with recorded() as launches:
-                work()
-            for name, count in Counter(launch.name for launch in launches).items():
-                rows.setdefault(name, dict.fromkeys(works, 0))[when] = count
-            for launch in launches:
-                found = compiled(launch)
-                most = rows[launch.name]
-                if found.instructions > most.get("instructions", 0):
-                    most |= {**found._asdict(), "inexact": most.get("inexact", []) + found.inexact}
-    return rows
 
 
 def timed(machine: Machine, one: Launch, warps: int | None = None) -> float:
@@ -301,7 +323,7 @@ def main() -> None:
 def count(name: str, states: int) -> None:
     """Print what the compiler makes of the kernels, without a GPU."""
     codec = models.by_name(name).codec
-    rows = counted(codec, states if isinstance(codec, Flagship) else 1)
+    rows = Compiler().counted(codec, states if isinstance(codec, Flagship) else 1)
     click.echo("kernel: launches; instructions, of a loop; registers; bytes spilled")
     total: Counter[str] = Counter()
     for key, row in rows.items():

@@ -29,14 +29,20 @@ scalars on the device, and sums, searches and indices take tensors only. Whole n
 are added and multiplied one by one: CUDA has no matrix products of them. A worker's thread alone
 uses its device, on the default stream.
 
-Tries, counted without a GPU. Launches in a step of decoding by `photo`: 1,307 of operators, 17 of
-fused kernels; for what is learned at the end of a period 131 and 22, and 1 where it is not learned
-from. Of `progressive` 14 and 22, in the 2,111 steps of a tile of 256 x 1024. With search and
-coder in operators, too, 38 more for each pixel of a group and channel, one after the other, 29,184
-in a tile of 256 rows: they serve where there is no Triton.
+Tries, counted without a GPU (`scripts/kernel_counts.py`, but for the operators). Launches in a step
+of decoding by `photo`: 1,307 of operators, 20 of fused kernels; for what is learned at the end of a
+period 131 and 22, and 1 where it is not learned from. Of `progressive` 17 and 22, in the 2,111
+steps of a tile of 256 x 1024. With search and coder in operators, too, 38 more for each pixel of a
+group and channel, one after the other, 29,184 in a tile of 256 rows: they serve where there is no
+Triton.
+
 A program that takes symbols goes through a tile's some 512 of a step one after the other; with the
-eight states of a long stream (`coding.turns`) through 64 rounds, of 641 instructions for each of
-four warps where one symbol of one state took 550 (compiled for compute capability 9.0).
+eight states of a long stream (`coding.turns`) through 64 rounds. Instructions of a round, of each
+of four warps, as compiled for compute capability 9.0: at first 642, in 64 bits throughout; 406 with
+products, places and frequencies of 32 bits; 358 with values and rises of the sigmoid in one load
+and places cut off by their upper word; 277 where another kernel has found, for all rows at once,
+the frequencies that the search begins with. A stream of one state took 551 of four warps for a
+symbol, now 201 of one.
 Steps are replayed one by one from Python, which lets go of the interpreter's lock each time: where
 a profile shows gaps, several steps between the ends of periods can be one graph.
 Times on GPUs are open: `scripts/cuda_speed.py` takes them.

@@ -235,7 +235,7 @@ def test_memory_is_what_is_counted(name, sizes, values):
 CODE = """
 import json, sys
 from conftest import make_flagship, make_lattice
-from kernels import Compiler
+from kernel_counts import Compiler
 from idfzip.codecs.flagship import Learning
 from idfzip.container import models
 from idfzip.flows.alphabet import alphabet
@@ -273,11 +273,11 @@ def test_kernels_compile_for_a_gpu_that_is_not_here():
 
 def test_kernels_are_timed(fused, tmp_path):
     """In interpreters it says nothing; that the script runs is all that is tested there."""
-    import kernels as script
+    import kernel_times
 
-    how = ["time", "--device", str(fused.device), "-m", "grey", "--tiles", "2", "--size", "3", "4"]
+    how = ["--device", str(fused.device), "-m", "grey", "--tiles", "2", "--size", "3", "4"]
     out = tmp_path / "x.json"
-    found = CliRunner().invoke(script.main, [*how, "-k", "symbols", "--json", str(out)])
+    found = CliRunner().invoke(kernel_times.main, [*how, "-k", "symbols", "--json", str(out)])
     assert found.exit_code == 0, found.output
     rows = json.loads(out.read_text())
     assert {row["kernel"] for row in rows} == {"symbols.probe", "symbols.take"}

@@ -1,64 +1,37 @@
-"""Count or time the fused kernels of a step: `python scripts/kernels.py count|time [-m MODEL]`.
+"""Count what fused kernels are made of: `python scripts/kernel_counts.py [-m MODEL]`.
 
-`count` needs no GPU: it compiles them for compute capability 9.0 and tells how often each is
+No GPU is needed: kernels are compiled for compute capability 9.0. Of each is told how often it is
 launched in a step of decoding, for what is learned at the end of a period, and in a step of
 encoding; its instructions, in all and in the largest loop, its registers and what it spills.
 Kernels that several launches share are compiled for each kind of them; the largest is told.
-
-`time` needs one: in the middle of tiles side by side it tells the microseconds of each kernel, with
-1 to 8 warps, and with each of some sizes of its programs, one changed at a time. Launches are
-repeated in a graph, so that none waits for the host.
 """
 
 from __future__ import annotations
 
-import json
 import re
 import subprocess
 import tempfile
-import time as clock
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from importlib import import_module
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import click
 import numpy as np
 import torch
 
-from idfzip.codecs import flagship as kernels
-from idfzip.codecs import lattice as lattice_kernels
 from idfzip.codecs.flagship import Flagship
 from idfzip.codecs.lattice import Lattice
-from idfzip.coding import ans, turns
+from idfzip.coding import turns
 from idfzip.container import models
 from idfzip.device import fused, levels, waves
 from idfzip.device import model as numbers
-from idfzip.device.check import any_tile
 from idfzip.device.machine import Machine
 from idfzip.device.schedule import Group, Run, side_by_side
 from idfzip.flows.alphabet import BYTES, Alphabet
 
 Size = tuple[int, int]
-SIZES: dict[str, dict[str, Sequence[int]]] = {
-    "context": {"LANES": (32, 64, 128)},
-    "dense": {"ROWS": (32, 64, 128), "COLUMNS": (32, 64, 128), "DEPTH": (16, 32, 64)},
-    "expert": {"LANES": (32, 64), "WARPS": (1, 2)},
-    "finish": {"ROWS": (32, 64, 128)},
-    "head": {"ROWS": (16, 32, 64)},
-    "lattice": {"LANES": (16, 32, 64)},
-    "lattice_head": {"ROWS": (16, 32, 64)},
-    "learning": {"ROWS": (16, 32, 64), "SIDE": (16, 32, 64), "DEPTH": (16, 32, 64)},
-    "symbols": {"PROBED": (8, 16, 32)},
-    "window": {"ROWS": (8, 16, 32), "TERMS": (8, 16, 32)},
-}
-"""Sizes that are tried, by modules of `idfzip.device.fused`."""
-
-WARPS = (1, 2, 4, 8)
-REPEATS = 20
 TYPES = {
     torch.int16: "*i16",
     torch.int32: "*i32",
@@ -124,6 +97,7 @@ def step(
         first = np.zeros((len(sizes), codec.channels), np.int32)
         decoder = levels.Decoder(machine, codec, host, sizes, first, False)
         pieces = decoder._pieces
+        pieces._begin()
         advance, follower = partial(pieces._advance, decoder._take), pieces.follower
         closings = pieces._closings
     else:
@@ -277,50 +251,10 @@ def _type(value: object) -> str:
     return "fp32" if isinstance(value, float) else "i32"
 
 
-def timed(machine: Machine, one: Launch, warps: int | None = None) -> float:
-    """Return the microseconds of a launch; what it counts with is put back."""
-    kept = [(a, a.clone()) for a in one.args if isinstance(a, torch.Tensor) and a.numel() < 1 << 16]
-    fixed = one.fixed if warps is None else {**one.fixed, "warps": warps}
-    launch = partial(fused.launch, one.kernel, one.grid, *one.args, **fixed)
-    if not machine.is_gpu:
-        start = clock.perf_counter()
-        launch()
-        spent = 1e6 * (clock.perf_counter() - start)
-    else:
-        launch()
-        graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph):
-            for _ in range(REPEATS):
-                launch()
-        graph.replay()
-        events = [torch.cuda.Event(enable_timing=True) for _ in range(2)]
-        events[0].record()
-        graph.replay()
-        events[1].record()
-        events[1].synchronize()
-        spent = 1e3 * events[0].elapsed_time(events[1]) / REPEATS
-    for tensor, before in kept:
-        tensor.copy_(before)
-    return spent
-
-
-def streams(codec: Any, size: Size) -> bytes:
-    """Return the stream of a tile."""
-    tile = np.ascontiguousarray(any_tile(codec.channels, max(size))[:, : size[0], : size[1]])
-    if isinstance(codec, Lattice):
-        return lattice_kernels.encode(codec, [tile])[0]
-    return kernels.encode(codec, [tile])[0]
-
-
-@click.group()
-def main() -> None:
-    """Count or time the fused kernels of a step."""
-
-
-@main.command()
+@click.command()
 @click.option("-m", "--model", "name", default="photo", show_default=True)
 @click.option("--states", default=8, show_default=True, help="Of each stream.")
-def count(name: str, states: int) -> None:
+def main(name: str, states: int) -> None:
     """Print what the compiler makes of the kernels, without a GPU."""
     codec = models.by_name(name).codec
     rows = Compiler().counted(codec, states if isinstance(codec, Flagship) else 1)
@@ -334,55 +268,6 @@ def count(name: str, states: int) -> None:
             f"{row['instructions']}, {row['loop']}; {row['registers']}; {row['spilled']}"
         )
     click.echo(f"launches: {dict(total)}")
-
-
-@main.command()
-@click.option("--device", default="cuda", show_default=True)
-@click.option("-m", "--model", "name", default="photo", show_default=True)
-@click.option("--tiles", default=92, show_default=True)
-@click.option("--size", nargs=2, type=int, default=(256, 1024), show_default=True)
-@click.option("-k", "--kernels", "only", multiple=True, help="Modules; all without.")
-@click.option("--json", "out", type=click.Path(path_type=Path))
-def time(
-    device: str, name: str, tiles: int, size: Size, only: Sequence[str], out: Path | None
-) -> None:
-    """Print what the kernels take on a GPU, and with other sizes."""
-    machine, codec = Machine(torch.device(device), fused=True), models.by_name(name).codec
-    data = [ans.from_bytes(streams(codec, size))] * tiles
-    is_flagship = isinstance(codec, Flagship)
-    host = turns.decoder(data) if is_flagship else turns.going_on(ans.decoder(data))
-    rows: list[dict[str, Any]] = []
-    with torch.inference_mode(), machine.in_use():
-        made = step(machine, codec, host, [size] * tiles)
-        for t in range((size[1] + 2 * size[0]) // 2):
-            made.forward(t)
-
-        def measure(module: str, what: str, warps: int | None = None) -> None:
-            made.ready()
-            with recorded(fused.launch) as launches:
-                made.advance()
-                made.learn()
-            spent: Counter[str] = Counter()
-            for one in launches:
-                if one.name.startswith(f"{module}."):
-                    spent[one.name] += timed(machine, one, warps)
-            for kernel, total in spent.items():
-                rows.append({"kernel": kernel, "setting": what, "microseconds": total})
-                click.echo(f"{kernel}, {what}: {total:.1f} us")
-            if out is not None:
-                out.write_text(json.dumps(rows, indent=1))
-
-        for module in only or ("rows", "painted", *SIZES):
-            measure(module, "as it is")
-            for warps in WARPS:
-                measure(module, f"{warps} warps", warps)
-            one = import_module(f"idfzip.device.fused.{module}")
-            for size_of, values in SIZES.get(module, {}).items():
-                before = getattr(one, size_of)
-                for value in values:
-                    setattr(one, size_of, value)
-                    measure(module, f"{size_of} {value}")
-                setattr(one, size_of, before)
 
 
 if __name__ == "__main__":

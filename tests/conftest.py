@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import signal
 import weakref
 from dataclasses import replace
 
@@ -30,6 +31,11 @@ from idfzip.integer.stack import Block, Stack
 from idfzip.priors import mixture
 from idfzip.priors.codes import CodePrior, Tables, exp_table
 from idfzip.priors.mixture import tables
+
+
+def pytest_configure() -> None:
+    """A shell that runs tests in the background has them ignore what some of them are about."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def make_design(channels: int) -> Design:

@@ -55,7 +55,7 @@ def test_nothing_but_first_pixels(fused):  # noqa: F811
     crosswise(fused, make_lattice(3, learning=EVERY), [(1, 1), (1, 1)])
 
 
-@pytest.mark.parametrize(("channels", "how", "size"), [(3, EVERY, (1, 300)), (1, SECOND, (1, 530))])
+@pytest.mark.parametrize(("channels", "how", "size"), [(3, EVERY, (1, 264)), (1, SECOND, (1, 530))])
 def test_phases_that_learn(fused, channels, how, size):  # noqa: F811
     """Rows of several pieces; periods that end within a level, and go on in the next."""
     parts = crosswise(fused, make_lattice(channels, learning=how), [size, (2, 2)])

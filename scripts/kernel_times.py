@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import time
-from collections import Counter
 from collections.abc import Sequence
 from functools import partial
 from importlib import import_module
@@ -65,7 +64,7 @@ def timed(machine: Machine, one: Launch, warps: int | None = None) -> float:
             for _ in range(REPEATS):
                 launch()
         graph.replay()
-        events = [torch.cuda.Event(enable_timing=True) for _ in range(2)]
+        events = [torch.cuda.Event(enable_timing=True) for _ in range(2)]  # type: ignore[no-untyped-call]
         events[0].record()
         graph.replay()
         events[1].record()
@@ -110,10 +109,11 @@ def main(
             with recorded(fused.launch) as launches:
                 made.advance()
                 made.learn()
-            spent: Counter[str] = Counter()
+            spent: dict[str, float] = {}
             for one in launches:
                 if one.name.startswith(f"{module}."):
-                    spent[one.name] += timed(machine, one, warps)
+                    took = timed(machine, one, warps)
+                    spent[one.name] = spent.get(one.name, 0.0) + took
             for kernel, total in spent.items():
                 rows.append({"kernel": kernel, "setting": what, "microseconds": total})
                 click.echo(f"{kernel}, {what}: {total:.1f} us")

@@ -98,7 +98,10 @@ def smallest(
     sizes = {name: len(make(None)) for name, make in makers.items()}
     winner = min(sizes, key=lambda name: sizes[name])
     telling = winner != "models" or len(coded.tiles) > 1  # one tile has the least around it
-    return Choice(makers[winner](sizes if telling else None), winner, sizes)
+    data = makers[winner](sizes if telling else None)
+    if any(len(data) > size for name, size in sizes.items() if name != winner):
+        data = makers[winner](None)  # what is told would take more than was won
+    return Choice(data, winner, sizes)
 
 
 def _packed(picture: Picture, parts: Sequence[Part], level: Level) -> dict[str, bytes]:

@@ -19,7 +19,7 @@ from idfzip.codecs.painter import Level as VqLevel
 from idfzip.codecs.painter import Vqvae
 from idfzip.container import model_file
 from idfzip.container.model_file import Model
-from idfzip.flows import autoregressive, context, lattice, permutation
+from idfzip.flows import autoregressive, colour, context, lattice, permutation
 from idfzip.flows.autoregressive import Design
 from idfzip.flows.bipartite import Level
 from idfzip.integer.conv import Conv
@@ -292,6 +292,32 @@ def numbers(
 
 
 CONTENTS = ("noise", "constant", "saturated", "checkerboard", "half", "dot", "smooth")
+
+
+def tiles_of(sizes: list[tuple[int, int]], channels: int, values: int = 256) -> list[np.ndarray]:
+    """Return planes (channels, height, width) of these sizes, each of another content."""
+    return [
+        colour.forward(numbers(CONTENTS[i % 7], *size, channels, values, i))
+        for i, size in enumerate(sizes)
+    ]
+
+
+def flipped(stream: bytes, at: int | None = None) -> bytes:
+    """Return a stream one of whose bits is wrong, in the middle if it is not said where."""
+    broken = bytearray(stream)
+    broken[len(broken) // 2 if at is None else at] ^= 0x10
+    return bytes(broken)
+
+
+def check_damage(reads, expected, tiles, whole):
+    """Check what a device reads of streams of which only some are `whole`.
+
+    The kernels find what is `expected`: planes, or None where they see the damage.
+    """
+    for i, (read, other, tile) in enumerate(zip(reads, expected, tiles, strict=True)):
+        assert read.finished == (other is not None)
+        assert other is None or np.array_equal(read.seen.planes, other)
+        assert (read.finished and np.array_equal(read.seen.planes, tile)) == (i in whole)
 
 
 def poisoned(shape, dtype, device):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from idfzip.codecs.flagship import Flagship
 from idfzip.device.machine import Machine
-from idfzip.device.room import ALIGNED, aligned
+from idfzip.device.room import ALIGNED, PROBES, aligned
 from idfzip.device.schedule import Group
 from idfzip.flows import alphabet as alphabets
 from idfzip.flows import context
@@ -17,9 +17,6 @@ from idfzip.integer.network import SEEN_INPUTS
 
 _SUMS = 6
 """Tensors of the window's terms that live at once while they are summed."""
-
-PROBES = 16
-"""Values that a search for a symbol begins with (`fused.symbols`)."""
 
 _WORDS = 12
 """Numbers of 64 bits for each input of the network, while inputs are made."""

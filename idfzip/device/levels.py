@@ -70,11 +70,9 @@ class Decoder:
         first: Symbols,
         cut: bool,
     ) -> None:
-        self._pieces = Pieces(machine, model, plan(sizes), first)
-        rows = self._pieces.room.rows
-        self._taker = Taker(machine, host, rows, VALUES, len(PHASES), cut)
-        if cut:
-            self._pieces.cut = self._taker.coder
+        self._taker = Taker(machine, host, VALUES, len(PHASES), cut)
+        coder = self._taker.coder if cut else None
+        self._pieces = Pieces(machine, model, plan(sizes), first, coder)
 
     def _take(self, pieces: Pieces, c: int) -> None:
         """Take a channel's pixels from the streams."""

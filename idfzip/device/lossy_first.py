@@ -41,7 +41,12 @@ def encode_stages(
     Tiles are `alike`, margins and all; each has its own `sides`.
     """
     found = vqvae.choose(machine, model.painter, tiles, stages, rate, sides)
-    pictures = [painted[: model.channels] for _, painted in found]
+
+    def picture(b: int) -> Planes:
+        planes = kernels.to_planes(model.painter, found[b][1], tiles[b].shape, sides[b])
+        return planes[: model.channels]
+
+    pictures = machine.each(picture, len(tiles))
     blocks = [([model.inner(tile, one)], 1) for tile, one in zip(tiles, sides, strict=True)]
     rest = flagship.encode_blocks(machine, model.rest, blocks, BYTES.values, pictures)
     return [partial(_pushed, first, one) for (first, _), one in zip(found, rest, strict=True)]

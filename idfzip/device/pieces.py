@@ -41,16 +41,15 @@ class Pieces:
     is learned, if `cut` tells of the streams.
     """
 
-    cut: Coder | None = None
-
     def __init__(
         self,
         machine: Machine,
         model: Lattice,
         plan: Plan,
         first: npt.NDArray[np.int32],
+        cut: Coder | None = None,
     ) -> None:
-        self.model, self._plan = model, plan
+        self.model, self._plan, self._cut = model, plan, cut
         tiles, channels = first.shape
         groups, learns = tiles * len(PHASES), model.learning.rate > 0
         self._most = aligned(int(plan.table[..., -1].max()))
@@ -173,9 +172,9 @@ class Pieces:
                 slots=fused.power(r.components),
             )  # fmt: skip
         ends = [self._time] * 3
-        if self.cut is not None:
-            ends = [self.cut.place, self.cut.end, self.cut.state]
+        if self._cut is not None:
+            ends = [self._cut.place, self._cut.end, self._cut.state]
         fused.launch(
             lattice.advance, (len(self.count),), self._time, self.count, self.pending, self.coded,
-            *ends, learns=learns, stops=self.cut is not None,
+            *ends, learns=learns, stops=self._cut is not None,
         )  # fmt: skip

@@ -11,6 +11,8 @@ from idfzip.integer.network import SEEN_INPUTS, Network
 
 WHOLE, NARROW, SINGLES, DOUBLES = torch.int64, torch.int32, torch.float32, torch.float64
 
+PROBES = 16
+"""Values that a search for a symbol begins with (`fused.symbols`). [Not measured.]"""
 
 ALIGNED = 16
 """What sizes are multiples of: kernels are made anew for those that are not."""
@@ -26,8 +28,9 @@ class Rows:
 
     Of a pixel: `at` (its place in the first plane), `inputs`, the trunk's `values`, its part `fan`
     of the heads' sums, what the heads have `seen`, of each channel `sees` numbers, and were
-    (`hidden`), their mixtures, and the `pixels` themselves. If the network `learns`, the errors at
-    all of these. Of more values than 256, which are `deep`, means may take more than 32 bits.
+    (`hidden`), their mixtures, with what searches for symbols begin (`probes`), and the `pixels`
+    themselves. If the network `learns`, the errors at all of these. Of more values than 256, which
+    are `deep`, means may take more than 32 bits.
     """
 
     def __init__(
@@ -56,6 +59,7 @@ class Rows:
             self._of(kind, channels, rows, self.components)
             for kind in (NARROW, WHOLE if deep else NARROW, NARROW)
         )
+        self.probes = self._of(NARROW, rows, PROBES)
         kept = rows if learns else 0
         self.deltas = self._of(SINGLES, channels, kept, 3 * self.components)
         self.fan_deltas = self._of(SINGLES, kept, self.fan_width)

@@ -24,7 +24,6 @@ class Taker:
         self,
         machine: Machine,
         host: Turns,
-        rows: int,
         alphabet: int,
         sharing: int = 1,
         guesses: bool = False,
@@ -35,7 +34,6 @@ class Taker:
         self._states = self.coder.state.shape[1]
         self._ways = symbols.ways(self._states)
         self._rounds = symbols.rounds(alphabet, self._ways)
-        self._probes = machine.empty(rows, self._ways, dtype=torch.int32)
         self.read = machine.zeros(len(host.place), dtype=torch.int64)
 
     def begin(self) -> None:
@@ -51,13 +49,13 @@ class Taker:
         mixtures = (room.weights[c], room.means[c], room.inverses[c], room.lows, sigmoid)
         fused.launch(
             symbols.probe, (groups, -(-span.most // symbols.PROBED)), span.first, span.count,
-            *mixtures, self._probes, span.capacity, self._alphabet, ways ** (self._rounds - 1),
+            *mixtures, room.probes, span.capacity, self._alphabet, ways ** (self._rounds - 1),
             components=room.components, rows=symbols.PROBED, ways=ways,
         )  # fmt: skip
         one = self.coder
         fused.launch(
             symbols.take, (groups,), span.first, span.count, one.words, one.place, one.end,
-            one.state, one.states, one.turn, *mixtures, self._probes, room.pixels[c], self.read,
+            one.state, one.states, one.turn, *mixtures, room.probes, room.pixels[c], self.read,
             span.capacity, self._alphabet, components=room.components, rounds=self._rounds,
             lanes=self._states, ways=ways, sharing=self._sharing, guesses=self._guesses,
             warps=symbols.warps(self._states),

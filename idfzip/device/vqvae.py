@@ -25,6 +25,7 @@ from idfzip.device.machine import Machine
 from idfzip.device.seen import Read
 from idfzip.device.stack import Stack
 from idfzip.integer.conv import LIMIT
+from idfzip.integer.stack import Values
 
 Parts = list[bytes]
 Codes = npt.NDArray[np.int32]
@@ -129,7 +130,10 @@ def encode_stages(
     Tiles are `alike`, margins and all; each has its own `sides`.
     """
     found = choose(machine, model, tiles, stages, rate, sides)
-    return [partial(_finished, *one) for one in found]
+    return [
+        partial(_finished, model, noted, painted, tile.shape, side)
+        for (noted, painted), tile, side in zip(found, tiles, sides, strict=True)
+    ]
 
 
 def choose(
@@ -139,10 +143,11 @@ def choose(
     stages: int,
     rate: int,
     sides: Sequence[Sides],
-) -> list[tuple[list[Intervals], Planes]]:
+) -> list[tuple[list[Intervals], Values]]:
     """Return for each tile its intervals, the opening's and of each stage, and what is painted.
 
-    As `codecs.vqvae.choose`; tiles are `alike`.
+    As `codecs.vqvae.choose`, but for `codecs.vqvae.to_planes`, which is the host's work; tiles are
+    `alike`.
     """
     values = np.stack([kernels.to_values(model, tile) for tile in tiles])
     noted = [[kernels.opening(model, stages, one)] for one in sides]
@@ -161,17 +166,16 @@ def choose(
         painter = Painter(machine, model)
         features = painter.features(machine.tensor(values))
         painted = painter.paint(values.shape[:3], [stages] * len(tiles), code, features)
-    planes = machine.each(
-        lambda b: kernels.to_planes(model, painted[b], tiles[b].shape, sides[b]), len(tiles)
-    )
-    return list(zip(noted, planes, strict=True))
+    return list(zip(noted, painted, strict=True))
 
 
-def _finished(noted: list[Intervals], planes: Planes) -> tuple[Parts, Planes]:
+def _finished(
+    model: Vqvae, noted: list[Intervals], painted: Values, shape: tuple[int, ...], sides: Sides
+) -> tuple[Parts, Planes]:
     cumulative, frequency = np.ascontiguousarray(np.concatenate(noted).T)
     ends = np.cumsum([len(part) for part in noted])[1:].tolist()
     parts = [ans.to_bytes(part) for part in ans.push_parts(cumulative, frequency, ends)]
-    return parts, planes
+    return parts, kernels.to_planes(model, painted, shape, sides)
 
 
 def encode(

@@ -43,8 +43,7 @@ class Decoder:
         self._model, self._runs, self._cut = model, runs, cut
         self._shown = model.machine.zeros(len(host.place), dtype=torch.int64)
         self._wave = Wavefront(model, how, runs, len(host.place))
-        rows, values = self._wave.room.rows, model.alphabet.values
-        self._taker = Taker(model.machine, host, rows, values)
+        self._taker = Taker(model.machine, host, model.alphabet.values)
 
     def _take(self, wave: Wavefront, c: int) -> None:
         """Take a channel's pixels from the streams."""

@@ -4,22 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from conftest import CONTENTS, check_frees, make_idf, picture
+from conftest import check_damage, check_frees, flipped, make_idf, tiles_of
 
 from idfzip.codecs import idf as kernels
 from idfzip.container import idf_file
 from idfzip.errors import ModelError
-from idfzip.flows import colour
 
 torch = pytest.importorskip("torch", reason="devices need torch (the extra idfzip[cuda])")
 
 from idfzip.device import idf as device  # noqa: E402
-
-
-def tiles_of(sizes, channels):
-    return [
-        colour.forward(picture(CONTENTS[i % 7], *size, channels, i)) for i, size in enumerate(sizes)
-    ]
 
 
 def check(machine, model, sizes):
@@ -84,16 +77,9 @@ def test_damage_harms_only_its_own_image(machine):
     model = make_idf(3)
     sizes = [(7, 9)] * 4
     tiles, streams = check(machine, model, sizes)
-    broken = bytearray(streams[1])
-    broken[len(broken) // 2] ^= 0x10
-    given = [streams[0], bytes(broken), b"", streams[3]]
+    given = [streams[0], flipped(streams[1]), b"", streams[3]]
     found = device.read(machine, model, given, sizes, False, 256)
-    for i in (0, 3):
-        assert found[i].finished
-        np.testing.assert_array_equal(found[i].seen.planes, tiles[i])
-    for read, other in zip(found, kernels.decode(model, given, sizes), strict=True):
-        assert read.finished == (other is not None)
-        assert other is None or np.array_equal(read.seen.planes, other)
+    check_damage(found, kernels.decode(model, given, sizes), tiles, [0, 3])
 
 
 @pytest.mark.parametrize("channels", [1, 3])

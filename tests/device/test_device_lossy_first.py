@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from conftest import CONTENTS, check_frees, make_flagship, make_vqvae, picture
+from conftest import check_damage, check_frees, flipped, make_flagship, make_vqvae, tiles_of
 
 from idfzip.codecs import lossy_first as kernels
 from idfzip.codecs.flagship import STATIC, Learning
 from idfzip.codecs.lossy_first import LossyFirst
 from idfzip.errors import ModelError
-from idfzip.flows import colour
 
 torch = pytest.importorskip("torch", reason="devices need torch (the extra idfzip[cuda])")
 
@@ -23,12 +22,6 @@ HOW = [(STATIC, True), (Learning(900, 1, 3), True), (Learning(900, 0, 1), False)
 
 def make(painter, channels, how, looks):
     return LossyFirst(make_vqvae(painter), make_flagship(channels, learning=how, looks=looks))
-
-
-def tiles_of(sizes, channels):
-    return [
-        colour.forward(picture(CONTENTS[i % 7], *size, channels, i)) for i, size in enumerate(sizes)
-    ]
 
 
 def check(machine, model, sizes, stages, rate, sides):
@@ -88,15 +81,9 @@ def test_damage_harms_only_its_own_image(machine):
     sizes = [(11, 9)] * 3
     tiles = tiles_of(sizes, 3)
     whole = [b"".join(kernels.encode(model, tile, 3)) for tile in tiles]
-    broken = bytearray(whole[1])
-    broken[-9] ^= 0x10
-    given = [whole[0], bytes(broken), whole[2]]
+    given = [whole[0], flipped(whole[1], -9), whole[2]]
     reads = device.read(machine, model, given, sizes, False, 256)
-    for read, expected in zip(reads, kernels.decode(model, given, sizes), strict=True):
-        assert read.finished == (expected is not None)
-    for i in (0, 2):
-        np.testing.assert_array_equal(reads[i].seen.planes, tiles[i])
-    assert not (reads[1].finished and np.array_equal(reads[1].seen.planes, tiles[1]))
+    check_damage(reads, kernels.decode(model, given, sizes), tiles, [0, 2])
 
 
 def test_memory_is_free_after_each_batch(machine):

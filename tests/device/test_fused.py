@@ -14,13 +14,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from conftest import CONTENTS, check_frees, make_flagship, numbers, poisoned
+from conftest import check_damage, check_frees, flipped, make_flagship, poisoned, tiles_of
 
 from idfzip.codecs import block
 from idfzip.codecs import flagship as kernels
 from idfzip.codecs.flagship import STATIC, Learning
 from idfzip.coding import turns
-from idfzip.flows import colour
 from idfzip.integer.dense import Layer
 from idfzip.integer.network import Network
 
@@ -64,13 +63,6 @@ def small(channels, how=STATIC, near=1):
     known = model.design.regressors
     kept = known[[i for i in range(len(known)) if i % 4 < near]]
     return replace(model, design=model.design._replace(regressors=kept))
-
-
-def tiles_of(sizes, channels, values=256):
-    return [
-        colour.forward(numbers(CONTENTS[i % 7], *size, channels, values, i))
-        for i, size in enumerate(sizes)
-    ]
 
 
 def crosswise(machine, model, sizes, values=256):
@@ -173,15 +165,9 @@ def test_damage_harms_only_its_own_image(fused):
     sizes = [(7, 9)] * 3
     tiles = tiles_of(sizes, 1)
     streams = kernels.encode(model, tiles)
-    broken = bytearray(streams[1])
-    broken[len(broken) // 2] ^= 0x10
-    given = [streams[0], bytes(broken), b""]
+    given = [streams[0], flipped(streams[1]), b""]
     reads = device.read(fused, model, given, sizes, False, 256)
-    for read, expected in zip(reads, kernels.decode(model, given, sizes), strict=True):
-        assert read.finished == (expected is not None)
-        assert expected is None or np.array_equal(read.seen.planes, expected)
-    np.testing.assert_array_equal(reads[0].seen.planes, tiles[0])
-    assert not (reads[1].finished and np.array_equal(reads[1].seen.planes, tiles[1]))
+    check_damage(reads, kernels.decode(model, given, sizes), tiles, [0])
 
 
 def test_steps_taken_before_a_graph_is_captured_leave_no_trace(fused, monkeypatch):

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from conftest import CONTENTS, check_frees, make_lattice, numbers
+from conftest import check_damage, check_frees, flipped, make_lattice, tiles_of
 from test_fused import fused  # noqa: F401  # a fixture, and what to skip for
 
 from idfzip.codecs import lattice as kernels
@@ -16,20 +16,13 @@ from idfzip.container import model_file, models
 from idfzip.device import check, engine, graph, levels
 from idfzip.device import lattice as device
 from idfzip.device.machine import Machine
+from idfzip.device.plan import plan
 from idfzip.device.worker import Worker
-from idfzip.flows import colour
 
 torch = pytest.importorskip("torch", reason="devices need torch (the extra idfzip[cuda])")
 
 EVERY = Learning(9000, 0, 1)
 SECOND = Learning(1 << 15, 1, 2)
-
-
-def tiles_of(sizes, channels):
-    return [
-        colour.forward(numbers(CONTENTS[i % 7], *size, channels, 256, i))
-        for i, size in enumerate(sizes)
-    ]
 
 
 def crosswise(machine, model, sizes):
@@ -44,6 +37,13 @@ def crosswise(machine, model, sizes):
         assert (read.finished, read.seen.share, read.seen.known) == (True, 1.0, None)
         np.testing.assert_array_equal(read.seen.planes, tile)
     return expected
+
+
+def test_the_steps_of_a_tile():
+    """Rows of pieces, the longest of which bounds the steps."""
+    assert plan([(256, 1024)]).steps == 2111
+    assert plan([(256, 1024), (3, 5)]).steps == 2111
+    assert plan([(1, 1)]).steps == 1
 
 
 @pytest.mark.parametrize("channels", [1, 3])
@@ -83,15 +83,9 @@ def test_damage_harms_only_its_own_image(fused):  # noqa: F811
     sizes = [(6, 7)] * 3
     tiles = tiles_of(sizes, 1)
     streams = kernels.encode(model, tiles)
-    broken = bytearray(streams[1])
-    broken[len(broken) // 2] ^= 0x10
-    given = [streams[0], bytes(broken), b""]
+    given = [streams[0], flipped(streams[1]), b""]
     reads = device.read(fused, model, given, sizes, False, 256)
-    for read, expected in zip(reads, kernels.decode(model, given, sizes), strict=True):
-        assert read.finished == (expected is not None)
-        assert expected is None or np.array_equal(read.seen.planes, expected)
-    np.testing.assert_array_equal(reads[0].seen.planes, tiles[0])
-    assert not (reads[1].finished and np.array_equal(reads[1].seen.planes, tiles[1]))
+    check_damage(reads, kernels.decode(model, given, sizes), tiles, [0])
 
 
 def test_steps_taken_before_a_graph_is_captured_leave_no_trace(fused, monkeypatch):  # noqa: F811

@@ -23,6 +23,53 @@ ROWS = 16
 
 
 @triton.jit  # type: ignore[untyped-decorator]
+def noted(
+    into: tl.tensor,
+    inside: tl.tensor,
+    miss: tl.tensor,
+    gain: tl.tensor,
+    log_table: tl.tensor,
+    deep: tl.constexpr,
+) -> tuple[tl.tensor, tl.tensor, tl.tensor]:
+    """Note what later channels see of errors in 1/64 of a step, from `into` on; return it."""
+    error, size, logarithm = see_error(miss, gain, deep, log_table)
+    tl.store(into, error.to(tl.float32), inside)
+    tl.store(into + 1, size.to(tl.float32), inside)
+    tl.store(into + 2, logarithm.to(tl.float32), inside)
+    return error, size, logarithm
+
+
+@triton.jit  # type: ignore[untyped-decorator]
+def weighed(
+    sums: tl.tensor,
+    seen: tl.tensor,
+    inside: tl.tensor,
+    known: tl.tensor,
+    width: tl.tensor,
+    error: tl.tensor,
+    size: tl.tensor,
+    logarithm: tl.tensor,
+    before: tl.constexpr,
+    columns: tl.constexpr,
+) -> tl.tensor:
+    """Return sums (lanes, columns) and what channels show, `seen`, times the weights `known`.
+
+    The last channel's three values, after so many `before`, are given: they were just noted.
+    """
+    h = tl.arange(0, columns)
+    for k in range(before):
+        value = tl.load(seen + k, inside, 0.0)
+        sums += value[:, None] * tl.load(known + k * width + h, h < width, 0.0)[None, :]
+    known += before * width
+    factor = tl.load(known + h, h < width, 0.0)[None, :]
+    sums += error.to(tl.float32)[:, None] * factor
+    factor = tl.load(known + width + h, h < width, 0.0)[None, :]
+    sums += size.to(tl.float32)[:, None] * factor
+    factor = tl.load(known + 2 * width + h, h < width, 0.0)[None, :]
+    return sums + logarithm.to(tl.float32)[:, None] * factor
+
+
+@triton.jit  # type: ignore[untyped-decorator]
 def shown(
     row: tl.tensor,
     inside: tl.tensor,
@@ -49,11 +96,8 @@ def shown(
     difference = clamped(pixel - base, limit).to(tl.float64)
     left = difference - tl.load(predictions + c * wide + row, inside, 0.0)
     tl.store(errors + c * wide + row, left, inside)
-    error, size, logarithm = see_error(pixel * UNIT - centre, gain, deep, log_table)
     into = seen + row * (SEEN * channels) + SEEN * c
-    tl.store(into, error.to(tl.float32), inside)
-    tl.store(into + 1, size.to(tl.float32), inside)
-    tl.store(into + 2, logarithm.to(tl.float32), inside)
+    error, size, logarithm = noted(into, inside, pixel * UNIT - centre, gain, log_table, deep)
     return left, error, size, logarithm
 
 
@@ -145,19 +189,13 @@ def head(
     tl.store(lows + row, low, inside)
     if c > 0:
         lead = over(centre - base * UNIT, gain, deep)
-        tl.store(seen + row * (SEEN * channels) + SEEN * c - 1, lead.to(tl.float32), inside)
-        mine = known + g * of_weight
-        for k in range(SEEN * (c - 1)):
-            value = tl.load(seen + row * (SEEN * channels) + k, inside, 0.0)
-            sums += value[:, None] * tl.load(mine + k * width + h, h < width, 0.0)[None, :]
-        mine += SEEN * (c - 1) * width
-        factor = tl.load(mine + h, h < width, 0.0)[None, :]
-        sums += error.to(tl.float32)[:, None] * factor
-        factor = tl.load(mine + width + h, h < width, 0.0)[None, :]
-        sums += size.to(tl.float32)[:, None] * factor
-        factor = tl.load(mine + 2 * width + h, h < width, 0.0)[None, :]
-        sums += logarithm.to(tl.float32)[:, None] * factor
-        factor = tl.load(mine + 3 * width + h, h < width, 0.0)[None, :]
+        mine = seen + row * (SEEN * channels)
+        tl.store(mine + SEEN * c - 1, lead.to(tl.float32), inside)
+        known += g * of_weight
+        sums = weighed(
+            sums, mine, inside, known, width, error, size, logarithm, SEEN * (c - 1), columns
+        )
+        factor = tl.load(known + (SEEN * c - 1) * width + h, h < width, 0.0)[None, :]
         sums += lead.to(tl.float32)[:, None] * factor
     mix(
         row, inside, activate(sums), hidden, outs + g * of_weight, out_bias + g * of_bias, scale,

@@ -16,8 +16,9 @@ import triton.language as tl
 
 from idfzip.device import plan
 from idfzip.device.fused.arithmetic import limited, log2, over
+from idfzip.device.fused.head import UNIT
 from idfzip.device.fused.rows import rows_of
-from idfzip.flows import context, expert, lattice
+from idfzip.flows import context, lattice
 
 CORNERS = tl.constexpr(lattice.CORNERS)
 COARSEST = tl.constexpr(lattice.COARSEST)
@@ -25,7 +26,6 @@ REACH = tl.constexpr(lattice.REACH)
 PHASES = tl.constexpr(len(lattice.PHASES))
 STEP = tl.constexpr(context.LIMIT // lattice.COARSEST)
 SCALES = tl.constexpr(context.SCALES)
-UNIT = tl.constexpr(expert.UNIT)
 
 SPOT = tl.constexpr(plan.FACTS)
 

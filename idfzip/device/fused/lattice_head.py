@@ -5,13 +5,12 @@ from __future__ import annotations
 import triton
 import triton.language as tl
 
-from idfzip.device.fused.arithmetic import activate, see_error
+from idfzip.device.fused.arithmetic import activate
+from idfzip.device.fused.head import UNIT, noted, weighed
 from idfzip.device.fused.mixtures import mix
 from idfzip.device.fused.rows import rows_of
-from idfzip.flows import expert
 from idfzip.integer import network
 
-UNIT = tl.constexpr(expert.UNIT)
 SEEN = tl.constexpr(network.ERROR_INPUTS)
 
 ROWS = 16
@@ -83,22 +82,12 @@ def head(
         gain = tl.load(gain_table + tl.load(scales + (c - 1) * room + row, inside, 0))
         pixel = tl.load(pixels + (c - 1) * room + row, inside, 0)
         miss = pixel * UNIT - tl.load(centres + (c - 1) * room + row, inside, 0)
-        error, size, logarithm = see_error(miss, gain, 0, log_table)
-        into = seen + row * (SEEN * channels) + SEEN * (c - 1)
-        tl.store(into, error.to(tl.float32), inside)
-        tl.store(into + 1, size.to(tl.float32), inside)
-        tl.store(into + 2, logarithm.to(tl.float32), inside)
-        mine = known + g * of_known
-        for k in range(SEEN * (c - 1)):
-            value = tl.load(seen + row * (SEEN * channels) + k, inside, 0.0)
-            sums += value[:, None] * tl.load(mine + k * width + h, h < width, 0.0)[None, :]
-        mine += SEEN * (c - 1) * width
-        factor = tl.load(mine + h, h < width, 0.0)[None, :]
-        sums += error.to(tl.float32)[:, None] * factor
-        factor = tl.load(mine + width + h, h < width, 0.0)[None, :]
-        sums += size.to(tl.float32)[:, None] * factor
-        factor = tl.load(mine + 2 * width + h, h < width, 0.0)[None, :]
-        sums += logarithm.to(tl.float32)[:, None] * factor
+        mine = seen + row * (SEEN * channels)
+        error, size, logarithm = noted(mine + SEEN * (c - 1), inside, miss, gain, log_table, 0)
+        sums = weighed(
+            sums, mine, inside, known + g * of_known, width, error, size, logarithm,
+            SEEN * (c - 1), columns,
+        )  # fmt: skip
     centre = UNIT * tl.minimum(tl.maximum(base, low), low + values - 1)
     tl.store(centres + c * room + row, centre, inside)
     tl.store(lows + row, low, inside)

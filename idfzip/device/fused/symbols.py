@@ -12,9 +12,9 @@ import triton
 import triton.language as tl
 
 from idfzip.coding import ans
-from idfzip.device import costs
 from idfzip.device.fused.mixtures import level, placed
 from idfzip.device.fused.rows import rows_of
+from idfzip.device.room import PROBES
 from idfzip.priors import mixture
 
 TOTAL = tl.constexpr(ans.TOTAL)
@@ -25,9 +25,6 @@ DOWN = tl.constexpr(mixture.WEIGHT_BITS + mixture.SIGMOID_BITS)
 MEAN = tl.constexpr(mixture.WEIGHT_BITS + 6)
 HALF = tl.constexpr(1 << (mixture.WEIGHT_BITS + 5))
 
-WAYS = costs.PROBES
-"""Values between which the search chooses at once. [Not measured.]"""
-
 ROWS = 64
 """Of a program that notes symbols, and `PROBED` of one that probes. [Not measured.]"""
 PROBED = 16
@@ -35,7 +32,7 @@ PROBED = 16
 
 def ways(states: int) -> int:
     """Return between how many values the search of each state chooses at once."""
-    return min(WAYS, max(2, 256 // states))
+    return min(PROBES, max(2, 256 // states))
 
 
 def warps(states: int) -> int:

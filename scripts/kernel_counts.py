@@ -188,7 +188,7 @@ class Compiler:
         For a step of decoding, the end of a period that is learned from, and a step of encoding.
         """
         nothing = np.zeros(0, np.int32)
-        host = turns.decoder([turns.push(nothing, nothing, states)] * 2)
+        host = turns.decoder([turns.push_all(nothing, nothing, states)] * 2)
         machine, sizes = Machine(torch.device("cpu"), fused=True), [(24, 36)] * 2
         rows: dict[str, dict[str, Any]] = {}
         with torch.inference_mode():

@@ -50,6 +50,7 @@ class LatticeTileDecoder(TileDecoder):
         """Return the planes."""
         self.planes = [Plane(1, 1, 0) for _ in range(self.channels)]
         self.errors = [Plane(1, 1, 0) for _ in range(self.channels)]
+        self.ans.take_turns()
         low = 0
         for plane in self.planes:
             plane.rows[0][0] = self.ans.quantile() // 65536 + low

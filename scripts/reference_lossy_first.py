@@ -27,8 +27,6 @@ PLACES = (
 class PaintedTileDecoder(TileDecoder):
     """One tile of the lossy-first codec."""
 
-    turns = False
-
     def __init__(self, model: Model, height: int, width: int, stream: bytes, n: int = 256) -> None:
         super().__init__(model, height, width, stream, n)
         if model.painter is None:

@@ -121,9 +121,6 @@ class TileDecoder:
     leads = True
     """Whether heads see how far the expert is from the base."""
 
-    turns = True
-    """Whether a stream begins with how many states it has."""
-
     def __init__(self, model: Model, height: int, width: int, stream: bytes, n: int = 256) -> None:
         self.alphabet, self.deep = n, max(0, (n - 1).bit_length() - 8)
         self.limit = (256 << self.deep) - 1
@@ -142,8 +139,7 @@ class TileDecoder:
 
     def decode(self) -> list[Plane]:
         """Return the planes."""
-        if self.turns:
-            self.ans.take_turns()
+        self.ans.take_turns()
         for t in range(self.width + 2 * (self.height - 1)):
             first = max(0, (t - self.width + 2) >> 1)
             group = [(y, t - 2 * y) for y in range(first, min(self.height - 1, t >> 1) + 1)]

@@ -17,6 +17,7 @@ from idfzip.codecs.idf import Idf
 from idfzip.codecs.lattice import Lattice
 from idfzip.codecs.painter import Level as VqLevel
 from idfzip.codecs.painter import Vqvae
+from idfzip.coding import turns
 from idfzip.container import model_file
 from idfzip.container.model_file import Model
 from idfzip.flows import autoregressive, colour, context, lattice, permutation
@@ -351,6 +352,12 @@ def check_frees(machine, work):
         assert not [one().shape for one in made if one() is not None]
     finally:
         gc.enable()
+
+
+@pytest.fixture
+def several_states(monkeypatch):
+    """All but the shortest streams have several states, from 2 to 8."""
+    monkeypatch.setattr(turns, "SHARE", 6)
 
 
 @pytest.fixture(params=["cpu", "cuda"])

@@ -147,7 +147,7 @@ def test_a_deep_tile():
 
 @pytest.fixture(scope="module")
 def progressive():
-    """The file of `photo.png` by the progressive codec, in two tiles."""
+    """The file of `photo.png` by the progressive codec, in two tiles, of 4 and 2 states."""
     return DATA / "lattice.idfz", DATA / "small-lattice.idfm"
 
 
@@ -159,6 +159,7 @@ def test_package_decodes_the_progressive_one(progressive, monkeypatch):
     found, _ = idfz.decompress(file, model, Effort())
     np.testing.assert_array_equal(found.pixels, expected("photo"))
     monkeypatch.setattr(tiling, "TILE_COLUMNS", 24)
+    monkeypatch.setattr(turns, "SHARE", 30)
     assert idfz.compress(found, model, Effort(), progressive=True) == data
 
 
@@ -201,7 +202,10 @@ def test_reference_decoder_decodes_the_lossy_one(lossy_file):
 
 @pytest.fixture(scope="module")
 def lossy_first_file():
-    """`photo.png` after a lossy picture of it, in two tiles, by models of random weights."""
+    """`photo.png` after a lossy picture of it, in two tiles, by models of random weights.
+
+    Each tile has 4 states after its codes.
+    """
     return DATA / "first.idfz", DATA / "small-first.idfm", DATA / "small-lossy.idfm"
 
 
@@ -214,6 +218,7 @@ def test_package_decodes_the_lossy_first_one(lossy_first_file, monkeypatch):
     found, _ = idfz.decompress(file, None, Effort())
     np.testing.assert_array_equal(found.pixels, expected("photo"))
     monkeypatch.setattr(lossy, "FIRST_TILE", (16, 32))
+    monkeypatch.setattr(turns, "SHARE", 30)
     assert lossy.compress_first(found, painter, rest, 60) == data
 
 

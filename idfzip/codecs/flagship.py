@@ -123,8 +123,7 @@ def encode(
         found = intervals(model, batch, state, progress, one, picture)
         for b, used in enumerate(found.used):
             symbols = found.cumulative[b, :used], found.frequency[b, :used]
-            words = turns.push(*symbols, states) if states else turns.push_all(*symbols)
-            streams.append(ans.to_bytes(words))
+            streams.append(ans.to_bytes(turns.push_all(*symbols, states)))
     return streams
 
 

@@ -16,22 +16,20 @@ import numpy as np
 from idfzip.codecs.encoding import Intervals
 from idfzip.codecs.flagship import STATIC, Learning, Progress
 from idfzip.codecs.last_stage import Tables
-from idfzip.codecs.phase import Source, code_phase, phase
+from idfzip.codecs.phase import Source, code_first, code_phase, phase
 from idfzip.codecs.seen import Seen
-from idfzip.coding import ans
+from idfzip.coding import ans, turns
+from idfzip.coding.turns import Turns
 from idfzip.errors import ModelError
 from idfzip.flows import lattice
 from idfzip.flows.alphabet import BYTES
-from idfzip.flows.lattice import PHASES, Design, Level, Planes
+from idfzip.flows.lattice import PHASES, Design, Planes
 from idfzip.integer import learner as learners
 from idfzip.integer.network import ERROR_INPUTS, Network
 from idfzip.priors import mixture, mixtures
 
 VALUES = BYTES.values
 """The values of a channel."""
-
-_UNIFORM = ans.TOTAL // VALUES
-"""The frequency of each value of the first pixel."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +81,7 @@ def _run(
     phases = [phase(net, model.learning) for net in model.networks]
     room = mixtures.mixtures(model.networks[0].components)
     level = lattice.start(model.channels)
-    code_first(level, source, intervals)
+    code_first(level.planes, source, intervals)
     ends = []
     for bits in reversed(range(lattice.levels(height, width))):
         level = lattice.finer(level, bits, height, width)
@@ -96,29 +94,6 @@ def _run(
                 progress(len(range(top, tall, 2)) * len(range(left, wide, 2)))
         ends.append(int(intervals.used[0]))
     return level.planes, ends or [int(intervals.used[0])]
-
-
-def code_first(level: Level, source: Source, intervals: Intervals) -> None:
-    """Code the pixel of the coarsest plane, each value as likely as the others.
-
-    Of a stream that is cut before a value it is 128, or 0 of the later channels.
-    """
-    coder, low = source.coder, 0
-    for c in range(len(level.planes)):
-        if source.truth.size:
-            value = int(source.truth[c, 0, 0])
-            intervals.cumulative[0, intervals.used[0]] = (value - low) * _UNIFORM
-            intervals.frequency[0, intervals.used[0]] = _UNIFORM
-        elif source.cut and coder.is_starved():
-            value = 128 if c == 0 else 0
-            intervals.used[0] -= 1
-        else:
-            value = coder.peek() // _UNIFORM + low
-            lower = (value - low) * _UNIFORM
-            coder.pop(lower, _UNIFORM)
-        intervals.used[0] += 1
-        level.planes[c] = value
-        low = -int(level.planes[0, 0, 0])
 
 
 def check_alphabet(alphabet: int) -> None:
@@ -141,7 +116,7 @@ def encode_levels(
     """
     check_alphabet(alphabet)
     streams = []
-    nothing = ans.decoder([np.zeros(0, np.uint32)])
+    nothing = turns.decoder([np.zeros(0, np.uint32)])
     for tile in tiles:
         shape = (1, tile.size)
         intervals = Intervals(
@@ -151,7 +126,7 @@ def encode_levels(
         source = Source(truth, nothing, False)
         _, height, width = tile.shape
         _, ends = _run(model, height, width, source, intervals, progress)
-        streams.append(ans.push_parts(intervals.cumulative[0], intervals.frequency[0], ends))
+        streams.append(turns.push_parts(intervals.cumulative[0], intervals.frequency[0], ends))
     return [[ans.to_bytes(part) for part in parts] for parts in streams]
 
 
@@ -180,9 +155,9 @@ def decode(
     check_alphabet(alphabet)
     tiles: list[Planes | None] = []
     for stream, size in zip(streams, sizes, strict=True):
-        coder = ans.decoder([ans.from_bytes(stream)])
+        coder = turns.decoder([ans.from_bytes(stream)])
         planes, _ = _decoded(model, coder, size, False, progress)
-        tiles.append(planes if ans.is_finished(coder, 0) else None)
+        tiles.append(planes if turns.is_finished(coder, 0) else None)
     return tiles
 
 
@@ -194,13 +169,13 @@ def preview(
     Raises ModelError for an `alphabet` but 256.
     """
     check_alphabet(alphabet)
-    planes, used = _decoded(model, ans.decoder([ans.from_bytes(stream)]), size, cut, None)
+    planes, used = _decoded(model, turns.decoder([ans.from_bytes(stream)]), size, cut, None)
     return Seen(planes, used / planes.size)
 
 
 def _decoded(
     model: Lattice,
-    coder: ans.Coder,
+    coder: Turns,
     size: tuple[int, int],
     cut: bool,
     progress: Progress | None,

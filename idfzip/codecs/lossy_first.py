@@ -1,8 +1,9 @@
 """The lossy-first codec: a lossy picture, and then what makes it exact.
 
 A tile's stream begins as one of the lossy codec (`idfzip.codecs.vqvae`), whose codes paint a
-picture; in the same stream follow the pixels, coded by a flagship. A flagship that looks at the
-picture (`idfzip.flows.painted`) codes them in fewer bits; any other codes them as ever.
+picture; in the same stream follow the pixels, on as many states as the length allows
+(`idfzip.coding.turns`), coded by a flagship. A flagship that looks at the picture
+(`idfzip.flows.painted`) codes them in fewer bits; any other codes them as ever.
 """
 
 from __future__ import annotations
@@ -18,8 +19,7 @@ from idfzip.codecs.flagship import Flagship
 from idfzip.codecs.painter import Vqvae
 from idfzip.codecs.seen import Seen
 from idfzip.codecs.vqvae import Sides
-from idfzip.coding import ans
-from idfzip.coding.turns import going_on
+from idfzip.coding import ans, turns
 from idfzip.errors import ModelError
 from idfzip.integer import learner
 from idfzip.integer.learner import Learner
@@ -73,7 +73,8 @@ def encode(
     rest = np.stack([found.cumulative[0, : found.used[0]], found.frequency[0, : found.used[0]]])
     first = np.concatenate(noted).T
     cumulative, frequency = np.ascontiguousarray(np.concatenate([first, rest], axis=1))
-    parts = ans.push_parts(cumulative, frequency, [first.shape[1], len(frequency)])
+    codes = first.shape[1]
+    parts = turns.push_parts(cumulative, frequency, [codes, len(frequency)], codes)
     return [ans.to_bytes(part) for part in parts]
 
 
@@ -89,11 +90,9 @@ def decode(
     for stream, size in zip(streams, sizes, strict=True):
         coder = ans.decoder([ans.from_bytes(stream)])
         picture = vqvae.paint(model.painter, coder, size, False)[0][: model.channels]
-        state = _learner(model.rest, size)
-        (tile,) = flagship.planes(
-            model.rest, [size], going_on(coder), state, progress, picture=picture
-        )
-        tiles.append(tile if ans.is_finished(coder, 0) else None)
+        rest, state = turns.going_on(coder), _learner(model.rest, size)
+        (tile,) = flagship.planes(model.rest, [size], rest, state, progress, picture=picture)
+        tiles.append(tile if turns.is_finished(rest, 0) else None)
     return tiles
 
 
@@ -109,7 +108,8 @@ def preview(
     picture = painted[: model.channels]
     if there < 1:
         return Seen(picture, 0.0)
-    exact, known = flagship.seen(model.rest, going_on(coder), size, cut, picture=picture)
+    rest = turns.going_on(coder)
+    exact, known = flagship.seen(model.rest, rest, size, cut, picture=picture)
     return Seen(np.where(known, exact, picture), float(known.mean()))
 
 

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from idfzip.codecs.encoding import Intervals
 from idfzip.codecs.flagship import Learning
 from idfzip.codecs.last_stage import Tables, see_error
-from idfzip.coding import ans
+from idfzip.coding import ans, turns
 from idfzip.flows import lattice
 from idfzip.flows.alphabet import BYTES
 from idfzip.flows.lattice import PIECE, Design, Group, Level, Planes
@@ -31,6 +31,9 @@ _ROOM = learning.PERIOD + PIECE
 
 _VALUES = BYTES.values
 """The values of a channel; for kernels, to which globals are constants."""
+
+_UNIFORM = ans.TOTAL // _VALUES
+"""The frequency of each value of the first pixel."""
 
 
 class Phase(NamedTuple):
@@ -54,7 +57,7 @@ class Source(NamedTuple):
     """
 
     truth: Planes
-    coder: ans.Coder
+    coder: turns.Turns
     cut: bool
 
 
@@ -72,6 +75,31 @@ def phase(net: Network, how: Learning) -> Phase:
 
 
 @kernel
+def code_first(planes: Planes, source: Source, intervals: Intervals) -> None:
+    """Code the pixel of the coarsest planes (C, 1, 1), each value as likely as the others.
+
+    Of a stream that is cut before a value it is 128, or 0 of the later channels.
+    """
+    words, place, state, states, turn = source.coder
+    cumulative, frequency, used = intervals.cumulative, intervals.frequency, intervals.used
+    for c in range(len(planes)):
+        low = 0 if c == 0 else -int(planes[0, 0, 0])
+        if source.truth.shape[1] > 0:
+            planes[c] = source.truth[c, 0, 0]
+            cumulative[0, used[0]] = (int(planes[c, 0, 0]) - low) * _UNIFORM
+            frequency[0, used[0]] = _UNIFORM
+        elif source.cut and turns.is_starved(place, state, 0):
+            planes[c] = 128 if c == 0 else 0
+            continue
+        else:
+            step = turns.peek(state, 0, turn[0]) // _UNIFORM
+            turns.pop(words, place, state, 0, turn[0], step * _UNIFORM, _UNIFORM)
+            turn[0] = (turn[0] + 1) & (states[0] - 1)
+            planes[c] = step + low
+        used[0] += 1
+
+
+@kernel
 def code_piece(
     tables: Tables,
     phase: Phase,
@@ -86,7 +114,8 @@ def code_piece(
 ) -> None:
     """Code channel `c` of the piece at (y, x), whose head has been run."""
     exp, sigmoid, inverse, spans = tables.exp, tables.sigmoid, tables.inverse, tables.span
-    words, place, state = source.coder.words, source.coder.place, source.coder.state
+    words, place, state, states, turn = source.coder
+    whose, last = turn[0], states[0] - 1
     cumulative, frequency, used = intervals.cumulative, intervals.frequency, intervals.used
     group, seen, gains, log_table = phase.group, phase.seen, tables.gain, tables.log
     sums, deltas = phase.buffers.sums[c], phase.learner.outs_deltas[c]
@@ -107,14 +136,15 @@ def code_piece(
             if known:
                 column = (x + 2 * (begin + lane)) << level_bits
                 found[lane] = source.truth[c, y << level_bits, column]
-            elif source.cut and ans.is_starved(place, state, 0):
+            elif source.cut and turns.is_starved(place, state, 0):
                 found[lane] = mixture.middle(lows[lane], _VALUES, weights, means, lane)
             else:
-                quantile = ans.peek(state, 0)
+                quantile = turns.peek(state, 0, whose)
                 value, lower, upper = mixture.search(
                     quantile, lows[lane], _VALUES, weights, means, inverses, lane, sigmoid
                 )
-                ans.pop(words, place, state, 0, lower, upper - lower)
+                turns.pop(words, place, state, 0, whose, lower, upper - lower)
+                whose = (whose + 1) & last
                 found[lane] = value
                 used[0] += 1
         if known or listens:
@@ -132,6 +162,7 @@ def code_piece(
             group.values[row, c] = found[lane]
             error = 64 * found[lane] - centres[lane]
             see_error(error, gains[chosen[lane]], 0, log_table, seen, row, ERROR_INPUTS * c)
+    turn[0] = whose
 
 
 @kernel
@@ -161,7 +192,7 @@ def code_phase(
                 network.run_head(c, start, count, phase.seen, weights, buffers)
                 code_piece(tables, phase, source, intervals, room, level.bits, y, x, count, c)
             lattice.settle(level, y, x, count, group, start)
-            starved = source.cut and ans.is_starved(source.coder.place, source.coder.state, 0)
+            starved = source.cut and turns.is_starved(source.coder.place, source.coder.state, 0)
             if learner.rate > 0.0 and not starved:
                 pending[0] += count
             if pending[0] >= learning.PERIOD:

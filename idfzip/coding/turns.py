@@ -39,16 +39,33 @@ _FREQUENCY = 1 << 12
 _ONE = TOTAL - (MAX_STATES.bit_length() - 1) * _FREQUENCY
 
 
-def push_all(cumulative: npt.NDArray[np.int32], frequency: npt.NDArray[np.int32]) -> Words:
-    """Code symbols as `ans.push_all`, on as many states as their length allows."""
-    words = push(cumulative, frequency, 1)
-    states = 1 << min(max(len(words) // SHARE, 1), MOST).bit_length() - 1
-    return words if states == 1 else push(cumulative, frequency, states)
+def push_all(
+    cumulative: npt.NDArray[np.int32], frequency: npt.NDArray[np.int32], states: int = 0
+) -> Words:
+    """Code symbols as `ans.push_all`, on so many states or, with 0, as their length allows."""
+    return push_parts(cumulative, frequency, [len(frequency)], 0, states)[0]
 
 
-def push(cumulative: npt.NDArray[np.int32], frequency: npt.NDArray[np.int32], states: int) -> Words:
-    """Code symbols on so many states, a power of two of at most `MAX_STATES`."""
-    return _push(cumulative, frequency, states, *_interval(states))
+def push_parts(
+    cumulative: npt.NDArray[np.int32],
+    frequency: npt.NDArray[np.int32],
+    ends: Sequence[int],
+    before: int = 0,
+    states: int = 0,
+) -> list[Words]:
+    """Code symbols as `ans.push_parts`, on so many `states`, a power of two up to `MAX_STATES`.
+
+    The first symbols, so many as are `before`, are those of one state; only then is the number of
+    states said. With 0 there are as many as the length allows.
+    """
+    if states == 0:
+        parts = push_parts(cumulative, frequency, ends, before, 1)
+        states = 1 << min(max(sum(map(len, parts)) // SHARE, 1), MOST).bit_length() - 1
+        if states == 1:
+            return parts
+    marks = np.asarray(ends, np.int64)
+    words, cuts = _push(cumulative, frequency, marks, before, states, *_interval(states))
+    return np.split(words, cuts[:-1])
 
 
 def _interval(states: int) -> tuple[int, int]:
@@ -62,23 +79,34 @@ def _interval(states: int) -> tuple[int, int]:
 def _push(
     cumulative: npt.NDArray[np.int32],
     frequency: npt.NDArray[np.int32],
+    marks: npt.NDArray[np.int64],
+    before: int,
     states: int,
     lower: int,
     share: int,
-) -> Words:
+) -> tuple[Words, npt.NDArray[np.int64]]:
+    """Return the words in the order of decoding, and how many precede each mark's next symbol."""
     n = len(frequency)
     words = np.empty(n + 2 * states + 1, np.uint32)
+    after = np.zeros(len(marks), np.int64)
     used = 0
+    mark = len(marks) - 1
     state = np.zeros(states, np.uint64)
     if states > 1:
         state[:] = LOW
-    for i in range(n - 1, -1, -1):
-        used = push_onto(words, used, state, i & (states - 1), cumulative[i], frequency[i])
-    for turn in range(states - 1, 0, -1):
-        used = flush(words, used, state[turn])
-    used = push_onto(words, used, state, 0, lower, share)
+    for i in range(n, -1, -1):  # symbols from i on are those of what is written
+        if i < n:
+            turn = (i - before) & (states - 1) if i >= before else 0
+            used = push_onto(words, used, state, turn, cumulative[i], frequency[i])
+        if i == before:
+            for turn in range(states - 1, 0, -1):
+                used = flush(words, used, state[turn])
+            used = push_onto(words, used, state, 0, lower, share)
+        while mark >= 0 and marks[mark] == i:
+            after[mark] = used
+            mark -= 1
     used = flush(words, used, state[0])
-    return words[:used][::-1].copy()
+    return words[:used][::-1].copy(), used - after
 
 
 class Turns(NamedTuple):
@@ -96,14 +124,25 @@ class Turns(NamedTuple):
     states: npt.NDArray[np.int64]
     turn: npt.NDArray[np.int64]
 
+    def one(self, i: int) -> Turns:
+        """Return the decoder of stream `i` alone, which moves on as this one does."""
+        words, place, state, states, turn = self
+        mine = slice(i, i + 1)
+        return Turns(words, place[mine], state[mine], states[mine], turn[mine])
+
 
 def decoder(streams: Sequence[Words]) -> Turns:
     """Return a decoder at the start of each stream."""
-    words, place, state = ans.decoder(streams)
+    return going_on(ans.decoder(streams))
+
+
+def going_on(coder: ans.Coder) -> Turns:
+    """Return decoders of what follows where those of one state stand, which are not used again."""
+    words, place, state = coder
     states = np.array([_states(int(s)) for s in state], np.int64)
-    found = np.full((len(streams), int(states.max(initial=1))), LOW)
+    found = np.full((len(state), int(states.max(initial=1))), LOW)
     found[:, 0] = state
-    turns = Turns(words, place, found, states, np.zeros(len(streams), np.int64))
+    turns = Turns(words, place.copy(), found, states, np.zeros(len(state), np.int64))
     for stream, count in enumerate(states.tolist()):
         _start(turns, stream, *_interval(count))
     return turns
@@ -123,13 +162,6 @@ def _start(turns: Turns, stream: int, lower: int, share: int) -> None:
         state[stream, turn] = begun(words, place, stream)
 
 
-def going_on(coder: ans.Coder) -> Turns:
-    """Return decoders of one state each that take what follows in the streams of others."""
-    count = len(coder.state)
-    ones, zeros = np.ones(count, np.int64), np.zeros(count, np.int64)
-    return Turns(coder.words, coder.place, coder.state[:, None], ones, zeros)
-
-
 def is_finished(turns: Turns, i: int) -> bool:
     """Return whether stream `i` ended just where its symbols did."""
     last = 0 if turns.states[i] == 1 else LOW
@@ -141,6 +173,20 @@ def lacks_words(turns: Turns) -> bool:
     """Return whether a stream lacks a word that one of its states needs, if it was cut."""
     low = (turns.state < LOW).any(1)
     return bool((low & (turns.place[:, 0] == turns.place[:, 1])).any())
+
+
+@inlined
+def is_starved(place: npt.NDArray[np.int64], state: npt.NDArray[np.uint64], i: int) -> bool:
+    """Return whether stream `i` lacks a word that one of its states needs, if it was cut.
+
+    Nothing that follows is then known: what its other states hold is in order only up to that one.
+    """
+    if place[i, 0] < place[i, 1]:
+        return False
+    lacking = False
+    for turn in range(state.shape[1]):
+        lacking = lacking or state[i, turn] < LOW
+    return lacking
 
 
 @inlined

@@ -16,7 +16,7 @@ import torch
 from idfzip.codecs import lattice as kernels
 from idfzip.codecs.encoding import Intervals
 from idfzip.codecs.lattice import Lattice
-from idfzip.codecs.phase import Source
+from idfzip.codecs.phase import Source, code_first
 from idfzip.codecs.seen import Seen
 from idfzip.coding import ans, turns
 from idfzip.device import costs
@@ -55,15 +55,15 @@ def encode(
     ]
 
 
-def _nothing() -> ans.Coder:
-    return ans.decoder([np.zeros(0, np.uint32)])
+def _nothing() -> turns.Turns:
+    return turns.decoder([np.zeros(0, np.uint32)])
 
 
 def _first(model: Lattice, source: Source) -> tuple[Symbols, Intervals]:
     """Return the first pixel of a tile, int32 (C,), and its intervals, how many were there."""
     level, shape = lattice.start(model.channels), (1, model.channels)
     found = Intervals(np.empty(shape, np.int32), np.empty(shape, np.int32), np.zeros(1, np.int64))
-    kernels.code_first(level, source, found)
+    code_first(level.planes, source, found)
     return level.planes[:, 0, 0], found
 
 
@@ -73,7 +73,7 @@ def _pushed(first: Intervals, rest: Symbols, shape: tuple[int, ...]) -> Parts:
     frequency = np.concatenate([first.frequency[0], rest[1]])
     bits = range(lattice.levels(height, width))
     ends = [channels * -(-height >> b) * -(-width >> b) for b in reversed(bits)]
-    parts = ans.push_parts(cumulative, frequency, ends or [channels])
+    parts = turns.push_parts(cumulative, frequency, ends or [channels])
     return [ans.to_bytes(part) for part in parts]
 
 
@@ -90,14 +90,14 @@ def read(
     Raises ModelError for an `alphabet` but 256.
     """
     kernels.check_alphabet(alphabet)
-    host = ans.decoder([ans.from_bytes(stream) for stream in streams])
+    host = turns.decoder([ans.from_bytes(stream) for stream in streams])
     nothing = np.zeros((model.channels, 0, 0), np.int32)
     begun = [_first(model, Source(nothing, host.one(i), cut)) for i in range(len(streams))]
     first = np.stack([values for values, _ in begun])
     from idfzip.device import levels
 
     with torch.inference_mode():
-        decoder = levels.Decoder(machine, model, turns.going_on(host), sizes, first, cut)
+        decoder = levels.Decoder(machine, model, host, sizes, first, cut)
         planes, more, whole = decoder.decoded()
     found = []
     for one, size, (_, seen), rest, done in zip(planes, sizes, begun, more, whole, strict=True):

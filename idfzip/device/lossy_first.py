@@ -56,7 +56,8 @@ def _pushed(first: Sequence[npt.NDArray[np.int32]], rest: Noted) -> Parts:
     codes = np.concatenate(first).T
     symbols = np.concatenate([codes, *flagship.intervals(rest)], 1)
     cumulative, frequency = np.ascontiguousarray(symbols)
-    parts = ans.push_parts(cumulative, frequency, [codes.shape[1], len(frequency)])
+    count = codes.shape[1]
+    parts = turns.push_parts(cumulative, frequency, [count, len(frequency)], count)
     return [ans.to_bytes(part) for part in parts]
 
 

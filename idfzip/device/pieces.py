@@ -171,10 +171,11 @@ class Pieces:
                 VALUES, r.components, channels=self.model.channels, rows=learning.ROWS,
                 slots=fused.power(r.components),
             )  # fmt: skip
-        ends = [self._time] * 3
+        ends, lanes = [self._time] * 3, 1
         if self._cut is not None:
             ends = [self._cut.place, self._cut.end, self._cut.state]
+            lanes = self._cut.state.shape[1]
         fused.launch(
             lattice.advance, (len(self.count),), self._time, self.count, self.pending, self.coded,
-            *ends, learns=learns, stops=self._cut is not None,
+            *ends, learns=learns, stops=self._cut is not None, lanes=lanes,
         )  # fmt: skip

@@ -10,8 +10,10 @@ from hypothesis import strategies as st
 
 from idfzip.codecs import lattice
 from idfzip.codecs.flagship import STATIC, Learning
+from idfzip.coding import turns
 from idfzip.errors import ModelError
 from idfzip.flows import colour
+from idfzip.flows.lattice import PHASES, PIECE
 
 sides = st.one_of(st.integers(1, 24), st.sampled_from([1, 2, 300]))
 
@@ -27,12 +29,15 @@ def planes(content, height, width, channels, seed=0):
     st.sampled_from([1, 3]),
     st.integers(0, 1000),
     st.sampled_from([STATIC, Learning(400, 2), Learning(1 << 14, 0), Learning(900, 1, 3)]),
+    st.sampled_from([6, turns.SHARE]),
 )
 @settings(deadline=None, max_examples=80)
-def test_any_picture_comes_back(content, height, width, channels, seed, learning):
+def test_any_picture_comes_back(content, height, width, channels, seed, learning, share):
     model = make_lattice(channels, learning=learning)
     tile = planes(content, height, width, channels, seed)
-    streams = lattice.encode(model, [tile])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(turns, "SHARE", share)
+        streams = lattice.encode(model, [tile])
     (found,) = lattice.decode(model, streams, [(height, width)])
     np.testing.assert_array_equal(found, tile)
 
@@ -60,7 +65,9 @@ def test_networks_that_learn_pack_better():
     assert sizes[2] < 0.99 * sizes[1]
 
 
-def test_each_part_of_a_stream_gives_its_level():
+@pytest.mark.parametrize(("share", "held"), [(turns.SHARE, 1.2), (99, 1.7)])
+def test_each_part_of_a_stream_gives_its_level(monkeypatch, share, held):
+    monkeypatch.setattr(turns, "SHARE", share)
     model = make_lattice(3, learning=Learning(400, 1))
     tile = planes("smooth", 37, 50, 3)
     (parts,) = lattice.encode_levels(model, [tile])
@@ -71,8 +78,38 @@ def test_each_part_of_a_stream_gives_its_level():
         coarse = tile[:, ::step, ::step]
         np.testing.assert_array_equal(seen.planes[:, ::step, ::step], coarse)
         assert coarse.size / tile.size <= seen.share <= 1
-    # Two words, which a decoder holds at once, tell of little more than what was asked for.
-    assert lattice.preview(model, b"".join(parts[:4]), (37, 50), True).share < 1.2 / 16
+    # Two words of a state, which a decoder holds at once, tell of little more than was asked for.
+    assert lattice.preview(model, b"".join(parts[:4]), (37, 50), True).share < held / 16
+
+
+def places(height, width, channels):
+    """Return channel, row and column of all values in the order of coding."""
+    yield from ((c, 0, 0) for c in range(channels))
+    for bits in reversed(range((max(height, width) - 1).bit_length())):
+        tall, wide = -(-height >> bits), -(-width >> bits)
+        for top, left in PHASES:
+            for y in range(top, tall, 2):
+                for x in range(left, wide, 2 * PIECE):
+                    piece = range(x, min(x + 2 * PIECE, wide), 2)
+                    yield from ((c, y << bits, i << bits) for c in range(channels) for i in piece)
+
+
+@pytest.mark.parametrize("share", [turns.SHARE, 6])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_stream_that_is_cut_anywhere_gives_what_comes_before(monkeypatch, share, channels):
+    monkeypatch.setattr(turns, "SHARE", share)
+    model = make_lattice(channels, learning=Learning(900, 0, 1))
+    tile = planes("smooth", 3, 300, channels)
+    order = tuple(np.array(list(places(3, 300, channels))).T)
+    (stream,) = lattice.encode(model, [tile])
+    before = 0
+    for end in range(0, len(stream) + 1, 4):
+        seen = lattice.preview(model, stream[:end], (3, 300), True)
+        known = round(seen.share * tile.size)
+        assert known >= before
+        np.testing.assert_array_equal(seen.planes[order][:known], tile[order][:known])
+        before = known
+    assert before >= tile.size - 8
 
 
 def test_longer_parts_show_more_and_the_rest_is_near():

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from idfzip.codecs import flagship, lossy_first, vqvae
 from idfzip.codecs.flagship import STATIC, Learning
 from idfzip.codecs.lossy_first import LossyFirst
+from idfzip.coding import turns
 from idfzip.errors import ModelError
 from idfzip.flows import colour
 
@@ -41,14 +42,18 @@ def test_any_picture_comes_back(which, content, height, width, data):
     stages = data.draw(st.integers(1, model.painter.stages))
     rate = data.draw(st.sampled_from([0, 5000]))
     tile = planes(content, height, width, model.channels)
-    parts = lossy_first.encode(model, tile, stages, rate)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(turns, "SHARE", data.draw(st.sampled_from([6, turns.SHARE])))
+        parts = lossy_first.encode(model, tile, stages, rate)
     assert len(parts) == 2
     (back,) = lossy_first.decode(model, [b"".join(parts)], [(height, width)])
     np.testing.assert_array_equal(back, tile)
 
 
+@pytest.mark.parametrize("share", [turns.SHARE, 99])
 @pytest.mark.parametrize("which", [(3, 3, True), (3, 1, False)])
-def test_the_first_part_is_a_lossy_picture(which):
+def test_the_first_part_is_a_lossy_picture(monkeypatch, which, share):
+    monkeypatch.setattr(turns, "SHARE", share)
     model, size = MODELS[which], (24, 32)
     tile = planes("smooth", *size, model.channels)
     parts = lossy_first.encode(model, tile, 2)

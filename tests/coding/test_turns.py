@@ -45,7 +45,7 @@ def check_round_trip(words, symbols, states):
 def test_any_intervals_come_back(parts, states):
     frequency = np.array([f for f, _ in parts], np.int32)
     cumulative = np.array([int(u * (TOTAL - f)) for f, u in parts], np.int32)
-    words = turns.push(cumulative, frequency, states)
+    words = turns.push_all(cumulative, frequency, states)
     check_round_trip(words, (cumulative, frequency), states)
 
 
@@ -66,13 +66,13 @@ def test_one_state_is_the_coder_with_a_symbol_before():
     cumulative, frequency = intervals(50)
     before = np.int32(0), np.int32(TOTAL - 6 * 4096)
     expected = ans.push_all(np.append(before[0], cumulative), np.append(before[1], frequency))
-    np.testing.assert_array_equal(turns.push(cumulative, frequency, 1), expected)
+    np.testing.assert_array_equal(turns.push_all(cumulative, frequency, 1), expected)
 
 
 @pytest.mark.parametrize("states", [2, 8, 64])
 def test_a_state_costs_six_bytes_or_so(states):
     symbols = intervals(20_000, states, TOTAL)
-    more = 4 * (len(turns.push(*symbols, states)) - len(ans.push_all(*symbols)))
+    more = 4 * (len(turns.push_all(*symbols, states)) - len(ans.push_all(*symbols)))
     assert 4 * (states - 1) <= more <= 8 * states
 
 
@@ -83,7 +83,7 @@ def test_no_symbols_take_no_bytes():
 def test_states_begin_and_end_where_the_format_says():
     """By hand: value i has state i mod N, which takes the next word of all."""
     symbols = intervals(50)
-    rest = [int(word) for word in turns.push(*symbols, 4)]
+    rest = [int(word) for word in turns.push_all(*symbols, 4)]
     states = [0, 0, 0, 0]
 
     def pop(i, c, f):
@@ -105,7 +105,7 @@ def test_states_begin_and_end_where_the_format_says():
 @pytest.mark.parametrize("states", [1, 2, 8])
 def test_a_wrong_end_is_seen(states):
     symbols = intervals(99)
-    words = turns.push(*symbols, states)
+    words = turns.push_all(*symbols, states)
     changed = words.copy()
     changed[len(words) // 2] ^= 1
     for wrong in (words[:-1], np.append(words, np.uint32(1)), changed):
@@ -117,7 +117,7 @@ def test_a_wrong_end_is_seen(states):
 @pytest.mark.parametrize("states", [1, 4])
 def test_a_cut_stream_lacks_words(states):
     cumulative, frequency = intervals(99)
-    words = turns.push(cumulative, frequency, states)
+    words = turns.push_all(cumulative, frequency, states)
     for end in range(len(words) + 1):
         coder = turns.decoder([words[:end]])
         known = 0
@@ -129,9 +129,35 @@ def test_a_cut_stream_lacks_words(states):
     assert known == 99 or states == 1
 
 
+@given(
+    st.integers(0, 80), st.lists(st.floats(0, 1), max_size=3), st.sampled_from([1, 2, 8, 64]),
+    st.integers(0, 99),
+)  # fmt: skip
+@settings(deadline=None, max_examples=100)
+def test_parts_hold_what_a_decoder_reads(count, cuts, states, seed):
+    """After symbols of one state, and those of several, each part is enough for its symbols."""
+    cumulative, frequency = intervals(count, seed)
+    ends = [*sorted(int(cut * count) for cut in (*cuts, 0.4)), count]
+    before = ends[0]
+    parts = turns.push_parts(cumulative, frequency, ends, before, states)
+    assert len(parts) == len(ends)
+    for k, end in enumerate(ends):
+        first = ans.decoder([np.concatenate(parts[: k + 1])])
+        for i in range(before):
+            assert cumulative[i] <= first.peek() < cumulative[i] + frequency[i]
+            first.pop(cumulative[i], frequency[i])
+        if end == before < count:
+            continue
+        coder = turns.going_on(first)
+        assert coder.states[0] == states
+        assert read_back(*coder, 0, cumulative[before:end], frequency[before:end]) == -1
+        assert (k < len(ends) - 1) or turns.is_finished(coder, 0)
+        assert coder.place[0, 0] == coder.place[0, 1]  # and no more than enough
+
+
 def test_streams_of_other_numbers_of_states_side_by_side():
     all_symbols = [intervals(n, n) for n in (3, 50, 0, 700)]
-    streams = [turns.push(*one, n) for one, n in zip(all_symbols, (1, 8, 1, 2), strict=True)]
+    streams = [turns.push_all(*one, n) for one, n in zip(all_symbols, (1, 8, 1, 2), strict=True)]
     coder = turns.decoder(streams)
     assert coder.states.tolist() == [1, 8, 1, 2]
     for i in (1, 3, 0, 2):

@@ -33,10 +33,7 @@ HOW = [STATIC, Learning(400, 2), Learning(1 << 14, 0), Learning(900, 1, 3)]
 SIZES = [(12, 16), (1, 1), (16, 12), (5, 30), (12, 16), (30, 2), (1, 30)]
 
 
-@pytest.fixture(autouse=True)
-def _several_states(monkeypatch):
-    """All but the shortest streams have several states, from 2 to 8."""
-    monkeypatch.setattr(turns, "SHARE", 20)
+pytestmark = pytest.mark.usefixtures("several_states")
 
 
 def encoded(machine, model, tiles, values=256):

@@ -17,6 +17,7 @@ from idfzip.device import flagship  # noqa: E402
 from idfzip.device import lossy_first as device  # noqa: E402
 
 NONE = (0, 0, 0, 0)
+pytestmark = pytest.mark.usefixtures("several_states")
 HOW = [(STATIC, True), (Learning(900, 1, 3), True), (Learning(900, 0, 1), False)]
 
 

@@ -44,17 +44,14 @@ EVERY = Learning(900, 0, 1)
 SECOND = Learning(1 << 14, 1, 2)
 
 
+pytestmark = pytest.mark.usefixtures("several_states")
+
+
 @pytest.fixture
 def fused():
     """Return a device whose kernels are fused."""
     name = "cuda" if torch.cuda.is_available() else "cpu"
     return Machine(torch.device(name), poisoned, fused=True)
-
-
-@pytest.fixture(autouse=True)
-def _several_states(monkeypatch):
-    """All but the shortest streams have several states, from 2 to 8."""
-    monkeypatch.setattr(turns, "SHARE", 6)
 
 
 def small(channels, how=STATIC, near=1):

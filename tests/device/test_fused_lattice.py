@@ -18,11 +18,14 @@ from idfzip.device import lattice as device
 from idfzip.device.machine import Machine
 from idfzip.device.plan import plan
 from idfzip.device.worker import Worker
+from idfzip.flows.lattice import PHASES
+from idfzip.integer.learning import PERIOD
 
 torch = pytest.importorskip("torch", reason="devices need torch (the extra idfzip[cuda])")
 
 EVERY = Learning(9000, 0, 1)
 SECOND = Learning(1 << 15, 1, 2)
+pytestmark = pytest.mark.usefixtures("several_states")
 
 
 def crosswise(machine, model, sizes):
@@ -46,6 +49,22 @@ def test_the_steps_of_a_tile():
     assert plan([(1, 1)]).steps == 1
 
 
+def test_periods_of_groups_end_with_a_piece():
+    """Each phase of each tile has a period of its own, which ends as `codecs.phase` has it."""
+    sizes = [(5, 300), (40, 30), (5, 300), (1, 1)]
+    made = plan(sizes)
+    expected = np.zeros((len(sizes), len(PHASES), made.steps), bool)
+    for i, which in enumerate(made.whose):
+        pending = [0] * len(PHASES)
+        for t, (_, phase, _, _, count) in enumerate(made.table[which].tolist()):
+            pending[phase] += count
+            expected[i, phase, t] = count and pending[phase] >= PERIOD
+            pending[phase] *= not expected[i, phase, t]
+    np.testing.assert_array_equal(made.closings().reshape(expected.shape), expected)
+    assert (expected[0] != expected[1]).any()
+    assert expected[:3].any((1, 2)).all()
+
+
 @pytest.mark.parametrize("channels", [1, 3])
 def test_sizes_side_by_side(fused, channels):  # noqa: F811
     crosswise(fused, make_lattice(channels), [(4, 3), (1, 1), (1, 6), (5, 1)])
@@ -62,13 +81,18 @@ def test_phases_that_learn(fused, channels, how, size):  # noqa: F811
     assert parts[0] != kernels.encode_levels(make_lattice(channels), tiles_of([size], channels))[0]
 
 
-def test_a_cut_stream_shows_what_the_kernels_see(fused):  # noqa: F811
-    """Nothing is learned from means: a stream of 1 x 300 pixels is cut within its last level."""
+@pytest.mark.parametrize("share", [turns.SHARE, 2])
+def test_a_cut_stream_shows_what_the_kernels_see(fused, monkeypatch, share):  # noqa: F811
+    """Nothing is learned from means: a stream of 1 x 300 pixels is cut within its last level.
+
+    Another one is cut where its four states begin.
+    """
+    monkeypatch.setattr(turns, "SHARE", share)
     model = make_lattice(1, learning=EVERY)
     sizes = [(1, 300), (6, 5), (6, 5), (6, 5), (6, 5)]
     tiles = tiles_of(sizes, 1)
     whole = kernels.encode(model, tiles)
-    ends = [len(whole[0]) * 3 // 5 // 4 * 4, 0, 4, 12, len(whole[4])]
+    ends = [len(whole[0]) * 5 // 8 // 4 * 4, 0, 4, 12, len(whole[4])]
     streams = [stream[:end] for stream, end in zip(whole, ends, strict=True)]
     reads = device.read(fused, model, streams, sizes, True, 256)
     for read, stream, size in zip(reads, streams, sizes, strict=True):
@@ -76,6 +100,9 @@ def test_a_cut_stream_shows_what_the_kernels_see(fused):  # noqa: F811
         np.testing.assert_array_equal(read.seen.planes, expected.planes)
         assert read.seen.share == expected.share
     assert reads[1].seen.share == 0 < reads[0].seen.share < 1
+    assert round(reads[0].seen.share * 300) % turns.MOST  # not just where a turn ends
+    states = [turns.decoder([ans.from_bytes(stream)]).states[0] for stream in whole[::3]]
+    assert states == ([1, 1] if share > 2 else [8, 4])
 
 
 def test_damage_harms_only_its_own_image(fused):  # noqa: F811

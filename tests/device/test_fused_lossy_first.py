@@ -10,6 +10,8 @@ from test_fused import fused  # noqa: F401  # a fixture, and what to skip for
 from idfzip.codecs.flagship import STATIC, Learning
 from idfzip.codecs.lossy_first import LossyFirst
 
+pytestmark = pytest.mark.usefixtures("several_states")
+
 
 @pytest.mark.parametrize(
     ("channels", "how", "sizes"),

@@ -228,8 +228,12 @@ def advance(
     state: tl.tensor,
     learns: tl.constexpr,
     stops: tl.constexpr,
+    lanes: tl.constexpr,
 ) -> None:
-    """Go on to the next step; if it `stops`, nothing is learned where a stream lacks words."""
+    """Go on to the next step; if it `stops`, nothing is learned where a stream lacks words.
+
+    A stream has so many `lanes` of states.
+    """
     g = tl.program_id(0).to(tl.int64)
     if g == 0:
         tl.store(time, tl.load(time) + 1)
@@ -240,6 +244,7 @@ def advance(
     tl.store(coded + tile, tl.load(coded + tile) + now)
     if learns:
         if stops:
-            full = (tl.load(state + tile) >> 32) != 0
+            states = tl.load(state + tile * lanes + tl.arange(0, lanes))
+            full = tl.min(tl.abs(states >> 32), 0) != 0
             now = tl.where(full | (tl.load(place + tile) < tl.load(end + tile)), now, 0)
         tl.store(pending + g, tl.load(pending + g) + now)

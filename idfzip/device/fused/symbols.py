@@ -161,8 +161,8 @@ def take(
 
     A round takes one of each of its states, the first and the last round of fewer. There is room
     for so many `lanes` of states. The first choice is between `probes`, (rows, ways). So many
-    groups are `sharing` a stream, of which one has pixels in a step. With `guesses` a stream of one
-    state that lacks words gives means, and `read` counts the values that it held.
+    groups are `sharing` a stream, of which one has pixels in a step. With `guesses` a stream gives
+    means once it lacks a word, and `read` counts the values that it held.
     """
     g = tl.program_id(0).to(tl.int64)
     there = tl.load(count + g)
@@ -202,18 +202,20 @@ def take(
             value += (tl.sum(taken.to(tl.int32), 1) - 1) * stride
             lower = tl.max(tl.where(taken, found, 0), 1)
             upper = tl.minimum(upper, tl.min(tl.where(taken, TOTAL, found), 1))
-        if guesses:
-            there_too = inside & (((s >> 32) != 0) | (at < last))
-            guess = middle(row, inside, low, weights, means, alphabet, components)
-            shown = tl.where(there_too, value, guess)
-            tl.store(pixels + row, shown.to(tl.int64), inside)
-            inside = there_too
-            held += tl.sum(inside.to(tl.int64), 0)
-        else:
-            tl.store(pixels + row, value.to(tl.int64), inside)
         popped = ((s >> PRECISION) & KEPT) * (upper - lower) + (quantile - lower)
         hungry = (inside & ((popped >> 32) == 0)).to(tl.int32)
         next_word = at + tl.cumsum(hungry, 0) - hungry
+        if guesses:
+            starved = (at >= last) & (tl.min(tl.abs(s >> 32), 0) == 0)
+            lacking = (hungry > 0) & (next_word >= last)
+            known = tl.where(starved, -1, tl.min(tl.where(lacking, whose, lanes), 0))
+            guess = middle(row, inside, low, weights, means, alphabet, components)
+            shown = tl.where(whose <= known, value, guess)
+            tl.store(pixels + row, shown.to(tl.int64), inside)
+            inside = inside & (whose <= known)
+            held += tl.sum(inside.to(tl.int64), 0)
+        else:
+            tl.store(pixels + row, value.to(tl.int64), inside)
         fed = (hungry > 0) & (next_word < last)
         word = tl.load(words + next_word, fed, 0).to(tl.int64) & WORD
         s = tl.where(inside, tl.where(fed, (popped << 32) | word, popped), s)

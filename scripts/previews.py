@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +22,7 @@ from idfzip.container.groups import Content
 from idfzip.container.model_file import Model
 from idfzip.container.preview import preview
 from idfzip.images import reader
-from idfzip.images.picture import Picture, Pixels
+from idfzip.images.picture import Metadata, Picture, Pixels
 
 SHARES = (0.15, 0.3, 0.6, 1.0)
 CROP = (200, 300)
@@ -84,7 +85,10 @@ def samples(output: Path) -> None:
 
 
 def measure(folders: Sequence[Path], alone: bool) -> None:
-    """Print bits per subpixel and speed of the progressive and the raster model, taking turns."""
+    """Print bits per subpixel and speed of the progressive and the raster model, taking turns.
+
+    Whole files, without the metadata of their sources.
+    """
     (model,) = models.progressive(Content.COLOUR)
     found = {"progressive": model}
     if not alone:
@@ -94,7 +98,7 @@ def measure(folders: Sequence[Path], alone: bool) -> None:
         seconds = {name: [0.0, 0.0] for name in found}
         values = count = 0
         for path in sorted(p for p in folder.iterdir() if p.suffix in (".png", ".webp")):
-            picture = read(path)
+            picture = replace(read(path), metadata=Metadata())
             values, count = values + picture.pixels.size, count + 1
             for name, model in found.items():
                 times = [time.process_time()]

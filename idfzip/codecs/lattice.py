@@ -107,12 +107,14 @@ def encode_levels(
     tiles: Sequence[Planes],
     progress: Progress | None = None,
     alphabet: int = VALUES,
+    states: int = 0,
 ) -> list[list[bytes]]:
     """Return the parts of each tile's stream, one for each level from the coarsest on.
 
     Tiles are planes, int32 (C, height, width), coded one after the other. `progress` is called with
-    numbers of pixels. A decoder that has read a part has all values of its level. Raises ModelError
-    for an `alphabet` but 256.
+    numbers of pixels. A decoder that has read a part has all values of its level. Streams have so
+    many `states`, a power of two, or with 0 as many as their length allows. Raises ModelError for
+    an `alphabet` but 256.
     """
     check_alphabet(alphabet)
     streams = []
@@ -126,7 +128,8 @@ def encode_levels(
         source = Source(truth, nothing, False)
         _, height, width = tile.shape
         _, ends = _run(model, height, width, source, intervals, progress)
-        streams.append(turns.push_parts(intervals.cumulative[0], intervals.frequency[0], ends))
+        cumulative, frequency = intervals.cumulative[0], intervals.frequency[0]
+        streams.append(turns.push_parts(cumulative, frequency, ends, 0, states))
     return [[ans.to_bytes(part) for part in parts] for parts in streams]
 
 

@@ -57,12 +57,18 @@ class LossyFirst:
 
 
 def encode(
-    model: LossyFirst, planes: Planes, stages: int, rate: int = 0, sides: Sides = (0, 0, 0, 0)
+    model: LossyFirst,
+    planes: Planes,
+    stages: int,
+    rate: int = 0,
+    sides: Sides = (0, 0, 0, 0),
+    states: int = 0,
 ) -> list[bytes]:
     """Return the two parts of a tile's stream: what paints the picture, and the rest.
 
     Arguments are those of `vqvae.encode_stages`: at `sides` the planes, int32 (C, height, width) of
-    256 values, have a margin of one stride, which helps to paint and is not coded.
+    256 values, have a margin of one stride, which helps to paint and is not coded. The rest has so
+    many `states`, a power of two, or with 0 as many as the stream's length allows.
     """
     noted, painted = vqvae.choose(model.painter, planes, stages, rate, sides)
     inner = model.inner(planes, sides)
@@ -74,7 +80,7 @@ def encode(
     first = np.concatenate(noted).T
     cumulative, frequency = np.ascontiguousarray(np.concatenate([first, rest], axis=1))
     codes = first.shape[1]
-    parts = turns.push_parts(cumulative, frequency, [codes, len(frequency)], codes)
+    parts = turns.push_parts(cumulative, frequency, [codes, len(frequency)], codes, states)
     return [ans.to_bytes(part) for part in parts]
 
 

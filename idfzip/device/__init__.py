@@ -37,7 +37,8 @@ group and channel, one after the other, 29,184 in a tile of 256 rows: they serve
 Triton.
 
 A program that takes symbols goes through a tile's some 512 of a step one after the other; with the
-eight states of a long stream (`coding.turns`) through 64 rounds. Instructions of a round, of each
+eight states of a long stream (`coding.turns`) through 64 rounds, of a piece of a progressive tile
+through 16 instead of 128. Instructions of a round, of each
 of four warps, as compiled for compute capability 9.0: at first 642, in 64 bits throughout; 406 with
 products, places and frequencies of 32 bits; 358 with values and rises of the sigmoid in one load
 and places cut off by their upper word; 277 where another kernel has found, for all rows at once,

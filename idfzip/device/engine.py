@@ -101,13 +101,17 @@ class _Codec(NamedTuple):
     """The kernels' function that gives the parts of each tile's stream."""
 
 
-def _whole(model: Flagship, tiles: Sequence[Planes], alphabet: int) -> list[Parts]:
-    return [[stream] for stream in flagship_kernels.encode(model, tiles, alphabet=alphabet)]
+def _whole(model: Flagship, tiles: Sequence[Planes], alphabet: int, states: int = 0) -> list[Parts]:
+    streams = flagship_kernels.encode(model, tiles, alphabet=alphabet, states=states)
+    return [[stream] for stream in streams]
 
 
-def _first(model: LossyFirst, tiles: Sequence[Planes], alphabet: int) -> list[Parts]:
+def _first(
+    model: LossyFirst, tiles: Sequence[Planes], alphabet: int, states: int = 0
+) -> list[Parts]:
     vqvae_kernels.check_alphabet(alphabet)
-    return [lossy_first_kernels.encode(model, tile, model.painter.stages) for tile in tiles]
+    stages = model.painter.stages
+    return [lossy_first_kernels.encode(model, tile, stages, states=states) for tile in tiles]
 
 
 _CODECS: dict[type, _Codec] = {
@@ -150,6 +154,15 @@ def here(codec: object) -> Here:
     return _CODECS[type(codec)].here
 
 
-def encode_here(codec: Any, tile: Planes, alphabet: int) -> Parts:
-    """Return the parts of a tile's stream, by the processor's kernels."""
-    return _CODECS[type(codec)].parts(codec, [tile], alphabet=alphabet)[0]
+def takes_turns(codec: object) -> bool:
+    """Return whether streams may have several states (`coding.turns`)."""
+    return isinstance(codec, Flagship | Lattice | LossyFirst)
+
+
+def encode_here(codec: Any, tile: Planes, alphabet: int, states: int = 0) -> Parts:
+    """Return the parts of a tile's stream, by the processor's kernels.
+
+    With 0 it has as many `states` as its length allows; only some codecs have others.
+    """
+    more = {"states": states} if states else {}
+    return _CODECS[type(codec)].parts(codec, [tile], alphabet=alphabet, **more)[0]

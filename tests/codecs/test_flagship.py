@@ -159,9 +159,9 @@ def ideal(monkeypatch):
     seen = []
     push = flagship.turns.push_all
 
-    def watched(cumulative, frequency):
+    def watched(cumulative, frequency, states):
         seen.append(np.log2((1 << 24) / frequency.astype(np.float64)).sum() / 8)
-        return push(cumulative, frequency)
+        return push(cumulative, frequency, states)
 
     monkeypatch.setattr(flagship.turns, "push_all", watched)
     return seen

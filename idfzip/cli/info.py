@@ -39,7 +39,8 @@ def info(paths: tuple[Path, ...], of_devices: bool, as_json: bool) -> None:
         row = {"file": str(path), **found}
         rows.append(row)
         if not as_json:
-            click.echo(_line(row))
+            for line in _lines(row):
+                talk.tell(line)
 
     try:
         work.each(paths, act)
@@ -101,14 +102,19 @@ def facts(file: idfz.File, size: int) -> dict[str, Any]:
     return found
 
 
-def _line(row: dict[str, Any]) -> str:
+def _lines(row: dict[str, Any]) -> list[str]:
+    """Return the line of a file, of an archive with one for each member."""
     if row["kind"] == "archive":
         first = (
             f"{row['file']}: archive of {work.counted(row['members'], 'image')}, "
             f"{row['bytes']} bytes, {work.counted(len(row['blocks']), 'block')}, "
             f"model {_named(row)}"
         )
-        return "\n".join([first, *map(_member, row["images"])])
+        return [first, *map(_member, row["images"])]
+    return [_line(row)]
+
+
+def _line(row: dict[str, Any]) -> str:
     form = row["format"] or "unknown format"
     sizes = row["sizes"]
     if row["kind"] == "stored":
@@ -199,6 +205,6 @@ def _list(as_json: bool) -> None:
         width = max((len(row["name"]) for row in rows), default=0)
         for row in rows:
             kind = "grey" if row["channels"] == 1 else "RGB"
-            click.echo(f"{row['name']:{width}}  {row['hash'][:16]}  {kind:4} {row['file']}")
+            talk.tell(f"{row['name']:{width}}  {row['hash'][:16]}  {kind:4} {row['file']}")
     if damaged:
         raise ModelError("some model files are damaged")

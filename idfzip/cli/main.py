@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import importlib
 import signal
 import sys
@@ -49,19 +48,17 @@ class _Group(click.Group):
             formatter.write_dl([(name, line) for name, (_, _, line) in _COMMANDS.items()])
 
     def main(self, *args: Any, **extra: Any) -> Any:
-        """Run; SIGTERM and SIGHUP end it as an interrupt does, so that nothing is left behind."""
-        with _ended_by("SIGTERM", "SIGHUP"):
-            return super().main(*args, **extra)
+        """Run; SIGTERM and SIGHUP end it as an interrupt does, so that nothing is left behind.
 
-    def invoke(self, ctx: click.Context) -> object:
+        Where nobody reads on (EPIPE) click ends quietly.
+        """
         try:
-            return super().invoke(ctx)
+            with _ended_by("SIGTERM", "SIGHUP"):
+                return super().main(*args, **extra)
         except IdfzipError as error:
             say(f"idfzip: {error}")
             sys.exit(error.exit_code)
         except OSError as error:
-            if error.errno == errno.EPIPE:  # click ends quietly where nobody reads on
-                raise
             name = "" if error.filename is None else f"{error.filename}: "
             say(f"idfzip: {name}{error.strerror or error}")
             sys.exit(1)

@@ -187,6 +187,8 @@ def test_a_name_cannot_steer_the_terminal(place):
     told = run("compress", "a\n\x1b[31m.png", "missing\n.png", code=1).stderr
     assert told.startswith("a\\x0a\\x1b[31m.png: ")
     assert told.splitlines()[1] == "idfzip: missing\\x0a.png: No such file or directory"
+    (line,) = run("info", "a\n\x1b[31m.png.idfz").stdout.splitlines()
+    assert line.startswith("a\\x0a\\x1b[31m.png.idfz: lossless PNG")
 
 
 def test_a_place_that_is_not_there_is_named(place):
@@ -215,6 +217,21 @@ def test_nobody_reads_on(place):
     )
     os.close(theirs)
     assert (done.returncode, done.stderr) == (1, b"")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")
+@pytest.mark.parametrize("arguments", [["--version"], ["--help"], ["info", "a.png.idfz"]])
+def test_what_is_printed_does_not_fit(place, arguments):
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "idfzip", *arguments],
+            stdout=full, stderr=subprocess.PIPE, env=environment, check=False,
+        )  # fmt: skip
+    assert done.returncode == 1
+    assert done.stderr.startswith(b"idfzip: ")
+    assert done.stderr.endswith(b"No space left on device\n")
+    assert done.stderr.count(b"\n") == 1
 
 
 def test_a_users_model_does_not_stand_for_the_packages(place, monkeypatch):

@@ -13,7 +13,7 @@ DIGESTS = {
     "flagship": "b8574cc730a2bb04",
     "grey": "c506182fc7c5615a",
     "idf": "423d8849e14d5f82",
-    "lattice": "f0d375b2b8e5bf53",
+    "lattice": "d0241be25a06a51c",
 }
 
 

@@ -30,6 +30,7 @@ from idfzip.device import model as numbers
 from idfzip.device.machine import Machine
 from idfzip.device.schedule import Group, Run, side_by_side
 from idfzip.flows.alphabet import BYTES, Alphabet
+from idfzip.integer.learning import PERIOD
 
 Size = tuple[int, int]
 TYPES = {
@@ -59,13 +60,15 @@ class Launch(NamedTuple):
 class Step(NamedTuple):
     """What a step and the end of a period do, and what moves a decoder on to a step.
 
-    `ready` lets the next step be the first of a period that is learned from.
+    `ready` lets the next step be the first of a period, `due` a period be over and learned from.
     """
 
     advance: Callable[[], None]
     learn: Callable[[], None]
+    end: Callable[[], None]
     forward: Callable[[int], None]
     ready: Callable[[], None]
+    due: Callable[[], None]
 
 
 def batch(
@@ -90,12 +93,17 @@ def encoding(machine: Machine, codec: Any, sizes: list[Size], one: Alphabet) -> 
 
 
 def step(
-    machine: Machine, codec: Any, host: turns.Turns, sizes: list[Size], one: Alphabet = BYTES
+    machine: Machine,
+    codec: Any,
+    host: turns.Turns,
+    sizes: list[Size],
+    one: Alphabet = BYTES,
+    cut: bool = False,
 ) -> Step:
-    """Return the step of a decoder of tiles of these sizes."""
+    """Return the step of a decoder of tiles of these sizes, of progressive ones also if `cut`."""
     if isinstance(codec, Lattice):
         first = np.zeros((len(sizes), codec.channels), np.int32)
-        decoder = levels.Decoder(machine, codec, host, sizes, first, False)
+        decoder = levels.Decoder(machine, codec, host, sizes, first, cut)
         pieces = decoder._pieces
         pieces._begin()
         advance, follower = partial(pieces._advance, decoder._take), pieces.follower
@@ -115,14 +123,17 @@ def step(
 
     def ready() -> None:
         follower.pending.zero_()
+
+    def due() -> None:
+        follower.pending.fill_(PERIOD)
         follower._learner.turn.fill_(codec.learning.every - 1)
 
-    def learn() -> None:
-        if codec.learning.rate:
-            follower.learn()
-            follower.end()
+    def nothing() -> None:
+        pass
 
-    return Step(advance, learn, forward, ready)
+    learns = codec.learning.rate > 0
+    learn, end = (follower.learn, follower.end) if learns else (nothing, nothing)
+    return Step(advance, learn, end, forward, ready, due)
 
 
 @contextmanager
@@ -181,7 +192,7 @@ class Compiler:
         return self._made[key]
 
     def counted(
-        self, codec: Any, states: int = 1, one: Alphabet = BYTES
+        self, codec: Any, states: int = 1, one: Alphabet = BYTES, cut: bool = False
     ) -> dict[str, dict[str, Any]]:
         """Return for each kernel its launches, by what they are for, and the largest that is made.
 
@@ -192,12 +203,15 @@ class Compiler:
         machine, sizes = Machine(torch.device("cpu"), fused=True), [(24, 36)] * 2
         rows: dict[str, dict[str, Any]] = {}
         with torch.inference_mode():
-            made = step(machine, codec, host, sizes, one)
+            made = step(machine, codec, host, sizes, one, cut)
             encode = encoding(machine, codec, sizes, one)
-            works = {"step": made.advance, "period": made.learn, "encoding": encode}
-            for when, work in works.items():
+            works = {
+                "step": (made.advance,), "period": (made.learn, made.end), "encoding": (encode,),
+            }  # fmt: skip
+            for when, mine in works.items():
                 with recorded() as launches:
-                    work()
+                    for work in mine:
+                        work()
                 for name, count in Counter(launch.name for launch in launches).items():
                     rows.setdefault(name, dict.fromkeys(works, 0))[when] = count
                 for launch in launches:

@@ -360,15 +360,19 @@ def several_states(monkeypatch):
     monkeypatch.setattr(turns, "SHARE", 6)
 
 
-@pytest.fixture(params=["cpu", "cuda"])
+@pytest.fixture(params=["cpu", "cuda", "cuda by operators"])
 def machine(request):
-    """Return a device of torch's: a processor everywhere, a GPU where there is one."""
+    """Return a device of torch's: a processor everywhere, a GPU where there is one.
+
+    There fused kernels are run where Triton is, and torch's operators.
+    """
     torch = pytest.importorskip("torch", reason="devices need torch (the extra idfzip[cuda])")
     from idfzip.device.machine import Machine
 
-    if request.param == "cuda" and not torch.cuda.is_available():
+    name, _, operators = request.param.partition(" by ")
+    if name == "cuda" and not torch.cuda.is_available():
         pytest.skip("no GPU")
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # operators are small: more threads only wait for each other
-    yield Machine(torch.device(request.param), poisoned)
+    yield Machine(torch.device(name), poisoned, fused=False if operators else None)
     torch.set_num_threads(threads)

@@ -7,6 +7,7 @@ and nothing is read back.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 
 import torch
@@ -14,6 +15,10 @@ import torch
 WARM = 2
 """Calls before the capture, in which libraries take their memory."""
 
+
+_CAPTURING = threading.Lock()
+"""Captures of a process come one by one: each begins by waiting for the device, which would end
+those of other threads."""
 
 Work = Callable[[], None]
 """Works on tensors in place."""
@@ -35,7 +40,7 @@ class Replayed:
         """Capture the work, where that is possible."""
         if self._device.type != "cuda" or self._graph is not None:
             return
-        with torch.cuda.device(self._device):
+        with _CAPTURING, torch.cuda.device(self._device):
             side = torch.cuda.Stream()  # type: ignore[no-untyped-call]
             side.wait_stream(torch.cuda.current_stream())
             with torch.cuda.stream(side):
@@ -43,7 +48,7 @@ class Replayed:
                     work()
             torch.cuda.current_stream().wait_stream(side)
             graph = torch.cuda.CUDAGraph()
-            # Other threads may use the device meanwhile: they work for other workers. The stream
+            # Other threads may use the device meanwhile, but not wait for all of it. The stream
             # that torch would take is one for all of them, on the device that captured first.
             with torch.cuda.graph(graph, stream=side, capture_error_mode="thread_local"):
                 work()

@@ -21,6 +21,7 @@ from idfzip.codecs import flagship as kernels
 from idfzip.codecs.flagship import STATIC, Learning
 from idfzip.coding import turns
 from idfzip.integer.dense import Layer
+from idfzip.integer.learning import PERIOD
 from idfzip.integer.network import Network
 
 torch = pytest.importorskip("torch", reason="devices need torch (the extra idfzip[cuda])")
@@ -34,6 +35,7 @@ if not torch.cuda.is_available():  # must be said before triton is imported
         pytest.skip("older interpreters do not know this numpy", allow_module_level=True)
 
 from idfzip.device import flagship as device  # noqa: E402
+from idfzip.device import fused as device_kernels  # noqa: E402
 from idfzip.device import graph  # noqa: E402
 from idfzip.device.machine import Machine  # noqa: E402
 from idfzip.device.schedule import Group  # noqa: E402
@@ -229,6 +231,7 @@ works = [
     (make_flagship(3, learning=how, looks=True),),
     (make_flagship(1, learning=how), 64, alphabet(5000)),
     (make_lattice(1, learning=Learning(900, 1, 2)),),
+    (make_lattice(3, learning=how), 8, alphabet(256), True),
 ]
 compiler = Compiler()
 json.dump([compiler.counted(*work) for work in works], sys.stdout)
@@ -252,6 +255,22 @@ def test_kernels_compile_for_a_gpu_that_is_not_here():
             assert row["inexact"] == [], name
             assert row["spilled"] <= SPILLED, name
     assert len({name for one in found for name in one}) == 23
+
+
+def test_a_period_that_is_timed_is_learned_from(fused):
+    """Or kernels would be timed that have nothing to do."""
+    from kernel_counts import recorded, step
+
+    host = turns.decoder([np.zeros(0, np.uint32)])
+    made = step(fused, small(1, EVERY), host, [(3, 4)])
+    made.due()
+    launch = device_kernels.launch
+    with torch.inference_mode(), recorded(launch) as launches:
+        made.learn()
+    moves = [one for one in launches if one.name.startswith("learning.move")]
+    (pending,) = {id(one.args[0]): one.args[0] for one in moves}.values()
+    assert moves
+    assert pending.tolist() == [PERIOD]
 
 
 def test_kernels_are_timed(fused, tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
 from contextlib import contextmanager
@@ -26,6 +27,41 @@ Allocate = Callable[[tuple[int, ...], torch.dtype, torch.device], Tensor]
 def allocate(shape: tuple[int, ...], dtype: torch.dtype, device: torch.device) -> Tensor:
     """Return a tensor with whatever its memory holds."""
     return torch.empty(shape, dtype=dtype, device=device)
+
+
+class _Exact:
+    """Has products of singles be exact while anybody is inside.
+
+    Torch's switches are those of the process, so whoever comes first sets them and whoever goes
+    last puts them back.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._inside = 0
+        self._before: list[str] = []
+
+    @property
+    def _backends(self) -> tuple[Any, ...]:
+        return torch.backends.cuda.matmul, torch.backends.mkldnn.matmul  # type: ignore[attr-defined]
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if self._inside == 0:
+                self._before = [one.fp32_precision for one in self._backends]
+                for one in self._backends:
+                    one.fp32_precision = "ieee"
+            self._inside += 1
+
+    def __exit__(self, *error: object) -> None:
+        with self._lock:
+            self._inside -= 1
+            if self._inside == 0:
+                for one, precision in zip(self._backends, self._before, strict=True):
+                    one.fp32_precision = precision
+
+
+_EXACT = _Exact()
 
 
 @dataclass(frozen=True)
@@ -58,18 +94,10 @@ class Machine:
         """Have the device be the current one, and products of singles exact, for this thread.
 
         Triton launches on the current device only. What this process has asked torch for, TF32 or
-        less in products, is put back afterwards.
+        less in products, is put back when the last thread is done.
         """
-        backends: tuple[Any, ...] = (torch.backends.cuda.matmul, torch.backends.mkldnn.matmul)  # type: ignore[attr-defined]
-        before = [one.fp32_precision for one in backends]
-        for one in backends:
-            one.fp32_precision = "ieee"
-        try:
-            with torch.cuda.device(self.device if self.is_gpu else -1):
-                yield
-        finally:
-            for one, precision in zip(backends, before, strict=True):
-                one.fp32_precision = precision
+        with _EXACT, torch.cuda.device(self.device if self.is_gpu else -1):
+            yield
 
     def each(self, work: Callable[[int], T], count: int) -> list[T]:
         """Return what the host makes of 0 .. count - 1, in threads if there are some."""

@@ -328,6 +328,22 @@ def test_what_the_process_asked_of_torch_is_put_back(machine):
         torch.set_float32_matmul_precision(before)
 
 
+def test_products_stay_exact_until_the_last_is_done(machine):
+    """As of two workers: the first to come is the first to go."""
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("medium")
+    first, second = machine.in_use(), machine.in_use()
+    try:
+        first.__enter__()
+        second.__enter__()
+        first.__exit__(None, None, None)
+        assert torch.backends.mkldnn.matmul.fp32_precision == "ieee"
+        second.__exit__(None, None, None)
+        assert torch.backends.mkldnn.matmul.fp32_precision == "bf16"
+    finally:
+        torch.set_float32_matmul_precision(before)
+
+
 def test_periods_follow_from_sizes():
     (run,) = side_by_side([Group(((20, 30),)), Group(((3, 4),))])
     starts, counts = run.periods()

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from idfzip.codecs.flagship import Flagship
 from idfzip.device.machine import Machine
-from idfzip.device.room import ALIGNED, PROBES, aligned
+from idfzip.device.room import ALIGNED, PROBES, SLOTS, aligned
 from idfzip.device.schedule import Group
 from idfzip.flows import alphabet as alphabets
 from idfzip.flows import context
-from idfzip.flows.wavefront import MARGIN
+from idfzip.flows.wavefront import MARGIN, SLOPE
 from idfzip.integer.learning import PERIOD
 from idfzip.integer.network import SEEN_INPUTS
 
@@ -60,7 +60,7 @@ def _decoding(flagship: Flagship, group: Group, alphabet: int) -> int:
     tiles, height, width, slots = _extent(group)
     step = slots * (_pixel(flagship, alphabet) + 3 * 4 * (n + 1) * n)
     ring = tiles * height * 8 * item * _terms(flagship)
-    planes = tiles * height * width * flagship.channels * 2 * item * 2
+    planes = tiles * _plane(height, width) * flagship.channels * 2 * item * 2
     return step + ring + planes + _network(flagship)
 
 
@@ -69,6 +69,11 @@ def _extent(group: Group) -> tuple[int, int, int, int]:
     tiles = max(map(len, group.runs))
     height, width = (max(sides) for sides in zip(*group.sizes, strict=True))
     return tiles, height, width, tiles * min(height, (width + 1) // 2)
+
+
+def _plane(height: int, width: int) -> int:
+    """Return the places of a plane, margins to the sides included (`field.Field`)."""
+    return (height + MARGIN) * (width + SLOPE * (height + MARGIN))
 
 
 def mixtures(components: int, channels: int, item: int) -> int:
@@ -84,12 +89,12 @@ def _fused(flagship: Flagship, group: Group, alphabet: int, encoding: bool) -> i
     tiles, height, width, most = _extent(group)
     layers = sum(len(one.bias) for one in (*network.trunk, *network.heads, *network.heads))
     layers += sum(len(one.bias) for one in network.outs) // 2
-    singles = n * n + 2 * n + network.inputs + SEEN_INPUTS * c + 2 * layers
-    row = item * (_terms(flagship) + n + 1 + c) + 4 * singles + 8 * (5 + 8 * c + c * c)
+    singles = network.inputs + SEEN_INPUTS * c + 2 * layers
+    row = item * _terms(flagship) + 4 * singles + 8 * (6 + 8 * c + c * c)
     row += mixtures(network.components, c, item)
     rows = most + ALIGNED + (PERIOD if flagship.learning.rate else 0)
     height, width = aligned(height), aligned(width + 2 * MARGIN)
-    ring = tiles * height * 8 * item * _terms(flagship)
-    planes = tiles * (height + MARGIN) * width * c * item * 3
+    ring = tiles * height * SLOTS * item * (2 * _terms(flagship) + n + 1 + c)
+    planes = tiles * _plane(height, width) * c * item * 3
     noted = max(sum(h * w for h, w in run) for run in group.runs) * 3 * 4 * c if encoding else 0
     return rows * row + ring + planes + noted + _network(flagship)

@@ -27,7 +27,6 @@ from idfzip.device.network import Head, Seen, Trunk
 from idfzip.device.schedule import Run, slots
 from idfzip.device.window import Ring
 from idfzip.flows.expert import UNIT
-from idfzip.flows.wavefront import MARGIN
 from idfzip.integer.learning import PERIOD
 from idfzip.integer.network import SEEN_INPUTS
 
@@ -182,8 +181,7 @@ class Decoder:
             if t in closing:
                 self._close(self._learn)
         field = self._views.planes
-        planes = field.flat[:-1].view(-1, field.channels, self._rows + MARGIN, field.stride)
-        inner = planes[:, :, MARGIN:, MARGIN : MARGIN + self._columns]
+        inner = field.images(field.flat, self._rows, self._columns)
         return inner.to(torch.int32, copy=True)  # the next run overwrites them
 
     def _positions(self) -> tuple[Positions, Tensor, Tensor]:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from idfzip.device.machine import Machine
-from idfzip.flows.wavefront import MARGIN
+from idfzip.flows.wavefront import MARGIN, SLOPE
 
 
 class Positions(NamedTuple):
@@ -28,7 +28,11 @@ class Positions(NamedTuple):
 
 
 class Field:
-    """Planes (tiles, C, rows + 4, columns + 8), flat, and one place more for what is dropped."""
+    """Planes of tiles, flat and skewed, with margins, and one place more for what is dropped.
+
+    Pixels of a step, of which each is two columns before the one in the row above, lie side by
+    side: a column further is `across` places on, a row further two columns and one place, `down`.
+    """
 
     def __init__(
         self,
@@ -39,8 +43,9 @@ class Field:
         columns: int,
         dtype: torch.dtype,
     ) -> None:
-        self.stride = columns + 2 * MARGIN
-        self.plane = (rows + MARGIN) * self.stride
+        self.across = rows + MARGIN
+        self.down = SLOPE * self.across + 1
+        self.plane = (columns + 2 * MARGIN + SLOPE * self.across) * self.across
         self.channels = channels
         self.flat = machine.empty(tiles * channels * self.plane + 1, dtype=dtype)
         self._channels = machine.range(channels) * self.plane
@@ -57,13 +62,20 @@ class Field:
     def offsets(self, places: npt.ArrayLike) -> npt.NDArray[np.int64]:
         """Return the distances in the flat tensor of neighbours (n, 2), dy and dx, int64."""
         found = np.asarray(places, np.int64)
-        flat: npt.NDArray[np.int64] = found[:, 0] * self.stride + found[:, 1]
+        flat: npt.NDArray[np.int64] = found[:, 0] * self.down + found[:, 1] * self.across
         return flat
+
+    def images(self, flat: Tensor, rows: int, columns: int) -> Tensor:
+        """Return a view of the pixels of planes that lie as these do, (tiles, C, rows, columns)."""
+        tiles = len(flat) // (self.channels * self.plane)
+        strides = (self.channels * self.plane, self.plane, self.down, self.across)
+        first = MARGIN * (self.down + self.across)
+        return flat.as_strided((tiles, self.channels, rows, columns), strides, first)
 
     def at(self, p: Positions) -> Tensor:
         """Return where pixels stand in their first plane, int64 (N,)."""
         tile = p.tile * (self.channels * self.plane)
-        return tile + (p.y + MARGIN) * self.stride + p.x + MARGIN
+        return tile + (p.y + MARGIN) * self.down + (p.x + MARGIN) * self.across
 
     def look(self, at: Tensor, offsets: Tensor) -> Tensor:
         """Return the values at offsets (..) of pixels, int64 (N, ..)."""
@@ -86,13 +98,14 @@ class Field:
         """
         at = self.at(p)
         first, last, top = p.x == 0, p.x == p.width - 1, p.y == 0
-        left, below = first & (p.y + 1 < p.height), self.stride - MARGIN
+        left, up = first & (p.y + 1 < p.height), SLOPE * self.across - self.down
         places, used = [at], [torch.ones_like(first)]
         for k in range(MARGIN):
-            places += [at + below + k, at + 1 + k, at + (k + 1) * (2 - self.stride)]
+            places.append(at + self.down + (k - MARGIN) * self.across)
+            places += [at + (1 + k) * self.across, at + (k + 1) * up]
             used += [left, last, top & (p.x + 2 * (k + 1) < p.width + MARGIN)]
         for k in (1, 2):
-            places.append(at + 2 - self.stride + k)
+            places.append(at + up + k * self.across)
             used.append(top & last)
         return torch.stack(places), torch.stack(used) & p.inside
 

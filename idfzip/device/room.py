@@ -14,6 +14,9 @@ WHOLE, NARROW, SINGLES, DOUBLES = torch.int64, torch.int32, torch.float32, torch
 PROBES = 16
 """Values that a search for a symbol begins with (`fused.symbols`). [Not measured.]"""
 
+SLOTS = 4
+"""Steps of which the wavefront's sums and samples are kept (`fused.window`)."""
+
 ALIGNED = 16
 """What sizes are multiples of: kernels are made anew for those that are not."""
 
@@ -72,21 +75,24 @@ class Rows:
 class Room(Rows):
     """Rows of the wavefront: also what its expert knows of each pixel.
 
-    `tile`, `y` and `x`, the window's sums `total`, `samples` and what else its terms are made of,
-    the expert's `partial`, `link` and `energy`, and room for its systems.
+    `tile`, `y` and `x`, the spot (`fused.window`), the window's sums `total`, and the expert's
+    `partial`, `link` and `energy`. Of each of `everywhere` spots, in `SLOTS` slots: the window's
+    running sums `row` and `above`, and `samples`, with what else its terms are made of.
     """
 
-    def __init__(self, model: Model, rows: int, learns: bool) -> None:
+    def __init__(self, model: Model, rows: int, everywhere: int, learns: bool) -> None:
         network, deep = model.flagship.network, model.alphabet.deep > 0
         super().__init__(model.machine, network, rows, SEEN_INPUTS, learns, deep)
         channels, n = model.flagship.channels, model.products.n
-        self.tile, self.y, self.x = (self._of(WHOLE, rows) for _ in range(3))
+        self.tile, self.y, self.x, self.spot = (self._of(WHOLE, rows) for _ in range(4))
         self.energy = self._of(WHOLE, channels, rows)
         self.partial, self.predictions, self.errors = (
             self._of(DOUBLES, channels, rows) for _ in range(3)
         )
         self.link = self._of(DOUBLES, channels * channels, rows)
         self.total = self._of(model.whole, model.products.terms, rows)
-        self.samples = self._of(model.whole, n + 1 + channels, rows)
-        self.elements = self._of(SINGLES, n * n, rows)
-        self.factors, self.inverse_pivots = (self._of(SINGLES, n, rows) for _ in range(2))
+        self.everywhere = everywhere
+        self.row, self.above = (
+            self._of(model.whole, SLOTS, model.products.terms, everywhere) for _ in range(2)
+        )
+        self.samples = self._of(model.whole, SLOTS, n + 1 + channels, everywhere)

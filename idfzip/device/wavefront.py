@@ -35,7 +35,6 @@ from idfzip.device.model import Model, Views
 from idfzip.device.painted import Pictures
 from idfzip.device.room import Room, aligned
 from idfzip.device.schedule import Run, slots
-from idfzip.device.window import Ring
 from idfzip.flows.painted import INPUTS
 from idfzip.flows.recursion import ONE
 from idfzip.flows.wavefront import MARGIN
@@ -58,16 +57,14 @@ class Wavefront:
         self._lanes = fused.power(min(256, slots(runs)))
         self._most = max(int(run.counts.max()) for run in runs)
         self.capacity = aligned(self._most + (PERIOD - 1 if how.rate else 0))
-        self.room = Room(model, groups * self.capacity, how.rate > 0)
-        self.views = Views(model, groups * self.tiles, self.height, self.columns)
-        self._ring = Ring(
-            machine, groups * self.tiles, self.height, model.products.terms, model.whole
-        )
+        tiles = groups * self.tiles
+        self.room = Room(model, groups * self.capacity, tiles * self.height, how.rate > 0)
+        self.views = Views(model, tiles, self.height, self.columns)
         periods = sum(int(run.closings().sum(1).max()) for run in runs) if how.rate else 0
         self.follower = Follower(
             machine, self.room, [flagship.network], how, groups, self.capacity, periods
         )
-        self._sizes = machine.zeros(groups * self.tiles, 2, dtype=torch.int64)
+        self._sizes = machine.zeros(tiles, 2, dtype=torch.int64)
         self._time = machine.zeros(1, dtype=torch.int64)
         self.count, self.coded = (machine.zeros(groups, dtype=torch.int64) for _ in range(2))
         self.span = Span(groups, self._most, self.capacity, self.pending, self.count)
@@ -93,7 +90,6 @@ class Wavefront:
     def _begin(self) -> None:
         """Begin a run."""
         self.views.clear()
-        self._ring.clear()
         for one in (self._time, self.pending, self.coded):
             one.zero_()
 
@@ -131,15 +127,17 @@ class Wavefront:
         r, field = self.room, self.views.planes
         fused.launch(
             rows.place, (self.groups, self.tiles), self._sizes, self._time, self.pending,
-            self.count, r.tile, r.y, r.x, r.at, r.bases, field.flat, self.tiles, self.capacity,
-            r.rows, field.stride, field.plane, channels=field.channels,
+            self.count, r.tile, r.y, r.x, r.at, r.spot, r.bases, field.flat, self.tiles,
+            self.height, self.capacity, r.rows, field.down, field.across, field.plane,
+            channels=field.channels,
             all_tiles=fused.power(self.tiles), width=self._lanes,
         )  # fmt: skip
-        terms = self.model.products.terms
+        products = self.model.products
         self.launch(
-            window.sums, window.ROWS, r.tile, r.y, r.x, self._sizes, self._ring.row,
-            self._ring.above, r.total, self.capacity, r.rows, self.height, terms,
-            lanes=window.ROWS, width=window.TERMS, programs=-(-terms // window.TERMS),
+            window.sums, window.ROWS, self._time, r.tile, r.y, r.x, r.spot, self._sizes, r.row,
+            r.above, r.samples, r.total, self._firsts, self._seconds, self.capacity, r.rows,
+            r.everywhere, products.terms, products.count, r.samples.shape[1], lanes=window.ROWS,
+            width=window.TERMS, programs=-(-products.terms // window.TERMS),
         )  # fmt: skip
 
     def _look(self) -> None:
@@ -148,20 +146,23 @@ class Wavefront:
         field, alphabet, tables = views.planes, model.alphabet, model.tables
         channels, products = field.channels, model.products
         self.launch(
-            expert.solve, expert.LANES, r.at, r.bases, field.flat, views.regressors, views.whose,
-            r.total, r.samples, r.elements, r.factors, r.inverse_pivots, r.partial, r.link,
-            r.energy, tables.log, self.capacity, r.rows, alphabet.limit,
-            float(int(model.flagship.design.ridge[0]) * ONE), products.n, channels,
-            lanes=expert.LANES, warps=expert.WARPS,
+            expert.solve, expert.LANES, self._time, r.at, r.spot, r.bases, field.flat,
+            views.regressors, views.whose, r.total, r.samples, r.partial, r.link, r.energy,
+            tables.log, self.capacity, r.rows, r.everywhere, alphabet.limit,
+            float(int(model.flagship.design.ridge[0]) * ONE), n=products.n, channels=channels,
+            levels=max(1, (products.n - channels - 1).bit_length()), lanes=expert.LANES,
+            warps=expert.WARPS,
         )  # fmt: skip
-        places = len(model.flagship.design.places)
+        design = model.flagship.design
+        neighbours, places = len(design.neighbours), len(design.places)
         self.launch(
             context.gather, context.LANES, r.at, r.bases, field.flat, views.errors.flat,
             views.neighbour_offsets, views.place_offsets, r.total, r.partial, r.energy, r.inputs,
             r.scales, tables.log, tables.gain, self.capacity, r.rows, field.plane, products.terms,
             r.inputs.shape[1], len(tables.gain), alphabet.limit, alphabet.loudest,
-            len(model.flagship.design.neighbours), places, min(places, 2), channels=channels,
-            deep=alphabet.deep, lanes=context.LANES,
+            neighbours, places, min(places, 2), channels=channels, deep=alphabet.deep,
+            lanes=context.LANES, most_differences=fused.power(neighbours),
+            most_errors=fused.power(places),
         )  # fmt: skip
         if model.pictures is not None:
             self._look_at(model.pictures)
@@ -203,20 +204,15 @@ class Wavefront:
         )  # fmt: skip
 
     def _leave(self) -> None:
-        """Place the step's pixels, add them to the window, note what learning needs, go on."""
+        """Place the step's pixels, note what learning needs, go on."""
         r, model, field = self.room, self.model, self.views.planes
         tables, alphabet, products = model.tables, model.alphabet, model.products
         self.launch(
-            finish.finish, finish.ROWS, r.tile, r.y, r.x, r.at, self._sizes, r.bases, r.scales,
-            r.pixels, r.centres, r.predictions, r.errors, r.seen, field.flat,
+            finish.finish, finish.ROWS, self._time, r.tile, r.y, r.x, r.at, r.spot, self._sizes,
+            r.bases, r.scales, r.pixels, r.centres, r.predictions, r.errors, r.seen, field.flat,
             self.views.errors.flat, r.samples, tables.log, tables.gain, self.capacity, r.rows,
-            field.stride, field.plane, alphabet.limit, products.n, channels=field.channels,
-            deep=alphabet.deep, rows=finish.ROWS,
-        )  # fmt: skip
-        self.launch(
-            window.add, window.ROWS, r.tile, r.y, r.x, self._ring.row, r.samples, self._firsts,
-            self._seconds, self.capacity, r.rows, self.height, products.terms, products.count,
-            lanes=window.ROWS, width=window.TERMS, programs=-(-products.terms // window.TERMS),
+            r.everywhere, field.down, field.across, field.plane, alphabet.limit, products.n,
+            channels=field.channels, deep=alphabet.deep, rows=finish.ROWS,
         )  # fmt: skip
         if self._how.rate:
             self.launch(

@@ -22,7 +22,6 @@ from idfzip.device.schedule import Run
 from idfzip.device.taker import Taker
 from idfzip.device.wavefront import Wavefront
 from idfzip.flows.autoregressive import Planes
-from idfzip.flows.wavefront import MARGIN
 
 
 class Decoder:
@@ -65,8 +64,7 @@ class Decoder:
         wave = self._wave
         wave.run(run, self._take)
         field = wave.views.planes
-        planes = field.flat[:-1].view(-1, field.channels, wave.height + MARGIN, field.stride)
-        inner = planes[:, :, MARGIN:, MARGIN : MARGIN + wave.columns]
+        inner = field.images(field.flat, wave.height, wave.columns)
         kind = torch.int32 if self._model.alphabet.deep else torch.int16
         return inner.to(kind, copy=True)  # the next run overwrites them
 
@@ -110,14 +108,14 @@ class Encoder:
 
         There is a tile for each of the run's sizes, an empty one where that is 0.
         """
-        wave, field = self._wave, self._wave.views.planes
-        shape = (wave.groups, wave.tiles, self._channels, wave.height + MARGIN, field.stride)
-        inner = self._truth[:-1].view(shape)[..., MARGIN:, MARGIN : MARGIN + wave.columns]
-        truth = np.zeros(inner.shape, np.int32 if self._model.alphabet.deep else np.int16)
+        wave = self._wave
+        inner = wave.views.planes.images(self._truth, wave.height, wave.columns)
+        shape = (wave.groups, wave.tiles, *inner.shape[1:])
+        truth = np.zeros(shape, np.int32 if self._model.alphabet.deep else np.int16)
         for i, tile in enumerate(tiles):
             _, height, width = tile.shape
             truth[i // run.tiles, i % run.tiles, :, :height, :width] = tile
-        inner.copy_(self._model.machine.tensor(truth))
+        inner.copy_(self._model.machine.tensor(truth).flatten(0, 1))
         wave.run(run, self._note)
         several = wave.tiles > 1
         # A copy on the processor, too: the next run overwrites what is there.

@@ -26,6 +26,31 @@ def log2(value: tl.tensor, table: tl.tensor) -> tl.tensor:
 
 
 @triton.jit  # type: ignore[untyped-decorator]
+def columns_of(
+    block: tl.tensor, lanes: tl.constexpr, levels: tl.constexpr
+) -> tuple[tl.tensor, ...]:
+    """Return the columns, (lanes,) each, of a block (lanes, 2**levels); levels from 1.
+
+    Loaded one by one they would be the same, but a compiler takes a quarter of a second for each
+    load in a large program.
+    """
+    found = (block,)
+    for level in tl.static_range(levels):
+        even = ()
+        odd = ()
+        for i in tl.static_range(2**level):
+            if level + 1 == levels:
+                pair = tl.reshape(found[i], [lanes, 2])
+            else:
+                pair = tl.reshape(found[i], [lanes, 2 ** (levels - 1 - level), 2])
+            one, other = tl.split(pair)
+            even = even + (one,)
+            odd = odd + (other,)
+        found = even + odd
+    return found
+
+
+@triton.jit  # type: ignore[untyped-decorator]
 def limited(value: tl.tensor) -> tl.tensor:
     """As `context.limited`."""
     return tl.minimum(tl.maximum(value, -LIMIT), LIMIT)

@@ -46,12 +46,14 @@ def gather(
     channels: tl.constexpr,
     deep: tl.constexpr,
     lanes: tl.constexpr,
+    most_differences: tl.constexpr,
+    most_errors: tl.constexpr,
 ) -> None:
     """Write inputs (rows, width) and the indices of scales (C, rows).
 
     `misses` are the errors of the pixels before, in planes; `neighbours` and `places` say where
     pixels and errors are looked at, `differences` and `errors` how many of each; the first `twice`
-    errors count twice for the scale.
+    errors count twice for the scale. There is room for so many at most, powers of two.
     """
     g = tl.program_id(0).to(tl.int64)
     first = tl.program_id(1) * lanes
@@ -63,29 +65,28 @@ def gather(
     wide = tl.zeros([lanes], tl.int64) + room
     weight = tl.load(total + (terms - 1 - channels) * wide + row, inside, 0).to(tl.int64) + ONE
     into = inputs + row * width
+    d = tl.arange(0, most_differences)[:, None]
+    e = tl.arange(0, most_errors)[:, None]
     for c in tl.static_range(channels):
         base = tl.load(bases + c * wide + row, inside, 0)
         size = tl.load(total + (terms - channels + c) * wide + row, inside, 0).to(tl.int64)
         far = (size << 5) // weight
-        near = base * 0
-        for i in range(errors):
-            miss = tl.load(misses + at + c * plane + tl.load(places + i), inside, 0)
-            near += tl.abs(miss.to(tl.int64))
-        for i in range(twice):
-            miss = tl.load(misses + at + c * plane + tl.load(places + i), inside, 0)
-            near += tl.abs(miss.to(tl.int64))
+        there_too = inside[None, :] & (e < errors)
+        at_errors = misses + (at + c * plane)[None, :] + tl.load(places + e, e < errors, 0)
+        miss = tl.load(at_errors, there_too, 0).to(tl.int64)
+        near = tl.sum(tl.abs(miss) * tl.where(e < twice, 2, 1), 0)
         index = ((log2(near + far + 128, log_table) + 2) >> 2) - 28
         index = tl.minimum(tl.maximum(index, 0), gains - 1)
         gain = tl.load(gain_table + index)
         level = 8 * (index - 12)
-        for i in range(differences):
-            value = tl.load(planes + at + c * plane + tl.load(neighbours + i), inside, 0)
-            scaled = (value.to(tl.int64) - base) * gain + (512 << deep)
-            tl.store(into + i, limited(scaled >> (10 + deep)).to(tl.float32), inside)
+        shown = inside[None, :] & (d < differences)
+        near_by = planes + (at + c * plane)[None, :]
+        value = tl.load(near_by + tl.load(neighbours + d, d < differences, 0), shown, 0)
+        scaled = (value.to(tl.int64) - base[None, :]) * gain[None, :] + (512 << deep)
+        tl.store(into[None, :] + d, limited(scaled >> (10 + deep)).to(tl.float32), shown)
         into += differences
-        for i in range(errors):
-            miss = tl.load(misses + at + c * plane + tl.load(places + i), inside, 0)
-            tl.store(into + i, over(miss.to(tl.int64), gain, deep).to(tl.float32), inside)
+        told = over(miss, gain[None, :], deep).to(tl.float32)
+        tl.store(into[None, :] + e, told, there_too)
         into += errors
         mean = base >> deep
         if c == 0:

@@ -7,7 +7,7 @@ import triton.language as tl
 
 from idfzip.device.fused.arithmetic import clamped
 from idfzip.device.fused.head import SEEN, UNIT, shown
-from idfzip.device.fused.rows import MARGIN, rows_of
+from idfzip.device.fused.rows import MARGIN, SLOTS, rows_of
 from idfzip.flows import window
 
 STEPS = tl.constexpr(window.ERROR_STEPS)
@@ -25,7 +25,8 @@ def spread(
     x: tl.tensor,
     height: tl.tensor,
     width: tl.tensor,
-    stride: tl.tensor,
+    down: tl.tensor,
+    across: tl.tensor,
 ) -> None:
     """Write pixels, and the margins whose values they are: `field.Field.place`.
 
@@ -37,21 +38,24 @@ def spread(
     last = inside & (x == width - 1)
     top = inside & (y == 0)
     for k in tl.static_range(MARGIN):
-        tl.store(plane + (stride - MARGIN + k), kept, left)
-        tl.store(plane + (1 + k), kept, last)
-        tl.store(plane + (k + 1) * (2 - stride), kept, top & (x + 2 * (k + 1) < width + MARGIN))
+        tl.store(plane + (down + (k - MARGIN) * across), kept, left)
+        tl.store(plane + (1 + k) * across, kept, last)
+        above = top & (x + 2 * (k + 1) < width + MARGIN)
+        tl.store(plane + (k + 1) * (2 * across - down), kept, above)
     for k in tl.static_range(1, 3):
-        tl.store(plane + (2 - stride + k), kept, top & last)
+        tl.store(plane + ((2 + k) * across - down), kept, top & last)
 
 
 @triton.jit  # type: ignore[untyped-decorator]
 def finish(
     pending: tl.tensor,
     count: tl.tensor,
+    time: tl.tensor,
     tile_of: tl.tensor,
     y_of: tl.tensor,
     x_of: tl.tensor,
     at_of: tl.tensor,
+    spots: tl.tensor,
     sizes: tl.tensor,
     bases: tl.tensor,
     scales: tl.tensor,
@@ -67,7 +71,9 @@ def finish(
     gain_table: tl.tensor,
     capacity: tl.tensor,
     room: tl.tensor,
-    stride: tl.tensor,
+    everywhere: tl.tensor,
+    down: tl.tensor,
+    across: tl.tensor,
     plane: tl.tensor,
     limit: tl.tensor,
     n: tl.tensor,
@@ -75,7 +81,10 @@ def finish(
     deep: tl.constexpr,
     rows: tl.constexpr,
 ) -> None:
-    """Place the pixels and their errors, and complete what is seen of them and their samples."""
+    """Place the pixels and their errors, and complete what is seen of them and their samples.
+
+    `samples` (slots, n + 1 + channels, everywhere) as of `window`.
+    """
     g = tl.program_id(0).to(tl.int64)
     begin = tl.program_id(1) * rows
     there = tl.load(count + g)
@@ -97,13 +106,15 @@ def finish(
     width = tl.load(sizes + 2 * tile + 1, inside, 0)
     at = tl.load(at_of + row, inside, 0)
     kind = samples.dtype.element_ty
-    tl.store(samples + n * wide + row, inside.to(kind), inside)
+    samples += (tl.load(time) % SLOTS) * (n + 1 + channels) * everywhere
+    samples += tl.load(spots + row, inside, 0)
+    tl.store(samples + n * everywhere, inside.to(kind), inside)
     for c in tl.static_range(channels):
         pixel = tl.load(pixels + c * wide + row, inside, 0)
         error = pixel * UNIT - tl.load(centres + c * wide + row, inside, 0)
-        spread(planes + at + c * plane, pixel, inside, y, x, height, width, stride)
-        spread(misses + at + c * plane, error, inside, y, x, height, width, stride)
+        spread(planes + at + c * plane, pixel, inside, y, x, height, width, down, across)
+        spread(misses + at + c * plane, error, inside, y, x, height, width, down, across)
         own = clamped(pixel - tl.load(bases + c * wide + row, inside, 0), limit)
-        tl.store(samples + (n - channels + c) * wide + row, own.to(kind), inside)
+        tl.store(samples + (n - channels + c) * everywhere, own.to(kind), inside)
         size = tl.minimum(tl.abs(error) >> 2, STEPS * (limit + 1) - 1)
-        tl.store(samples + (n + 1 + c) * wide + row, size.to(kind), inside)
+        tl.store(samples + (n + 1 + c) * everywhere, size.to(kind), inside)

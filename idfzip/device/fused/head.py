@@ -18,7 +18,7 @@ from idfzip.integer import network
 UNIT = tl.constexpr(expert.UNIT)
 SEEN = tl.constexpr(network.SEEN_INPUTS)
 
-ROWS = 16
+ROWS = 32
 """Of a program. [Not measured.]"""
 
 

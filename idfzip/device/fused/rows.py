@@ -5,9 +5,11 @@ from __future__ import annotations
 import triton
 import triton.language as tl
 
+from idfzip.device import room
 from idfzip.flows import wavefront
 
 MARGIN = tl.constexpr(wavefront.MARGIN)
+SLOTS = tl.constexpr(room.SLOTS)
 
 
 @triton.jit  # type: ignore[untyped-decorator]
@@ -34,12 +36,15 @@ def place(
     y_of: tl.tensor,
     x_of: tl.tensor,
     at_of: tl.tensor,
+    spots: tl.tensor,
     bases: tl.tensor,
     planes: tl.tensor,
     tiles: tl.tensor,
+    tall: tl.tensor,
     capacity: tl.tensor,
     room: tl.tensor,
-    stride: tl.tensor,
+    down: tl.tensor,
+    across: tl.tensor,
     plane: tl.tensor,
     channels: tl.constexpr,
     all_tiles: tl.constexpr,
@@ -47,8 +52,8 @@ def place(
 ) -> None:
     """Find the pixels of tile `program_id(1)` of group `program_id(0)` in this step.
 
-    Of each row: tile, row and column, place in the first plane, and `window.base` of all channels;
-    of each group how many there are.
+    Of each row: tile, row and column, place in the first plane, spot (`window`, of tiles so `tall`)
+    and `window.base` of all channels; of each group how many there are.
     """
     g = tl.program_id(0).to(tl.int64)
     mine = tl.program_id(1)
@@ -72,17 +77,18 @@ def place(
         row = start + i + lanes
         y = first + i + lanes
         x = t - 2 * y
-        at = tile * (channels * plane) + (y + MARGIN) * stride + x + MARGIN
+        at = tile * (channels * plane) + (y + MARGIN) * down + (x + MARGIN) * across
         tl.store(tile_of + row, tile + lanes * 0, inside)
         tl.store(y_of + row, y, inside)
         tl.store(x_of + row, x, inside)
         tl.store(at_of + row, at, inside)
+        tl.store(spots + row, tile * tall + y, inside)
         for c in tl.static_range(channels):
             near = planes + at + c * plane
-            total = tl.load(near - 1, inside, 0).to(tl.int64)
-            total += tl.load(near - stride, inside, 0).to(tl.int64)
-            total += tl.load(near - stride - 1, inside, 0).to(tl.int64)
-            total += tl.load(near - stride + 1, inside, 0).to(tl.int64)
+            total = tl.load(near - across, inside, 0).to(tl.int64)
+            total += tl.load(near - down, inside, 0).to(tl.int64)
+            total += tl.load(near - down - across, inside, 0).to(tl.int64)
+            total += tl.load(near - down + across, inside, 0).to(tl.int64)
             tl.store(bases + c * room + row, (total + 2) >> 2, inside)
 
 

@@ -49,26 +49,42 @@ def rounds(alphabet: int, ways: int) -> int:
 
 
 @triton.jit  # type: ignore[untyped-decorator]
-def below(
-    value: tl.tensor,
+def mixtures_of(
     row: tl.tensor,
     inside: tl.tensor,
-    low: tl.tensor,
     weights: tl.tensor,
     means: tl.tensor,
     inverses: tl.tensor,
+    components: tl.constexpr,
+) -> tuple[tl.tensor, ...]:
+    """Return the weight, mean and inverse scale of each component of rows' mixtures."""
+    found = ()
+    for j in tl.static_range(components):
+        found = found + (
+            tl.load(weights + row * components + j, inside, 0),
+            tl.load(means + row * components + j, inside, 0),
+            tl.load(inverses + row * components + j, inside, 0),
+        )
+    return found
+
+
+@triton.jit  # type: ignore[untyped-decorator]
+def below(
+    value: tl.tensor,
+    low: tl.tensor,
+    mixtures: tl.tensor,
     sigmoid: tl.tensor,
     alphabet: tl.tensor,
     components: tl.constexpr,
 ) -> tl.tensor:
-    """Return the frequencies of all values below these, all int32: `mixture.cumulative`."""
+    """Return the frequencies of all values below these, all int32: `mixture.cumulative`.
+
+    `mixtures` are those of `mixtures_of`, of shapes that values' shape has room for.
+    """
     mass = (value * 0).to(tl.int64)
     for j in tl.static_range(components):
-        mean = tl.load(means + row * components + j, inside, 0)
-        inverse = tl.load(inverses + row * components + j, inside, 0)
-        weight = tl.load(weights + row * components + j, inside, 0)
-        u = placed(64 * value - 32, mean, inverse)
-        mass += weight.to(tl.int64) * level(u, sigmoid).to(tl.int64)
+        u = placed(64 * value - 32, mixtures[3 * j + 1], mixtures[3 * j + 2])
+        mass += mixtures[3 * j].to(tl.int64) * level(u, sigmoid).to(tl.int64)
     step = value - low
     found = ((mass * (TOTAL - alphabet)) >> DOWN).to(tl.int32) + step
     found = tl.where(step > 0, found, 0)
@@ -77,20 +93,15 @@ def below(
 
 @triton.jit  # type: ignore[untyped-decorator]
 def middle(
-    row: tl.tensor,
-    inside: tl.tensor,
     low: tl.tensor,
-    weights: tl.tensor,
-    means: tl.tensor,
+    mixtures: tl.tensor,
     alphabet: tl.tensor,
     components: tl.constexpr,
 ) -> tl.tensor:
     """Return the means of mixtures, rounded: `mixture.middle`."""
     total = (low * 0).to(tl.int64)
     for j in tl.static_range(components):
-        mean = tl.load(means + row * components + j, inside, 0)
-        weight = tl.load(weights + row * components + j, inside, 0)
-        total += weight.to(tl.int64) * mean.to(tl.int64)
+        total += mixtures[3 * j].to(tl.int64) * mixtures[3 * j + 1].to(tl.int64)
     found = ((total + HALF) >> MEAN).to(tl.int32)
     return tl.minimum(tl.maximum(found, low), low + alphabet - 1)
 
@@ -126,7 +137,8 @@ def probe(
     low = tl.load(lows + row, inside, 0).to(tl.int32)
     way = tl.arange(0, ways)[None, :]
     value = tl.minimum(low + way * stride, low + alphabet)
-    found = below(value, row, inside, low, weights, means, inverses, sigmoid, alphabet, components)
+    mixtures = mixtures_of(row, inside, weights, means, inverses, components)
+    found = below(value, low, mixtures, sigmoid, alphabet, components)
     tl.store(probes + row * ways + way, found, inside)
 
 
@@ -179,29 +191,35 @@ def take(
     stop = begin + there
     held = there * 0
     first = g * capacity + tl.load(pending + g) - begin
+    inside = (whose < count_of_states) & (whose >= begin) & (whose < stop)
+    row = (first + whose)[:, None]
+    low = tl.load(lows + row, inside[:, None], 0).to(tl.int32)
+    probed = tl.load(probes + row * ways + way, inside[:, None], 0)
+    mixtures = mixtures_of(row, inside[:, None], weights, means, inverses, components)
     for i in range(0, stop, count_of_states):
-        number = i + whose
-        inside = (whose < count_of_states) & (number >= begin) & (number < stop)
-        row = first + number
-        low = tl.load(lows + row, inside, 0).to(tl.int32)
+        ahead = tl.load(words + at + whose, at + whose < last, 0)
+        # What the next round needs of memory is on its way while this one is searched for.
+        number = i + count_of_states + whose
+        soon = (whose < count_of_states) & (number < stop)
+        next_row = (first + number)[:, None]
+        next_low = tl.load(lows + next_row, soon[:, None], 0).to(tl.int32)
+        next_probed = tl.load(probes + next_row * ways + way, soon[:, None], 0)
+        next_mixtures = mixtures_of(next_row, soon[:, None], weights, means, inverses, components)
         quantile = (s & (TOTAL - 1)).to(tl.int32)
-        value = low
+        least = low
+        found = probed
         lower = quantile * 0
         upper = lower + TOTAL
         for r in tl.static_range(rounds):
-            stride = ways ** (rounds - 1 - r)
-            if r == 0:
-                found = tl.load(probes + row[:, None] * ways + way, inside[:, None], 0)
-            else:
-                tried = tl.minimum(value[:, None] + way * stride, low[:, None] + alphabet)
-                found = below(
-                    tried, row[:, None], inside[:, None], low[:, None], weights, means, inverses,
-                    sigmoid, alphabet, components,
-                )  # fmt: skip
+            if r > 0:
+                tried = tl.minimum(least + way * ways ** (rounds - 1 - r), low + alphabet)
+                found = below(tried, low, mixtures, sigmoid, alphabet, components)
             taken = found <= quantile[:, None]
-            value += (tl.sum(taken.to(tl.int32), 1) - 1) * stride
-            lower = tl.max(tl.where(taken, found, 0), 1)
+            # The frequencies grow with the values, so the last that is taken has the most.
+            chosen = tl.max(tl.where(taken, found * ways + way, 0), 1)
             upper = tl.minimum(upper, tl.min(tl.where(taken, TOTAL, found), 1))
+            lower = chosen // ways
+            least += (chosen % ways)[:, None] * ways ** (rounds - 1 - r)
         popped = ((s >> PRECISION) & KEPT) * (upper - lower) + (quantile - lower)
         hungry = (inside & ((popped >> 32) == 0)).to(tl.int32)
         next_word = at + tl.cumsum(hungry, 0) - hungry
@@ -209,17 +227,18 @@ def take(
             starved = (at >= last) & (tl.min(tl.abs(s >> 32), 0) == 0)
             lacking = (hungry > 0) & (next_word >= last)
             known = tl.where(starved, -1, tl.min(tl.where(lacking, whose, lanes), 0))
-            guess = middle(row, inside, low, weights, means, alphabet, components)
-            shown = tl.where(whose <= known, value, guess)
-            tl.store(pixels + row, shown.to(tl.int64), inside)
+            guess = middle(low, mixtures, alphabet, components)
+            shown = tl.where((whose <= known)[:, None], least, guess)
+            tl.store(pixels + row, shown.to(tl.int64), inside[:, None])
             inside = inside & (whose <= known)
             held += tl.sum(inside.to(tl.int64), 0)
         else:
-            tl.store(pixels + row, value.to(tl.int64), inside)
+            tl.store(pixels + row, least.to(tl.int64), inside[:, None])
         fed = (hungry > 0) & (next_word < last)
-        word = tl.load(words + next_word, fed, 0).to(tl.int64) & WORD
+        word = tl.gather(ahead, (next_word - at).to(tl.int32), 0).to(tl.int64) & WORD
         s = tl.where(inside, tl.where(fed, (popped << 32) | word, popped), s)
         at += tl.sum(fed.to(tl.int32), 0)
+        inside, row, low, probed, mixtures = soon, next_row, next_low, next_probed, next_mixtures
     tl.store(state + stream * lanes + whose, s)
     tl.store(place + stream, at)
     tl.store(turn + stream, stop % count_of_states)
@@ -272,10 +291,9 @@ def note(
     value = tl.load(truth + at + offset, inside, 0).to(tl.int32)
     low = tl.load(lows + row, inside, 0).to(tl.int32)
     tl.store(pixels + row, value.to(tl.int64), inside)
-    lower = below(value, row, inside, low, weights, means, inverses, sigmoid, alphabet, components)
-    upper = below(
-        value + 1, row, inside, low, weights, means, inverses, sigmoid, alphabet, components
-    )
+    mixtures = mixtures_of(row, inside, weights, means, inverses, components)
+    lower = below(value, low, mixtures, sigmoid, alphabet, components)
+    upper = below(value + 1, low, mixtures, sigmoid, alphabet, components)
     stream = g // sharing
     into = stream * symbols + tl.load(coded + stream) * channels
     into += c * there + begin + tl.arange(0, rows)

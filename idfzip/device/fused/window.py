@@ -1,17 +1,29 @@
-"""The running sums of the expert's window (`device.window.Ring`)."""
+"""The running sums of the expert's window, by time (as `device.window.Ring`).
+
+Pixels of a step lie side by side in the rooms here: a pixel's *spot* is its tile's and its row's,
+which it shares with those of the same row before and after, and what is known of the last `SLOTS`
+steps stands in as many slots, that of step t in slot t % SLOTS. The pixel of step t in row y has
+column t - 2 y, so its neighbours are those of other steps and of spots just before: to the left
+(t - 1, y), above (t - 2, y - 1), to its right above (t - 1, y - 1), two rows above (t - 4, y - 2).
+
+What a pixel adds is the product of samples that are few, and is multiplied out wherever it is
+needed: a sum is read where it cannot be told from those. Of each pixel is kept, one step late, the
+row's sum up to the pixel on its left (`row`), and the sum of what lies above (`above`: S of the row
+above plus the decayed D of `flows.window`).
+"""
 
 from __future__ import annotations
 
 import triton
 import triton.language as tl
 
-from idfzip.device.fused.rows import rows_of
+from idfzip.device.fused.rows import SLOTS, rows_of
 from idfzip.flows import recursion
 
 ONE = tl.constexpr(recursion.ONE)
 
-ROWS, TERMS = 16, 64
-"""Of a program. [Not measured.]"""
+ROWS, TERMS = 32, 16
+"""Of a program."""
 
 
 @triton.jit  # type: ignore[untyped-decorator]
@@ -21,32 +33,51 @@ def decayed(value: tl.tensor) -> tl.tensor:
 
 
 @triton.jit  # type: ignore[untyped-decorator]
-def slot(
-    tile: tl.tensor, y: tl.tensor, x: tl.tensor, rows: tl.tensor, terms: tl.tensor, k: tl.tensor
+def added(
+    samples: tl.tensor,
+    inside: tl.tensor,
+    one: tl.tensor,
+    other: tl.tensor,
+    product: tl.tensor,
 ) -> tl.tensor:
-    """Return where terms `k` of pixels stand in a ring."""
-    return (((tile * rows + y) * 4 + (x & 3)) * terms)[:, None] + k[None, :]
+    """Return what pixels add to terms, 0 where not `inside`: (width, lanes).
+
+    `one` and `other` are the places of a term's samples; only a `product` has the other.
+    """
+    value = tl.load(samples + one, inside, 0)
+    factor = tl.load(samples + other, inside & product, 1)
+    return value * ONE * factor
 
 
 @triton.jit  # type: ignore[untyped-decorator]
 def sums(
     pending: tl.tensor,
     count: tl.tensor,
+    time: tl.tensor,
     tile_of: tl.tensor,
     y_of: tl.tensor,
     x_of: tl.tensor,
+    spots: tl.tensor,
     sizes: tl.tensor,
     row_ring: tl.tensor,
     above_ring: tl.tensor,
+    samples: tl.tensor,
     total: tl.tensor,
+    first_of: tl.tensor,
+    second_of: tl.tensor,
     capacity: tl.tensor,
     room: tl.tensor,
-    rows: tl.tensor,
+    everywhere: tl.tensor,
     terms: tl.tensor,
+    products: tl.tensor,
+    entries: tl.tensor,
     lanes: tl.constexpr,
     width: tl.constexpr,
 ) -> None:
-    """Write the windows of a step's pixels, (terms, rows), and keep D for the row below."""
+    """Write the windows of a step's pixels, (terms, rows), and what later steps need.
+
+    Rings are (slots, terms, everywhere), `samples` (slots, entries, everywhere) of so many spots.
+    """
     g = tl.program_id(0).to(tl.int64)
     first = tl.program_id(1) * lanes
     there = tl.load(count + g)
@@ -57,66 +88,33 @@ def sums(
     y = tl.load(y_of + row, inside, 0)
     x = tl.load(x_of + row, inside, 0)
     columns = tl.load(sizes + 2 * tile + 1, inside, 0)
-    k = tl.program_id(2).to(tl.int64) * width + tl.arange(0, width)
-    known = (k < terms)[None, :]
-    second = (inside & (y >= 1))[:, None] & known
-    third = (inside & (y >= 2))[:, None] & known
-    near = (x + 1 < columns)[:, None]
-    far = (x + 2 < columns)[:, None]
-    f0 = tl.load(row_ring + slot(tile, y - 2, x, rows, terms, k), third, 0)
-    f1 = tl.load(row_ring + slot(tile, y - 2, x + 1, rows, terms, k), third, 0)
-    f2 = tl.load(row_ring + slot(tile, y - 2, x + 2, rows, terms, k), third, 0)
-    p1 = tl.where(near, f1 - decayed(f0), 0)
-    p2 = tl.where(far, f2 - decayed(f1), 0)
-    before = tl.load(above_ring + slot(tile, y - 1, x, rows, terms, k), third, 0)
-    above = f0 + decayed(p1 + decayed(p2)) + decayed(before)
-    tl.store(above_ring + slot(tile, y, x, rows, terms, k), above, inside[:, None] & known)
-    g0 = tl.load(row_ring + slot(tile, y - 1, x, rows, terms, k), second, 0)
-    g1 = tl.load(row_ring + slot(tile, y - 1, x + 1, rows, terms, k), second, 0)
-    q1 = tl.where(near, g1 - decayed(g0), 0)
-    begun = (inside & (x > 0))[:, None] & known
-    left = tl.load(row_ring + slot(tile, y, x - 1, rows, terms, k), begun, 0)
-    found = g0 + decayed(q1) + decayed(above) + left
-    tl.store(total + (k * room)[None, :] + row[:, None], found, inside[:, None] & known)
-
-
-@triton.jit  # type: ignore[untyped-decorator]
-def add(
-    pending: tl.tensor,
-    count: tl.tensor,
-    tile_of: tl.tensor,
-    y_of: tl.tensor,
-    x_of: tl.tensor,
-    row_ring: tl.tensor,
-    samples: tl.tensor,
-    first_of: tl.tensor,
-    second_of: tl.tensor,
-    capacity: tl.tensor,
-    room: tl.tensor,
-    rows: tl.tensor,
-    terms: tl.tensor,
-    products: tl.tensor,
-    lanes: tl.constexpr,
-    width: tl.constexpr,
-) -> None:
-    """Add the terms of a step's pixels: products of samples (.., rows), their count, the rest."""
-    g = tl.program_id(0).to(tl.int64)
-    first = tl.program_id(1) * lanes
-    there = tl.load(count + g)
-    if first >= there:
-        return
-    row, inside = rows_of(pending, g, first, there, capacity, lanes)
-    tile = tl.load(tile_of + row, inside, 0)
-    y = tl.load(y_of + row, inside, 0)
-    x = tl.load(x_of + row, inside, 0)
-    k = tl.program_id(2).to(tl.int64) * width + tl.arange(0, width)
-    known = inside[:, None] & (k < terms)[None, :]
-    one = tl.load(first_of + k, k < terms, 0)
-    other = tl.load(second_of + k, k < terms, 0)
-    product = known & (k < products)[None, :]
-    value = tl.load(samples + (one * room)[None, :] + row[:, None], known, 0)
-    factor = tl.load(samples + (other * room)[None, :] + row[:, None], product, 1)
-    begun = known & (x > 0)[:, None]
-    left = tl.load(row_ring + slot(tile, y, x - 1, rows, terms, k), begun, 0)
-    added = decayed(left) + value * ONE * factor
-    tl.store(row_ring + slot(tile, y, x, rows, terms, k), added, known)
+    spot = tl.load(spots + row, inside, 0)[None, :]
+    k = (tl.program_id(2).to(tl.int64) * width + tl.arange(0, width))[:, None]
+    known = inside[None, :] & (k < terms)
+    one = tl.load(first_of + k, k < terms, 0) * everywhere + spot
+    other = tl.load(second_of + k, k < terms, 0) * everywhere + spot
+    product = k < products
+    at = k * everywhere + spot
+    t = tl.load(time)
+    now, before, two, three = t % SLOTS, (t + 3) % SLOTS, (t + 2) % SLOTS, (t + 1) % SLOTS
+    seen, whole = entries * everywhere, terms * everywhere
+    begun = known & (x > 0)[None, :]
+    second = known & (y >= 1)[None, :]
+    third = known & (y >= 2)[None, :]
+    near = (x + 1 < columns)[None, :]
+    far = (x + 2 < columns)[None, :]
+    left = added(samples + before * seen, begun, one, other, product)
+    left += decayed(tl.load(row_ring + two * whole + at, begun, 0))
+    tl.store(row_ring + before * whole + at, left, known)
+    # Of a row that is over, nobody has kept the sum up to its last pixel.
+    over = second & (x + 1 >= columns)[None, :]
+    row_above = tl.load(row_ring + two * whole + at - 1, second & near, 0)
+    row_above += decayed(tl.load(row_ring + three * whole + at - 1, over, 0))
+    row_above += added(samples + two * seen - 1, over, one, other, product)
+    p1 = added(samples + three * seen - 2, third & near, one, other, product)
+    p2 = added(samples + two * seen - 2, third & far, one, other, product)
+    above = tl.load(above_ring + two * whole + at - 1, third, 0) + decayed(p1 + decayed(p2))
+    found = row_above + decayed(above)
+    tl.store(above_ring + now * whole + at, found, known)
+    q1 = added(samples + before * seen - 1, second & near, one, other, product)
+    tl.store(total + k * room + row[None, :], found + decayed(q1) + left, known)

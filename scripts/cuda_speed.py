@@ -119,8 +119,8 @@ def decode_blocks(effort: Effort, coded: Sequence[Any], model: Model) -> list[Pi
 
 OPERATORS = ("window", "solve", "gather", "trunk", "heads", "mixtures", "search, coder", "learn")
 KERNELS = (
-    *("place", "sums", "solve", "gather", "dense", "head", "probe", "take", "finish", "add"),
-    *("slopes", "advance", "back", "move", "move_bias", "close"),
+    *("place", "sums", "solve", "gather", "trunk", "head", "probe", "take", "finish", "add"),
+    *("slopes", "advance", "back", "move", "close"),
 )
 """Names of stages, and of fused kernels (`idfzip.device.fused`)."""
 

@@ -30,6 +30,7 @@ from idfzip.device.check import any_tile
 from idfzip.device.machine import Machine
 
 SIZES: dict[str, dict[str, Sequence[int]]] = {
+    "chain": {"ROWS": (16, 32, 64), "COLUMNS": (32, 64, 128), "DEPTH": (16, 32)},
     "context": {"LANES": (32, 64, 128)},
     "dense": {"ROWS": (32, 64, 128), "COLUMNS": (32, 64, 128), "DEPTH": (16, 32, 64)},
     "expert": {"LANES": (32, 64), "WARPS": (1, 2)},
@@ -37,8 +38,19 @@ SIZES: dict[str, dict[str, Sequence[int]]] = {
     "head": {"ROWS": (16, 32, 64)},
     "lattice": {"LANES": (16, 32, 64)},
     "lattice_head": {"ROWS": (16, 32, 64)},
-    "learning": {"ROWS": (16, 32, 64), "SIDE": (16, 32, 64), "DEPTH": (16, 32, 64)},
+    "learning": {
+        "ROWS": (16, 32, 64),
+        "DOWN": (16, 32, 64),
+        "ACROSS": (32, 64, 128),
+        "DEPTH": (16, 32, 64),
+    },
     "symbols": {"PROBED": (8, 16, 32)},
+    "trunk": {
+        "ROWS": (16, 32, 64),
+        "COLUMNS": (64, 128),
+        "DEPTH": (16, 32, 64),
+        "WARPS": (2, 4, 8),
+    },
     "window": {"ROWS": (8, 16, 32), "TERMS": (8, 16, 32)},
 }
 """Sizes that are tried, by modules of `idfzip.device.fused`."""

@@ -30,8 +30,8 @@ are added and multiplied one by one: CUDA has no matrix products of them. A work
 uses its device, on the default stream.
 
 Tries, counted without a GPU (`scripts/kernel_counts.py`, but for the operators). Launches in a step
-of decoding by `photo`: 1,307 of operators, 20 of fused kernels; for what is learned at the end of a
-period 131 and 22, and 1 where it is not learned from. Of `progressive` 17 and 22, in the 2,111
+of decoding by `photo`: 1,307 of operators, 18 of fused kernels; for what is learned at the end of a
+period 131 and 3, and 1 where it is not learned from. Of `progressive` 15 and 3, in the 2,111
 steps of a tile of 256 x 1024. With search and coder in operators, too, 38 more for each pixel of a
 group and channel, one after the other, 29,184 in a tile of 256 rows: they serve where there is no
 Triton.

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -10,14 +12,15 @@ import torch
 from torch import Tensor
 
 from idfzip.codecs.flagship import Learning
-from idfzip.device import fused, layers
-from idfzip.device.fused import dense, learning, rows
+from idfzip.device import fused
+from idfzip.device.fused import chain, dense, learning, rows
 from idfzip.device.graph import Replayed
-from idfzip.device.layers import Span
+from idfzip.device.layers import apart
 from idfzip.device.learner import Learner, Moving
 from idfzip.device.machine import Machine
 from idfzip.device.network import Weights
 from idfzip.device.room import Rows
+from idfzip.integer import grid
 from idfzip.integer.learning import PERIOD
 from idfzip.integer.network import Network
 
@@ -45,8 +48,9 @@ class Follower:
         """
         self._room, self._how, self._capacity = room, how, capacity
         self._learner = Learner(machine, networks, how, groups, periods)
-        self.pending, none = (machine.zeros(groups, dtype=torch.int64) for _ in range(2))
-        self._period = Span(groups, capacity, capacity, none, self.pending)
+        self.pending, self._none = (machine.zeros(groups, dtype=torch.int64) for _ in range(2))
+        if how.rate:
+            self._write_down(machine)
         self._turns = np.zeros(groups, np.int64)
         self._learn, self._close = (Replayed(machine.device) for _ in range(2))
 
@@ -75,53 +79,48 @@ class Follower:
 
     def learn(self) -> None:
         """Let the networks learn whose periods are over and to be learned from."""
-        r, learner = self._room, self._learner
-        w, channels, frozen = learner.weights, len(r.hidden), learner.frozen
-        begin = 0
-        parts = []
-        for c in range(channels):
-            part = r.fan_deltas[:, begin:]
-            layers.backwards(self._period, r.deltas[c], w.outs[c], r.hidden[c], part)
-            parts.append(part)
-            begin += r.hidden[c].shape[1]
-        deltas, back = r.fan_deltas, w.fan
-        for i in range(len(r.values) - 1, frozen - 1, -1):
-            layers.backwards(self._period, deltas, back, r.values[i], r.trunk_deltas[i])
-            deltas, back = r.trunk_deltas[i], w.trunk[i]
-        before = [r.inputs, *r.values]
-        trunk = [(before[i], r.trunk_deltas[i]) for i in range(frozen, len(r.values))]
-        pairs = [(r.values[-1], r.fan_deltas), *((r.seen, part) for part in parts)]
-        pairs += [*zip(r.hidden, r.deltas, strict=True), *trunk]
-        for (x, errors), moving in zip(pairs, learner.moving_weights(), strict=True):
-            self._move(x, errors, moving)
-        errors_of_biases = [*parts, *r.deltas, *(errors for _, errors in trunk)]
-        for errors, moving in zip(errors_of_biases, learner.moving_biases(), strict=True):
-            self._move_bias(errors, moving)
-
-    def _move(self, x: Tensor, deltas: Tensor, moving: Moving) -> None:
-        inputs, outputs = moving.shape
-        if inputs == 0:
-            return
-        side = learning.SIDE
         fused.launch(
-            learning.move, (self._groups, -(-inputs // side), -(-outputs // side)), self.pending,
-            self._learner.turn, self._learner.corrections, x, deltas, moving.first, moving.exact,
-            moving.squares, moving.values, self._capacity, x.stride(0), deltas.stride(0), inputs,
-            outputs, moving.apart, moving.rate, float(moving.reach), float(moving.limit),
-            models=moving.models, every=self._how.every, side=side, depth=learning.DEPTH,
+            chain.back, (self._groups, -(-self._capacity // chain.ROWS)), self._none, self.pending,
+            self._layers.rows, len(self._layers.rows), self._capacity, by=self._layers.by,
+            rows=chain.ROWS, columns=chain.COLUMNS, depth=chain.DEPTH, precision=dense.PRECISION,
+        )  # fmt: skip
+        down, across = learning.DOWN, learning.ACROSS
+        tiles = sum(-(-i // down) * -(-o // across) for i, o in self._shapes)
+        fused.launch(
+            learning.move, (self._groups, tiles), self.pending, self._learner.turn,
+            self._learner.corrections, self._parts.rows, self._limits, len(self._shapes),
+            self._capacity, models=self._models, every=self._how.every, by=self._parts.by,
+            slots=fused.power(len(self._shapes)), down=down, across=across, depth=learning.DEPTH,
             precision=dense.PRECISION,
         )  # fmt: skip
 
-    def _move_bias(self, deltas: Tensor, moving: Moving) -> None:
-        (outputs,) = moving.shape
-        side = learning.SIDE
-        fused.launch(
-            learning.move_bias, (self._groups, -(-outputs // side)), self.pending,
-            self._learner.turn, self._learner.corrections, deltas, moving.first, moving.exact,
-            moving.squares, moving.values, self._capacity, deltas.stride(0), outputs, moving.apart,
-            moving.rate, float(moving.reach), float(moving.limit), models=moving.models,
-            every=self._how.every, side=side, depth=learning.DEPTH,
-        )  # fmt: skip
+    def _write_down(self, machine: Machine) -> None:
+        """Write for kernels where layers and what moves of them stand."""
+        r, learner, w = self._room, self._learner, self.weights
+        ends = np.cumsum([one.shape[1] for one in r.hidden])
+        parts = [
+            r.fan_deltas[:, end - one.shape[1] :] for end, one in zip(ends, r.hidden, strict=True)
+        ]
+        layers = list(zip(r.deltas, w.outs, r.hidden, parts, strict=True))
+        deltas, back = r.fan_deltas, w.fan
+        moving = range(learner.frozen, len(r.values))
+        for i in reversed(moving):
+            layers.append((deltas, back, r.values[i], r.trunk_deltas[i]))
+            deltas, back = r.trunk_deltas[i], w.trunk[i]
+        self._layers = _table(machine, [_layer(*one) for one in layers], range(4), range(4, 8))
+        before = [r.inputs, *r.values]
+        xs = [r.values[-1], *(r.seen for _ in parts), *r.hidden, *(before[i] for i in moving)]
+        rest = [*r.deltas, *(r.trunk_deltas[i] for i in moving)]
+        self._one = machine.tensor(np.array([[1 << grid.ACTIVATION_BITS]], np.float32))
+        found = list(zip(xs, [r.fan_deltas, *parts, *rest], learner.moving_weights(), strict=True))
+        for errors, bias in zip([*parts, *rest], learner.moving_biases(), strict=True):
+            found.append((self._one.expand(2, 1), errors, bias))
+        found = [one for one in found if one[2].shape[0] > 0]
+        self._models = found[0][2].models
+        self._shapes = [_shape(one) for _, _, one in found]
+        self._parts = _table(machine, [_part(*one) for one in found], range(6, 11), [1, 2, 4])
+        limits = [(one.rate, one.reach, one.limit) for _, _, one in found]
+        self._limits = machine.tensor(np.array(limits, np.float32))
 
     @property
     def _groups(self) -> int:
@@ -130,3 +129,42 @@ class Follower:
     def end(self) -> None:
         """End the periods that are over."""
         fused.launch(rows.close, (self._groups,), self.pending, self._learner.turn, period=PERIOD)
+
+
+class Table(NamedTuple):
+    """What a kernel reads, int64 (count, fields), multiples of `by` (`fused.table`)."""
+
+    rows: Tensor
+    by: int
+
+
+def _table(
+    machine: Machine,
+    rows: Sequence[tuple[int, ...]],
+    addresses: Sequence[int],
+    sizes: Sequence[int],
+) -> Table:
+    """Return a table; what some columns hold is a multiple of up to four singles."""
+    table = np.array(rows, np.int64)
+    numbers = [table[:, addresses] // 4, table[:, sizes]]
+    by = math.gcd(4, *(int(one) for part in numbers for one in part.flat))
+    return Table(machine.tensor(table), by)
+
+
+def _layer(deltas: Tensor, weight: Tensor, values: Tensor, out: Tensor) -> tuple[int, ...]:
+    """Return a layer as `chain.back` reads it."""
+    addresses = (one.data_ptr() for one in (deltas, weight, values, out))
+    return *addresses, *weight.shape[-2:], apart(weight, 2), out.stride(0)
+
+
+def _part(x: Tensor, deltas: Tensor, moving: Moving) -> tuple[int, ...]:
+    """Return a part of what moves as `learning.move` reads it."""
+    places = (x, deltas, moving.first, moving.exact, moving.squares, moving.values)
+    addresses = (one.data_ptr() for one in places)
+    return *_shape(moving), moving.apart, x.stride(0), deltas.stride(0), *addresses
+
+
+def _shape(moving: Moving) -> tuple[int, int]:
+    """Return the inputs and outputs of what moves; a bias has an input that is always one."""
+    inputs, outputs = moving.shape if len(moving.shape) > 1 else (1, *moving.shape)
+    return inputs, outputs

@@ -1,4 +1,4 @@
-"""Layers by fused kernels, forwards and back (`fused.dense`)."""
+"""Layers by fused kernels (`fused.dense`, `fused.trunk`)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from idfzip.device import fused
-from idfzip.device.fused import dense
+from idfzip.device.fused import dense, trunk
 from idfzip.device.machine import Machine
 from idfzip.device.network import Weights, weights
 from idfzip.integer.network import Network
@@ -45,19 +45,22 @@ def forwards(
 
 def run_trunk(span: Span, x: Tensor, w: Weights, values: Sequence[Tensor], fan: Tensor) -> None:
     """Write what the trunk's layers give of `x`, and its part of the heads' sums."""
-    for weight, bias, out in zip(w.trunk, w.trunk_bias, values, strict=True):
-        forwards(span, x, weight, bias, out)
-        x = out
-    forwards(span, x, w.fan, w.trunk_bias[-1], fan, active=False)
-
-
-def backwards(span: Span, deltas: Tensor, weight: Tensor, values: Tensor, out: Tensor) -> None:
-    """Write the errors before an activation, of those (rows, outputs) after its layer."""
-    inputs, outputs = weight.shape[-2:]
+    before = [x, *values]
+    for i in range(len(w.trunk) - 2 if len(w.trunk) > 1 else 1):
+        forwards(span, before[i], w.trunk[i], w.trunk_bias[i], values[i])
+    if len(w.trunk) == 1:
+        forwards(span, values[0], w.fan, w.trunk_bias[0], fan, active=False)
+        return
+    (lower, upper), (lower_bias, upper_bias) = w.trunk[-2:], w.trunk_bias[-2:]
+    inputs, lower_width = lower.shape[-2:]
+    upper_width, width = w.fan.shape[-2:]
     fused.launch(
-        dense.back, _grid(span, inputs), span.first, span.count, deltas, weight, values, out,
-        span.capacity, inputs, outputs, apart(weight, 2), out.stride(0), rows=dense.ROWS,
-        columns=dense.COLUMNS, depth=dense.DEPTH, precision=dense.PRECISION,
+        trunk.trunk, (span.groups, -(-span.most // trunk.ROWS)), span.first, span.count,
+        before[-3], lower, lower_bias, values[-2], upper, upper_bias, values[-1], w.fan, fan,
+        span.capacity, inputs, lower_width, upper_width, width, apart(lower, 2),
+        apart(lower_bias, 1), apart(upper, 2), apart(upper_bias, 1), apart(w.fan, 2),
+        rows=trunk.ROWS, columns=trunk.COLUMNS, depth=trunk.DEPTH, precision=dense.PRECISION,
+        warps=trunk.WARPS,
     )  # fmt: skip
 
 

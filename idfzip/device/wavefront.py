@@ -1,4 +1,4 @@
-"""The wavefront by fused kernels: a step of all groups in 20 launches or fewer (`fused`).
+"""The wavefront by fused kernels: a step of all groups in 18 launches or fewer (`fused`).
 
 The same for encoding and decoding, which differ only in where a channel's pixels come from. All
 room is taken once; a step and the end of a period are functions of tensors that stay where they

@@ -11,7 +11,8 @@ import triton.language as tl
 from idfzip.coding import ans
 from idfzip.device.fused.mixtures import level, placed
 from idfzip.device.fused.rows import rows_of
-from idfzip.integer import grid, learning
+from idfzip.device.fused.table import singles, size
+from idfzip.integer import learning
 from idfzip.priors import mixture
 
 REACH = tl.constexpr(mixture.END)
@@ -20,15 +21,17 @@ WHOLE = tl.constexpr(2.0 ** -(mixture.WEIGHT_BITS + mixture.SIGMOID_BITS))
 LEVEL = tl.constexpr(2.0**-mixture.SIGMOID_BITS)
 SHARE = tl.constexpr(2.0**-mixture.WEIGHT_BITS)
 NATS = tl.constexpr(0.693147)
-ACTIVATION = tl.constexpr(float(1 << grid.ACTIVATION_BITS))
 MEMORY = tl.constexpr(float(learning._SHARE))
 PERIOD = tl.constexpr(learning.PERIOD)
 BLOCK = tl.constexpr(learning.BLOCK)
 
 ROWS = 32
 """Of a program that finds slopes. [Not measured.]"""
-SIDE, DEPTH = 32, 32
-"""Of a program that moves weights, and the rows of each of its turns. [Not measured.]"""
+DOWN, ACROSS, DEPTH = 32, 64, 32
+"""Of a program that moves weights: inputs, outputs, and the rows of each turn. [Not measured.]"""
+
+FIELDS = tl.constexpr(11)
+"""Of a part in the table that `move` reads."""
 
 
 @triton.jit  # type: ignore[untyped-decorator]
@@ -145,45 +148,76 @@ def stepped(
 
 
 @triton.jit  # type: ignore[untyped-decorator]
+def part_of(
+    table: tl.tensor,
+    mine: tl.tensor,
+    parts: tl.tensor,
+    slots: tl.constexpr,
+    down: tl.constexpr,
+    across: tl.constexpr,
+) -> tuple[tl.tensor, tl.tensor]:
+    """Return which of the parts in a table has the tile `mine`, and the number of it there.
+
+    Parts are cut into tiles of inputs, `down`, and outputs, `across`, one after the other.
+    """
+    k = tl.arange(0, slots)
+    there = k < parts
+    inputs = tl.load(table + k * FIELDS, there, 0)
+    outputs = tl.load(table + k * FIELDS + 1, there, 0)
+    ends = tl.cumsum(tl.cdiv(inputs, down) * tl.cdiv(outputs, across), 0)
+    before = there & (ends <= mine)
+    return tl.sum(before.to(tl.int32), 0), mine - tl.max(tl.where(before, ends, 0), 0)
+
+
+@triton.jit  # type: ignore[untyped-decorator]
 def move(
     pending: tl.tensor,
     turn: tl.tensor,
     corrections: tl.tensor,
-    x: tl.tensor,
-    deltas: tl.tensor,
-    first: tl.tensor,
-    exact: tl.tensor,
-    squares: tl.tensor,
-    values: tl.tensor,
+    table: tl.tensor,
+    limits: tl.tensor,
+    parts: tl.tensor,
     capacity: tl.tensor,
-    of_x: tl.tensor,
-    of_deltas: tl.tensor,
-    inputs: tl.tensor,
-    outputs: tl.tensor,
-    apart: tl.tensor,
-    rate: tl.tensor,
-    reach: tl.tensor,
-    most: tl.tensor,
     models: tl.constexpr,
     every: tl.constexpr,
-    side: tl.constexpr,
+    by: tl.constexpr,
+    slots: tl.constexpr,
+    down: tl.constexpr,
+    across: tl.constexpr,
     depth: tl.constexpr,
     precision: tl.constexpr,
 ) -> None:
-    """Move a layer's weights, (inputs, outputs), of the groups whose period is over and counts.
+    """Move all weights and biases of the groups whose period is over and counts, by tiles.
 
-    Rows of `x` and `deltas` stand `of_x` and `of_deltas` apart; parameters of groups stand `apart`.
+    Of each part, (inputs, outputs), `table`, int64, has these, how far those of the next group
+    stand, how far the next rows of x and of errors; and addresses: of x, errors, and the first of
+    the models' parameters, exact ones, squares and values. `limits`, singles: its rate, reach and
+    limit. A bias is a part of one input. For `by`, of all but inputs, see `table`.
     """
     g = tl.program_id(0).to(tl.int64)
     there = tl.load(pending + g)
     now = tl.load(turn + g)
     if (there < PERIOD) | (now % every != every - 1):
         return
-    i = tl.program_id(1) * side + tl.arange(0, side)
-    o = tl.program_id(2) * side + tl.arange(0, side)
-    slope = tl.zeros([side, side], tl.float32)
+    which, tile = part_of(table, tl.program_id(1), parts, slots, down, across)
+    mine = table + which * FIELDS
+    inputs = tl.load(mine)
+    outputs = size(mine + 1, by)
+    apart = size(mine + 2, by)
+    of_x = tl.load(mine + 3)
+    of_deltas = size(mine + 4, by)
+    x = singles(mine + 5, 1)
+    deltas = singles(mine + 6, by)
+    first = singles(mine + 7, by)
+    exact = singles(mine + 8, by)
+    squares = singles(mine + 9, by)
+    values = singles(mine + 10, by)
+    beside = tl.cdiv(outputs, across)
+    i = (tile // beside) * down + tl.arange(0, down)
+    o = (tile % beside) * across + tl.arange(0, across)
+    slope = tl.zeros([down, across], tl.float32)
     for block in range(0, there, BLOCK):
-        part = tl.zeros([side, side], tl.float32)
+        part = tl.zeros([down, across], tl.float32)
         for start in range(block, tl.minimum(block + BLOCK, there), depth):
             number = start + tl.arange(0, depth)
             inside = number < there
@@ -196,54 +230,8 @@ def move(
         slope += part
     within = (i < inputs)[:, None] & (o < outputs)[None, :]
     where = i[:, None] * outputs + o[None, :]
-    correction = tl.load(corrections + now // every)
     stepped(
         g * apart + where, (g % models) * apart + where, within, slope, first, exact, squares,
-        values, correction, rate, reach, most,
-    )  # fmt: skip
-
-
-@triton.jit  # type: ignore[untyped-decorator]
-def move_bias(
-    pending: tl.tensor,
-    turn: tl.tensor,
-    corrections: tl.tensor,
-    deltas: tl.tensor,
-    first: tl.tensor,
-    exact: tl.tensor,
-    squares: tl.tensor,
-    values: tl.tensor,
-    capacity: tl.tensor,
-    of_deltas: tl.tensor,
-    outputs: tl.tensor,
-    apart: tl.tensor,
-    rate: tl.tensor,
-    reach: tl.tensor,
-    most: tl.tensor,
-    models: tl.constexpr,
-    every: tl.constexpr,
-    side: tl.constexpr,
-    depth: tl.constexpr,
-) -> None:
-    """Move a layer's biases, (outputs), as `move` does weights."""
-    g = tl.program_id(0).to(tl.int64)
-    there = tl.load(pending + g)
-    now = tl.load(turn + g)
-    if (there < PERIOD) | (now % every != every - 1):
-        return
-    o = tl.program_id(1) * side + tl.arange(0, side)
-    slope = tl.zeros([side], tl.float32)
-    for block in range(0, there, BLOCK):
-        part = tl.zeros([side], tl.float32)
-        for start in range(block, tl.minimum(block + BLOCK, there), depth):
-            number = start + tl.arange(0, depth)
-            row = g * capacity + number
-            at = deltas + (row * of_deltas)[:, None] + o[None, :]
-            within = (number < there)[:, None] & (o < outputs)[None, :]
-            part += tl.sum(tl.load(at, within, 0.0), 0)
-        slope += part * ACTIVATION
-    correction = tl.load(corrections + now // every)
-    stepped(
-        g * apart + o, (g % models) * apart + o, o < outputs, slope, first, exact, squares, values,
-        correction, rate, reach, most,
+        values, tl.load(corrections + now // every), tl.load(limits + 3 * which),
+        tl.load(limits + 3 * which + 1), tl.load(limits + 3 * which + 2),
     )  # fmt: skip

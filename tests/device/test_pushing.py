@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_fused import fused  # noqa: F401
+from test_fused import device_machine, fused  # noqa: F401
 
 from idfzip.coding import turns
 
@@ -48,8 +48,6 @@ def check(machine, streams, states=()):
 )  # fmt: skip
 @settings(deadline=None, max_examples=40)
 def test_any_streams(drawn, data):
-    from test_fused import device_machine
-
     states = [data.draw(st.sampled_from([1, 2, 4, 8, 32, 64])) for _ in drawn]
     check(device_machine(), [intervals(n, seed, *most) for n, seed, most in drawn], states)
 

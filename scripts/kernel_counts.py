@@ -1,9 +1,10 @@
 """Count what fused kernels are made of: `python scripts/kernel_counts.py [-m MODEL]`.
 
 No GPU is needed: kernels are compiled for compute capability 9.0. Of each is told how often it is
-launched in a step of decoding, for what is learned at the end of a period, and in a step of
-encoding; its instructions, in all and in the largest loop, its registers and what it spills.
-Kernels that several launches share are compiled for each kind of them; the largest is told.
+launched in a step of decoding, for what is learned at the end of a period, in a step of encoding,
+and for all streams of a batch; its instructions, in all and in the largest loop, its registers and
+what it spills. Kernels that several launches share are compiled for each kind of them; the largest
+is told.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ from idfzip.flows.alphabet import BYTES, Alphabet
 from idfzip.integer.learning import PERIOD
 
 Size = tuple[int, int]
+WHENS = "step", "period", "encoding", "batch"
 TYPES = {
     torch.int16: "*i16",
     torch.int32: "*i32",
@@ -80,16 +82,27 @@ def batch(
     return model, side_by_side([Group((size,)) for size in sizes])
 
 
-def encoding(machine: Machine, codec: Any, sizes: list[Size], one: Alphabet) -> Callable[[], None]:
-    """Return the step of an encoder of tiles of these sizes."""
+def encoding(
+    machine: Machine, codec: Any, sizes: list[Size], one: Alphabet
+) -> tuple[Callable[[], None], Callable[[], None]]:
+    """Return the step of an encoder of tiles of these sizes, and what pushes a run's symbols."""
     if isinstance(codec, Lattice):
         tiles = [np.zeros((codec.channels, *size), np.int32) for size in sizes]
         first = np.zeros((len(sizes), codec.channels), np.int32)
         coder = levels.Encoder(machine, codec, tiles, first)
-        return partial(coder._pieces._advance, coder._note)
+        return partial(coder._pieces._advance, coder._note), nothing
     model, runs = batch(machine, codec, sizes, one)
     made = waves.Encoder(model, codec.learning, runs, len(sizes))
-    return partial(made._wave._advance, made._note)
+
+    def push() -> None:
+        made._noted.append((runs[0], made._costs))
+        made.pushed()
+
+    return partial(made._wave._advance, made._note), push
+
+
+def nothing() -> None:
+    """Do nothing."""
 
 
 def step(
@@ -127,9 +140,6 @@ def step(
     def due() -> None:
         follower.pending.fill_(PERIOD)
         follower._learner.turn.fill_(codec.learning.every - 1)
-
-    def nothing() -> None:
-        pass
 
     learns = codec.learning.rate > 0
     learn, end = (follower.learn, follower.end) if learns else (nothing, nothing)
@@ -196,17 +206,19 @@ class Compiler:
     ) -> dict[str, dict[str, Any]]:
         """Return for each kernel its launches, by what they are for, and the largest that is made.
 
-        For a step of decoding, the end of a period that is learned from, and a step of encoding.
+        For a step of decoding, the end of a period that is learned from, a step of encoding, and
+        the streams of a batch.
         """
-        nothing = np.zeros(0, np.int32)
-        host = turns.decoder([turns.push_all(nothing, nothing, states)] * 2)
+        none = np.zeros(0, np.int32)
+        host = turns.decoder([turns.push_all(none, none, states)] * 2)
         machine, sizes = Machine(torch.device("cpu"), fused=True), [(24, 36)] * 2
         rows: dict[str, dict[str, Any]] = {}
         with torch.inference_mode():
             made = step(machine, codec, host, sizes, one, cut)
-            encode = encoding(machine, codec, sizes, one)
+            encode, push = encoding(machine, codec, sizes, one)
             works = {
                 "step": (made.advance,), "period": (made.learn, made.end), "encoding": (encode,),
+                "batch": (push,),
             }  # fmt: skip
             for when, mine in works.items():
                 with recorded() as launches:
@@ -267,7 +279,7 @@ def _type(value: object) -> str:
 
 @click.command()
 @click.option("-m", "--model", "name", default="photo", show_default=True)
-@click.option("--states", default=8, show_default=True, help="Of each stream.")
+@click.option("--states", default=turns.MOST, show_default=True, help="Of each stream.")
 def main(name: str, states: int) -> None:
     """Print what the compiler makes of the kernels, without a GPU."""
     codec = models.by_name(name).codec
@@ -275,7 +287,7 @@ def main(name: str, states: int) -> None:
     click.echo("kernel: launches; instructions, of a loop; registers; bytes spilled")
     total: Counter[str] = Counter()
     for key, row in rows.items():
-        launches = {when: row[when] for when in ("step", "period", "encoding") if row[when]}
+        launches = {when: row[when] for when in WHENS if row[when]}
         total += Counter(launches)
         click.echo(
             f"{key}: {' '.join(f'{n} a {when}' for when, n in launches.items())}; "

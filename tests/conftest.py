@@ -356,7 +356,7 @@ def check_frees(machine, work):
 
 @pytest.fixture
 def several_states(monkeypatch):
-    """All but the shortest streams have several states, from 2 to 8."""
+    """All but the shortest streams have several states, from 2 to 32."""
     monkeypatch.setattr(turns, "SHARE", 6)
 
 

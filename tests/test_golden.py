@@ -159,7 +159,7 @@ def test_package_decodes_the_progressive_one(progressive, monkeypatch):
     found, _ = idfz.decompress(file, model, Effort())
     np.testing.assert_array_equal(found.pixels, expected("photo"))
     monkeypatch.setattr(tiling, "TILE_COLUMNS", 24)
-    monkeypatch.setattr(turns, "SHARE", 30)
+    monkeypatch.setattr(turns, "SHARE", 29)
     assert idfz.compress(found, model, Effort(), progressive=True) == data
 
 

@@ -22,12 +22,13 @@ from idfzip.flows.autoregressive import Planes
 from idfzip.integer import learner
 from idfzip.integer.jit import kernel
 from idfzip.integer.learner import Learner
+from idfzip.integer.log2 import STEPS
 
 Progress = Callable[[int], object]
 
 
 class Coded(NamedTuple):
-    """A block's stream, and the bits that each tile's symbols take of it."""
+    """A block's stream, and the bits that each tile's symbols take of it: `turns.cost_of`."""
 
     stream: bytes
     bits: list[float]
@@ -88,8 +89,7 @@ def encode(
         shape = np.array(sizes[run], np.int64)
         place = _order(shape, model.channels, found, cumulative, frequency, place)
         for b, used in enumerate(found.used):
-            logs = np.log2(found.frequency[b, :used].astype(np.float64))
-            bits.append(float(used * ans.PRECISION - logs.sum()))
+            bits.append(turns.cost_of(found.frequency[b, :used]) / STEPS)
     return Coded(ans.to_bytes(turns.push_all(cumulative, frequency)), bits)
 
 

@@ -5,9 +5,11 @@ So many symbols in a row are then independent of each other but for their words'
 step of a tile of 256 rows has some 500 symbols. A processor's kernels take as long either way. A
 state costs six bytes: the two tiles of Kodak's first image, 216 kB each, took 0.009, 0.021, 0.045,
 0.084% more with 4, 8, 16, 32 states than with one (`scripts/states.py`). So a stream has as many as
-its length allows, and says how many: the first symbol, of state 0, which comes before the other
-states. Six tiles of progressive files, 192 kB each, took 0.04% more with 4, 0.05% with 8: half of
-it in one whose last values are the least ones, which a state that begins at 0 has for nothing.
+its length allows, which is counted before anything is pushed, in whole numbers (`cost_of`), so that
+whoever pushes takes as many. It says how many: the first symbol, of state 0, which comes before the
+other states. Six tiles of progressive files, 192 kB each, took 0.04% more with 4, 0.05% with 8:
+half of it in one whose last values are the least ones, which a state that begins at 0 has for
+nothing.
 
 A state alone begins at 0, so that short streams are short; several begin at 2**32, or none would
 know whose the last words are.
@@ -22,17 +24,21 @@ import numpy as np
 import numpy.typing as npt
 
 from idfzip.coding import ans
-from idfzip.coding.ans import LOW, TOTAL, Words, begun, flush, popped, push_onto
+from idfzip.coding.ans import LOW, PRECISION, TOTAL, Words, begun, flush, popped, push_onto
 from idfzip.integer.jit import inlined, kernel
+from idfzip.integer.log2 import STEPS, log2, log2_table
 
-MOST = 8
+MOST = 32
 """Most states that an encoder takes."""
 
-SHARE = 1 << 12
-"""Words of a stream for each of its states, which so cost at most 0.04%."""
+SHARE = 1 << 11
+"""Words of a stream for each of its states, which so cost at most 0.08%."""
 
 MAX_STATES = 64
 """Most states of any stream."""
+
+TABLE = log2_table()
+"""Of the logarithm by which a stream's length is counted."""
 
 _FREQUENCY = 1 << 12
 """Of each number of states but one, which has the rest, from 0 on."""
@@ -59,18 +65,36 @@ def push_parts(
     The first symbols, so many as are `before`, are those of one state; only then is the number of
     states said. With 0 there are as many as the length allows.
     """
-    if states == 0:
-        parts = push_parts(cumulative, frequency, ends, before, 1)
-        states = 1 << min(max(sum(map(len, parts)) // SHARE, 1), MOST).bit_length() - 1
-        if states == 1:
-            return parts
+    states = states or states_of(cost_of(frequency))
     marks = np.asarray(ends, np.int64)
-    words, cuts = _push(cumulative, frequency, marks, before, states, *_interval(states))
+    words, cuts = _push(cumulative, frequency, marks, before, states, *interval(states))
     return np.split(words, cuts[:-1])
 
 
-def _interval(states: int) -> tuple[int, int]:
-    """Return the interval of a number of states."""
+def cost_of(frequency: npt.NDArray[np.int32]) -> int:
+    """Return about how many bits symbols take, in `STEPS` to one: the same number everywhere.
+
+    By a logarithm of whole numbers, whose sums are the same in any order, on any device. What takes
+    less than half a step is free.
+    """
+    return int(_cost(frequency, TABLE))
+
+
+@kernel
+def _cost(frequency: npt.NDArray[np.int32], table: npt.NDArray[np.int32]) -> int:
+    total = 0
+    for one in frequency:
+        total += STEPS * PRECISION - log2(one, table)
+    return total
+
+
+def states_of(cost: int) -> int:
+    """Return how many states a stream of symbols of this cost has, a power of two."""
+    return 1 << min(max(cost // (32 * STEPS) // SHARE, 1), MOST).bit_length() - 1
+
+
+def interval(states: int) -> tuple[int, int]:
+    """Return the interval of a number of states: cumulative frequency and frequency."""
     if states == 1:
         return 0, _ONE
     return _ONE + (states.bit_length() - 2) * _FREQUENCY, _FREQUENCY
@@ -145,7 +169,7 @@ def going_on(coder: ans.Coder) -> Turns:
     found[:, 0] = state
     turns = Turns(words, place.copy(), found, states, np.zeros(len(state), np.int64))
     for stream, count in enumerate(states.tolist()):
-        _start(turns, stream, *_interval(count))
+        _start(turns, stream, *interval(count))
     return turns
 
 

@@ -20,7 +20,9 @@ where the network learns (`lane`). The flagship's lanes advance together (`sched
 as a CUDA graph without a word to the host (`graph`): by kernels both ways (`wavefront`, `waves`),
 by operators when decoding (`decoding`). Encoding by operators takes all pixels at once; only the
 sums of the window run along rows and columns, and learning from period to period (`encoding`).
-Symbols are pushed by the host's threads while the device codes the next batch (`worker`).
+Kernels push the symbols, too, of all streams of a batch at once, so that only words come to the
+host (`pusher`); by operators, and of other codecs, the host's threads do so while the device codes
+the next batch (`worker`).
 Progressive tiles go piece by piece, each with three networks that follow it, one a phase
 (`pieces`); of these only kernels are written.
 
@@ -37,13 +39,13 @@ group and channel, one after the other, 29,184 in a tile of 256 rows: they serve
 Triton.
 
 A program that takes symbols goes through a tile's some 512 of a step one after the other; with the
-eight states of a long stream (`coding.turns`) through 64 rounds, of a piece of a progressive tile
-through 16 instead of 128. Instructions of a round, of each
-of four warps, as compiled for compute capability 9.0: at first 642, in 64 bits throughout; 406 with
-products, places and frequencies of 32 bits; 358 with values and rises of the sigmoid in one load
-and places cut off by their upper word; 277 where another kernel has found, for all rows at once,
-the frequencies that the search begins with. A stream of one state took 551 of four warps for a
-symbol, now 201 of one.
+32 states of a long stream (`coding.turns`) through 16 rounds, of a piece of a progressive tile
+through 4 instead of 128. Instructions of a round of eight states, of each of four warps, as
+compiled for compute capability 9.0: at first 642, in 64 bits throughout; 406 with products, places
+and frequencies of 32 bits; 358 with values and rises of the sigmoid in one load and places cut off
+by their upper word; 277 where another kernel has found, for all rows at once, the frequencies that
+the search begins with. A stream of one state took 551 of four warps for a symbol, now 201 of one.
+A program that pushes takes about a hundred of one warp for a round of up to 32 states.
 Steps are replayed one by one from Python, which lets go of the interpreter's lock each time: where
 a profile shows gaps, several steps between the ends of periods can be one graph.
 Times on GPUs are open: `scripts/cuda_speed.py` takes them.

@@ -96,5 +96,5 @@ def _fused(flagship: Flagship, group: Group, alphabet: int, encoding: bool) -> i
     height, width = aligned(height), aligned(width + 2 * MARGIN)
     ring = tiles * height * SLOTS * item * (2 * _terms(flagship) + n + 1 + c)
     planes = tiles * _plane(height, width) * c * item * 3
-    noted = max(sum(h * w for h, w in run) for run in group.runs) * 3 * 4 * c if encoding else 0
+    noted = group.pixels * 3 * 4 * c if encoding else 0  # intervals, and words made of them
     return rows * row + ring + planes + noted + _network(flagship)

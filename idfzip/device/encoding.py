@@ -7,7 +7,8 @@ threads do so while the device goes on.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -15,7 +16,9 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from idfzip.codecs.block import Coded
 from idfzip.codecs.flagship import Learning
+from idfzip.coding import ans, turns
 from idfzip.device import context, expert, mixture, network
 from idfzip.device.expert import Solution
 from idfzip.device.field import Positions
@@ -27,6 +30,7 @@ from idfzip.device.window import all_sums
 from idfzip.flows.autoregressive import Planes
 from idfzip.flows.expert import UNIT
 from idfzip.integer.learning import PERIOD
+from idfzip.integer.log2 import STEPS
 
 SYSTEMS = 1 << 15
 """Positions whose systems are solved at once: what bounds the room that they take."""
@@ -38,11 +42,15 @@ Integers = npt.NDArray[np.int32]
 
 
 class Symbols(NamedTuple):
-    """A group's symbols of one run in order of decoding, int32 (n,); `tile` says whose each is."""
+    """A group's symbols of one run in order of decoding, int32 (n,).
+
+    `tile` says whose each is, of so many `tiles`.
+    """
 
     cumulative: Integers
     frequency: Integers
     tile: Integers
+    tiles: int
 
 
 class _Pixels(NamedTuple):
@@ -66,9 +74,10 @@ class Encoder:
         self.model, self._groups, self._how = model, groups, how
         periods = sum(int(run.closings().sum(1).max()) for run in runs) if how.rate else 0
         self._learner = Learner(model.machine, [model.flagship.network], how, groups, periods)
+        self._noted: list[list[Symbols]] = [[] for _ in range(groups)]
 
-    def encode(self, run: Run, tiles: Sequence[Planes]) -> list[Symbols]:
-        """Return the symbols of every group, of a run's tiles: int32 (C, height, width).
+    def encode(self, run: Run, tiles: Sequence[Planes]) -> None:
+        """Note the symbols of every group, of a run's tiles: int32 (C, height, width).
 
         There is a tile for each of the run's sizes, an empty one where that is 0.
         """
@@ -78,12 +87,22 @@ class Encoder:
         lower, upper = self._intervals(rows, run)
         channels = self.model.flagship.channels
         room = self.model.machine.empty(3, *places.flatten(1).shape, dtype=torch.int32)
-        tile = whose[..., None].expand_as(places)
-        for into, one in zip(room, (lower, upper - lower, tile), strict=True):
+        whose_each = whose[..., None].expand_as(places)
+        for into, one in zip(room, (lower, upper - lower, whose_each), strict=True):
             into.scatter_(1, places.flatten(1), one.flatten(1).to(torch.int32))
         symbols = room.cpu().numpy()
-        counts = run.counts.sum(1) * channels
-        return [Symbols(*symbols[:, g, :count]) for g, count in enumerate(counts)]
+        there = (run.sizes[:, 0].reshape(self._groups, -1) > 0).sum(1)
+        for g, count in enumerate(run.counts.sum(1) * channels):
+            cumulative, frequency, tile = symbols[:, g, :count]
+            self._noted[g].append(Symbols(cumulative, frequency, tile, int(there[g])))
+
+    def intervals(self) -> list[Integers]:
+        """Return each group's symbols, of all runs, int32 (2, symbols)."""
+        return [np.concatenate([one[:2] for one in runs], 1) for runs in self._noted]
+
+    def pushed(self) -> list[Callable[[], Coded]]:
+        """Return what gives each group's stream, of all runs, and the bits of its tiles."""
+        return [partial(_coded, runs) for runs in self._noted]
 
     def _pixels(self, run: Run, tiles: Sequence[Planes]) -> tuple[_Pixels, int, int]:
         """Return what is known of all pixels, and the rows and columns of a tile's room."""
@@ -261,6 +280,12 @@ class Encoder:
                 deltas.append(mixture.slopes(edges[0], edges[1], mixed).view(*shape, -1))
         lower, upper = (torch.stack(one, -1) for one in ends)
         return lower, upper, Seen(rows.inputs, rows.seen, trunk.values, hidden, deltas)
+
+
+def _coded(runs: Sequence[Symbols]) -> Coded:
+    costs = [turns.cost_of(one.frequency[one.tile == k]) for one in runs for k in range(one.tiles)]
+    words = turns.push_all(*np.concatenate([one[:2] for one in runs], 1))
+    return Coded(ans.to_bytes(words), [cost / STEPS for cost in costs])
 
 
 def _parts(count: int, size: int) -> list[slice]:

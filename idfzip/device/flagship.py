@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
 
@@ -18,7 +17,7 @@ from idfzip.coding import ans, turns
 from idfzip.coding.turns import Turns
 from idfzip.device import costs, network
 from idfzip.device.decoding import Decoder
-from idfzip.device.encoding import Encoder, Symbols
+from idfzip.device.encoding import Encoder, Integers
 from idfzip.device.machine import Machine
 from idfzip.device.model import Model, model
 from idfzip.device.schedule import Group, Run, side_by_side
@@ -37,16 +36,8 @@ def encode(
     return [partial(_stream, one) for one in encode_blocks(machine, flagship, blocks, alphabet)]
 
 
-def _stream(noted: Noted) -> list[bytes]:
-    return [_pushed(noted)]
-
-
-@dataclass(frozen=True)
-class Noted:
-    """A group's symbols, run by run, which are still to be pushed: the host's work."""
-
-    runs: Sequence[Symbols]
-    group: Group
+def _stream(later: Callable[[], Coded]) -> list[bytes]:
+    return [later().stream]
 
 
 def encode_blocks(
@@ -54,24 +45,40 @@ def encode_blocks(
     flagship: Flagship,
     blocks: Sequence[tuple[Sequence[Planes], int]],
     alphabet: int = BYTES.values,
-    pictures: Sequence[Planes] = (),
-) -> list[Noted]:
-    """Return the symbols of blocks of tiles, each with its lockstep; `pushed` makes streams.
-
-    `pictures` are what a model that looks at them sees, one of the only tile of each block.
-    """
-    one = model(machine, flagship, alphabets.alphabet(alphabet), pictures)
+) -> list[Callable[[], Coded]]:
+    """Return what gives blocks of tiles, each with its lockstep, as `codecs.block.encode`."""
+    one = model(machine, flagship, alphabets.alphabet(alphabet))
     groups = [Group(tuple(t.shape[1:] for t in tiles), step) for tiles, step in blocks]
     with torch.inference_mode():
-        symbols = _symbols(one, groups, [tiles for tiles, _ in blocks])
-    return [Noted(mine, group) for mine, group in zip(symbols, groups, strict=True)]
+        return _encoded(one, groups, [tiles for tiles, _ in blocks]).pushed()
+
+
+def intervals(
+    machine: Machine, flagship: Flagship, tiles: Sequence[Planes], pictures: Sequence[Planes]
+) -> list[Integers]:
+    """Return the symbols of tiles of bytes, int32 (2, symbols), which the host is to push.
+
+    `pictures` are what a model that looks at them sees, one of each tile.
+    """
+    one = model(machine, flagship, BYTES, pictures)
+    groups = [Group((tile.shape[1:],)) for tile in tiles]
+    with torch.inference_mode():
+        return _encoded(one, groups, [[tile] for tile in tiles]).intervals()
 
 
 class Encodes(Protocol):
     """What encodes the groups of a batch, run after run."""
 
-    def encode(self, run: Run, tiles: Sequence[Planes]) -> list[Symbols]:
-        """Return the symbols of every group, of a run's tiles: int32 (C, height, width)."""
+    def encode(self, run: Run, tiles: Sequence[Planes]) -> None:
+        """Note the symbols of every group, of a run's tiles: int32 (C, height, width)."""
+        ...
+
+    def intervals(self) -> list[Integers]:
+        """Return each group's symbols, of all runs, int32 (2, symbols)."""
+        ...
+
+    def pushed(self) -> list[Callable[[], Coded]]:
+        """Return what gives each group's stream, of all runs, and the bits of its tiles."""
         ...
 
 
@@ -111,42 +118,18 @@ def _decoder(one: Model, runs: Sequence[Run], host: Turns, cut: bool) -> Decodes
     return waves.Decoder(one, how, runs, host, cut)
 
 
-def _symbols(
-    one: Model, groups: Sequence[Group], blocks: Sequence[Sequence[Planes]]
-) -> list[list[Symbols]]:
-    """Return each group's symbols, run by run."""
+def _encoded(one: Model, groups: Sequence[Group], blocks: Sequence[Sequence[Planes]]) -> Encodes:
+    """Return what has encoded the tiles of groups."""
     runs = side_by_side(groups)
     encoder = _encoder(one, runs, len(groups))
     nothing = np.zeros((one.flagship.channels, 0, 0), np.int32)
-    found: list[list[Symbols]] = [[] for _ in groups]
     for i, run in enumerate(runs):
         tiles: list[Planes] = []
         for group, mine in zip(groups, blocks, strict=True):
             now = list(mine[i * group.lockstep : (i + 1) * group.lockstep])
             tiles += now + [nothing] * (run.tiles - len(now))
-        for mine_so_far, new in zip(found, encoder.encode(run, tiles), strict=True):
-            mine_so_far.append(new)
-    return found
-
-
-def pushed(noted: Noted) -> Coded:
-    """Return a group's stream and the bits of each tile, as `codecs.block.encode`."""
-    runs, group = noted.runs, noted.group
-    bits: list[float] = []
-    for run, sizes in zip(runs, group.runs, strict=False):
-        for k in range(len(sizes)):
-            logs = np.log2(run.frequency[run.tile == k].astype(np.float64))
-            bits.append(float(len(logs) * ans.PRECISION - logs.sum()))
-    return Coded(_pushed(noted), bits)
-
-
-def intervals(noted: Noted) -> list[npt.NDArray[np.int32]]:
-    """Return a group's symbols one after the other: int32 (2, symbols) of each run."""
-    return [np.stack([run.cumulative, run.frequency]) for run in noted.runs]
-
-
-def _pushed(noted: Noted) -> bytes:
-    return ans.to_bytes(turns.push_all(*np.concatenate(intervals(noted), 1)))
+        encoder.encode(run, tiles)
+    return encoder
 
 
 def read(

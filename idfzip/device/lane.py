@@ -187,9 +187,7 @@ def encoding_block(
     group = Group(tuple(map(_size, tiles)), lockstep)
 
     def coded(machine: Machine, given: Sequence[tuple[Sequence[Planes], int]]) -> Sequence[Later]:
-        return [
-            partial(flagship.pushed, one) for one in flagship.encode_blocks(machine, codec, given)
-        ]
+        return flagship.encode_blocks(machine, codec, given)
 
     kind = ("encode block", model.identity, codec.learning)
     memory = costs.coding(machine, codec, group, BYTES.values, True)

@@ -37,6 +37,8 @@ class Encoder:
         self._counts = [tile.size - model.channels for tile in tiles]
         most = aligned(max(self._counts))
         self._symbols = machine.empty(2, len(tiles), most, dtype=torch.int32)
+        self._costs = machine.zeros(len(tiles), dtype=torch.int64)
+        self._log = machine.tensor(turns.TABLE, torch.int64)
 
     def _note(self, pieces: Pieces, c: int) -> None:
         """Copy a channel's pixels, and note their intervals."""
@@ -45,7 +47,7 @@ class Encoder:
         pieces.launch(
             symbols.note, symbols.ROWS, pieces.coded, r.at, r.at, self._truth, r.weights[c],
             r.means[c], r.inverses[c], r.lows, pieces.sigmoid, r.pixels[c], cumulative,
-            frequency, cumulative, pieces.capacity, VALUES, cumulative.shape[1], 1,
+            frequency, self._costs, self._log, pieces.capacity, VALUES, cumulative.shape[1],
             c * pieces.plane, c=c, channels=pieces.model.channels, components=r.components,
             rows=symbols.ROWS, sharing=len(PHASES), several=False,
         )  # fmt: skip

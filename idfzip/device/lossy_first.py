@@ -18,11 +18,9 @@ from idfzip.codecs.seen import Seen
 from idfzip.codecs.vqvae import Planes, Sides
 from idfzip.coding import ans, turns
 from idfzip.device import flagship, vqvae
-from idfzip.device.flagship import Noted
 from idfzip.device.machine import Machine
 from idfzip.device.schedule import Group
 from idfzip.device.seen import Read
-from idfzip.flows.alphabet import BYTES
 
 Parts = list[bytes]
 Size = tuple[int, int]
@@ -47,14 +45,14 @@ def encode_stages(
         return planes[: model.channels]
 
     pictures = machine.each(picture, len(tiles))
-    blocks = [([model.inner(tile, one)], 1) for tile, one in zip(tiles, sides, strict=True)]
-    rest = flagship.encode_blocks(machine, model.rest, blocks, BYTES.values, pictures)
+    inner = [model.inner(tile, one) for tile, one in zip(tiles, sides, strict=True)]
+    rest = flagship.intervals(machine, model.rest, inner, pictures)
     return [partial(_pushed, first, one) for (first, _), one in zip(found, rest, strict=True)]
 
 
-def _pushed(first: Sequence[npt.NDArray[np.int32]], rest: Noted) -> Parts:
+def _pushed(first: Sequence[npt.NDArray[np.int32]], rest: npt.NDArray[np.int32]) -> Parts:
     codes = np.concatenate(first).T
-    symbols = np.concatenate([codes, *flagship.intervals(rest)], 1)
+    symbols = np.concatenate([codes, rest], 1)
     cumulative, frequency = np.ascontiguousarray(symbols)
     count = codes.shape[1]
     parts = turns.push_parts(cumulative, frequency, [count, len(frequency)], count)

@@ -121,6 +121,13 @@ class Machine:
         """Return 0, 1, .. as int64."""
         return torch.arange(count, device=self.device)
 
+    def array(self, tensor: Tensor) -> npt.NDArray[Any]:
+        """Return a copy of a tensor on the host; through pinned memory where that is quicker."""
+        if not self.is_gpu or tensor.nbytes > PINNED:
+            return tensor.to("cpu", copy=True).numpy()
+        found = torch.empty(tensor.shape, dtype=tensor.dtype, pin_memory=True)
+        return found.copy_(tensor).numpy()
+
     def tensor(self, array: npt.NDArray[Any], dtype: torch.dtype | None = None) -> Tensor:
         """Return a copy of an array; through pinned memory where that overlaps with work."""
         made = torch.from_numpy(np.ascontiguousarray(array))

@@ -85,12 +85,13 @@ class Wavefront:
         self._sizes.fill_(1)
         self._begin()
         self._step.prepare(partial(self._advance, source))
+        self.coded.zero_()
         self.follower.prepare()
 
     def _begin(self) -> None:
-        """Begin a run."""
+        """Begin a run; pixels `coded` are those of all runs."""
         self.views.clear()
-        for one in (self._time, self.pending, self.coded):
+        for one in (self._time, self.pending):
             one.zero_()
 
     def run(self, run: Run, source: Source) -> None:

@@ -5,16 +5,20 @@ Both go along the wavefront: encoding, too, then needs room for no more than a s
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from idfzip.codecs.block import Coded
 from idfzip.codecs.flagship import Learning
+from idfzip.coding import ans, turns
+from idfzip.coding.ans import Words
 from idfzip.coding.turns import Turns
-from idfzip.device import coder
-from idfzip.device.encoding import Symbols
+from idfzip.device import coder, pusher
 from idfzip.device.fused import symbols
 from idfzip.device.model import Model
 from idfzip.device.room import aligned
@@ -22,6 +26,7 @@ from idfzip.device.schedule import Run
 from idfzip.device.taker import Taker
 from idfzip.device.wavefront import Wavefront
 from idfzip.flows.autoregressive import Planes
+from idfzip.integer.log2 import STEPS
 
 
 class Decoder:
@@ -85,8 +90,13 @@ class Encoder:
     def __init__(self, model: Model, how: Learning, runs: Sequence[Run], groups: int) -> None:
         self._model, self._channels = model, model.flagship.channels
         self._wave = Wavefront(model, how, runs, groups)
-        most = aligned(max(int(run.counts.sum(1).max()) for run in runs) * self._channels)
-        self._symbols = model.machine.empty(3, groups, most, dtype=torch.int32)
+        pixels = np.sum([run.counts.sum(1) for run in runs], 0)
+        self._counts: list[int] = (pixels * self._channels).tolist()
+        most = aligned(max(self._counts))
+        self._symbols = model.machine.empty(2, groups, most, dtype=torch.int32)
+        self._costs = model.machine.zeros(groups * self._wave.tiles, dtype=torch.int64)
+        self._log = model.machine.tensor(turns.TABLE, torch.int64)
+        self._noted: list[tuple[Run, Tensor]] = []
         kind = torch.int32 if model.alphabet.deep else torch.int16
         self._truth = model.machine.zeros(len(self._wave.views.planes.flat), dtype=kind)
         self._wave.prepare(self._note)
@@ -94,17 +104,17 @@ class Encoder:
     def _note(self, wave: Wavefront, c: int) -> None:
         """Copy a channel's pixels, and note their intervals."""
         r = wave.room
-        cumulative, frequency, whose = self._symbols
+        cumulative, frequency = self._symbols
         wave.launch(
             symbols.note, symbols.ROWS, wave.coded, r.tile, r.at, self._truth, r.weights[c],
             r.means[c], r.inverses[c], r.lows, wave.sigmoid, r.pixels[c], cumulative,
-            frequency, whose, wave.capacity, self._model.alphabet.values, cumulative.shape[1],
-            wave.tiles, c * wave.views.planes.plane, c=c, channels=self._channels,
+            frequency, self._costs, self._log, wave.capacity, self._model.alphabet.values,
+            cumulative.shape[1], c * wave.views.planes.plane, c=c, channels=self._channels,
             components=r.components, rows=symbols.ROWS, sharing=1, several=wave.tiles > 1,
         )  # fmt: skip
 
-    def encode(self, run: Run, tiles: Sequence[Planes]) -> list[Symbols]:
-        """Return the symbols of every group, of a run's tiles: int32 (C, height, width).
+    def encode(self, run: Run, tiles: Sequence[Planes]) -> None:
+        """Note the symbols of every group, of a run's tiles: int32 (C, height, width).
 
         There is a tile for each of the run's sizes, an empty one where that is 0.
         """
@@ -116,14 +126,28 @@ class Encoder:
             _, height, width = tile.shape
             truth[i // run.tiles, i % run.tiles, :, :height, :width] = tile
         inner.copy_(self._model.machine.tensor(truth).flatten(0, 1))
+        self._costs.zero_()
         wave.run(run, self._note)
-        several = wave.tiles > 1
-        # A copy on the processor, too: the next run overwrites what is there.
-        found = self._symbols[: 2 + several].to("cpu", copy=True).numpy()
-        cumulative, frequency, *whose = found
-        tile = whose[0] if several else np.zeros_like(cumulative)
-        counts = run.counts.sum(1) * self._channels
+        self._noted.append((run, self._costs.clone()))
+
+    def intervals(self) -> list[npt.NDArray[np.int32]]:
+        """Return each group's symbols, of all runs, int32 (2, symbols)."""
+        found = self._model.machine.array(self._symbols)
+        return [found[:, g, :count] for g, count in enumerate(self._counts)]
+
+    def pushed(self) -> list[Callable[[], Coded]]:
+        """Return what gives each group's stream, of all runs, and the bits of its tiles."""
+        machine, groups = self._model.machine, self._wave.groups
+        costs = machine.array(torch.stack([one for _, one in self._noted]))
+        costs = costs.reshape(len(self._noted), groups, -1)
+        there = np.zeros(costs.shape, bool)
+        for into, (run, _) in zip(there, self._noted, strict=True):
+            into[:, : run.tiles] = run.sizes[:, 0].reshape(groups, -1) > 0
+        words = pusher.push(machine, self._symbols, self._counts, costs.sum((0, 2)).tolist())
         return [
-            Symbols(cumulative[g, :count], frequency[g, :count], tile[g, :count])
-            for g, count in enumerate(counts)
+            partial(_coded, mine, costs[:, g][there[:, g]] / STEPS) for g, mine in enumerate(words)
         ]
+
+
+def _coded(words: Words, bits: npt.NDArray[np.float64]) -> Coded:
+    return Coded(ans.to_bytes(words), bits.tolist())

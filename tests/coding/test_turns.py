@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from idfzip.coding import ans, turns
 from idfzip.integer.jit import kernel
+from idfzip.integer.log2 import STEPS
 
 TOTAL = 1 << 24
 
@@ -50,7 +51,8 @@ def test_any_intervals_come_back(parts, states):
 
 
 @pytest.mark.parametrize(
-    ("words", "states"), [(10, 1), (8100, 1), (8300, 2), (16600, 4), (33000, 8), (99000, 8)]
+    ("words", "states"),
+    [(10, 1), (4000, 1), (4200, 2), (8300, 4), (16600, 8), (33000, 16), (66000, 32), (140_000, 32)],
 )
 def test_a_long_stream_has_more_states(words, states):
     symbols = intervals(words, most=TOTAL >> 7)
@@ -60,6 +62,16 @@ def test_a_long_stream_has_more_states(words, states):
         [one.repeat(2) for one in symbols],
         states,
     )
+
+
+def test_the_length_is_known_before_anything_is_pushed():
+    """Nearly: a step of the logarithm is a sixteenth of a bit."""
+    for most in (100, TOTAL >> 6, TOTAL):
+        symbols = intervals(5000, most=most)
+        words = len(turns.push_all(*symbols, 1))
+        assert abs(turns.cost_of(symbols[1]) / STEPS / 32 - words) < 5
+    assert turns.cost_of(np.full(99, TOTAL - 255, np.int32)) == 0
+    assert turns.cost_of(np.array([1, 2, 4, 0], np.int32)[:3]) == STEPS * (24 + 23 + 22)
 
 
 def test_one_state_is_the_coder_with_a_symbol_before():

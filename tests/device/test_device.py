@@ -133,7 +133,7 @@ def test_blocks_of_tiles(machine, how):
     blocks = [(tiles, 3), (tiles[:2], 2), (tiles[2:], 1)]
     expected = [block.encode(model, *one) for one in blocks]
     noted = device.encode_blocks(machine, model, blocks)
-    assert [device.pushed(one) for one in noted] == expected
+    assert [one() for one in noted] == expected
     groups = [Group(tuple(t.shape[1:] for t in mine), step) for mine, step in blocks]
     streams = [one.stream for one in expected]
     found = device.decode_blocks(machine, model, streams, groups)

@@ -102,7 +102,7 @@ def test_a_cut_stream_shows_what_the_kernels_see(fused, monkeypatch, share):  # 
     assert reads[1].seen.share == 0 < reads[0].seen.share < 1
     assert round(reads[0].seen.share * 300) % turns.MOST  # not just where a turn ends
     states = [turns.decoder([ans.from_bytes(stream)]).states[0] for stream in whole[::3]]
-    assert states == ([1, 1] if share > 2 else [8, 4])
+    assert states == ([1, 1] if share > 2 else [32, 4])
 
 
 def test_damage_harms_only_its_own_image(fused):  # noqa: F811

@@ -12,6 +12,7 @@ import triton
 import triton.language as tl
 
 from idfzip.coding import ans
+from idfzip.device.fused.arithmetic import STEPS, log2
 from idfzip.device.fused.mixtures import level, placed
 from idfzip.device.fused.rows import rows_of
 from idfzip.device.room import PROBES
@@ -262,11 +263,11 @@ def note(
     pixels: tl.tensor,
     cumulative: tl.tensor,
     frequency: tl.tensor,
-    whose: tl.tensor,
+    costs: tl.tensor,
+    log_table: tl.tensor,
     capacity: tl.tensor,
     alphabet: tl.tensor,
     symbols: tl.tensor,
-    tiles: tl.tensor,
     offset: tl.tensor,
     c: tl.constexpr,
     channels: tl.constexpr,
@@ -278,8 +279,9 @@ def note(
     """Write the intervals of the pixels of `truth`, (streams, symbols), where decoding has them.
 
     `truth` are planes; channel `c` stands `offset` further. `pixels` (rows) are copied from them.
-    So many groups are `sharing` a stream, of which one has pixels in a step. Of groups with
-    `several` tiles it is also noted `whose` the pixels are.
+    So many groups are `sharing` a stream, of which one has pixels in a step. What the intervals
+    cost (`turns.cost_of`) is added to that of their stream or, of groups with `several` tiles, of
+    their tile.
     """
     g = tl.program_id(0).to(tl.int64)
     begin = tl.program_id(1) * rows
@@ -299,6 +301,9 @@ def note(
     into += c * there + begin + tl.arange(0, rows)
     tl.store(cumulative + into, lower, inside)
     tl.store(frequency + into, upper - lower, inside)
+    logarithm = log2((upper - lower).to(tl.int64), log_table)
+    cost = tl.where(inside, STEPS * PRECISION - logarithm, 0)
     if several:
-        tile = tl.load(tile_of + row, inside, 0)
-        tl.store(whose + into, (tile - g * tiles).to(tl.int32), inside)
+        tl.atomic_add(costs + tl.load(tile_of + row, inside, 0), cost, inside)
+    else:
+        tl.atomic_add(costs + stream, tl.sum(cost, 0))

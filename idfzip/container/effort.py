@@ -17,8 +17,9 @@ Progress = Callable[[int], object]
 A = TypeVar("A")
 T = TypeVar("T")
 
-WAITING = 128
-"""Threads that read, check and write while a device codes what they have brought."""
+WAITING = 256
+"""Threads that read, check and write while a device codes what they have brought: of two batches
+(`worker.CALLERS`), so that one is read and written while the other is coded."""
 
 HELD = 256 << 20
 """Bytes of the files that they have under way, which bounds what large images take."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import TypeVar
@@ -14,10 +14,12 @@ from idfzip.container.model_file import Model
 Progress = Callable[[int], object]
 """Called with numbers of pixels as they are done."""
 
+A = TypeVar("A")
 T = TypeVar("T")
 
-WAITING = 128
-"""Threads that read, check and write while a device codes what they have brought."""
+WAITING = 256
+"""Threads that read, check and write while a device codes what they have brought: of two batches
+(`worker.CALLERS`), so that one is read and written while the other is coded."""
 
 HELD = 256 << 20
 """Bytes of the files that they have under way, which bounds what large images take."""
@@ -72,13 +74,25 @@ def spread(
         return [result for part in pool.map(code, batches) for result in part]
 
 
+FEW = 4
+"""Tiles that are worth a thread, of work that takes a thread a millisecond a tile."""
+
+
+def each(work: Callable[[A], T], items: Iterable[A], count: int, threads: int) -> list[T]:
+    """Return what small work makes of so many tiles, in threads as they come if they are many."""
+    threads = min(threads, count // FEW)
+    if threads <= 1:
+        return list(map(work, items))
+    with ThreadPoolExecutor(threads) as pool:
+        return list(pool.map(work, items))
+
+
 def results(
     futures: Sequence[Future[T]], pixels: Sequence[int], progress: Progress | None
-) -> list[T]:
-    """Wait for what a device makes of tiles of so many pixels."""
-    found = []
+) -> Iterator[T]:
+    """Wait for what a device makes of tiles of so many pixels, one after the other."""
     for future, count in zip(futures, pixels, strict=True):
-        found.append(future.result())
+        found = future.result()
         if progress is not None:
             progress(count)
-    return found
+        yield found

@@ -63,7 +63,7 @@ def ladder(group: Group, samples: Pixels, depth: int) -> Ladder:
     if group.content == Content.INDEX:
         spared = last + 1 - len(used)
         return used if 2 * spared > last else depths.even(0, last, 1)
-    fitted = used if len(used) == 1 else depths.fit(samples)
+    fitted = used if len(used) == 1 else depths.fit(samples, used)
     if depth == 8 and fitted.is_even and fitted.step == 1 and last - first >= _MANY:
         return full(depth)
     return fitted

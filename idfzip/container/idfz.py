@@ -121,7 +121,7 @@ def assemble(
         tuple(ModelName(model.short, model.name) for model in coded.models),
         tuple(part.ladder for part in parts),
         coded.tiles,
-        crc32(pixels),
+        coded.crc,
     )
     metadata, extra = picture.metadata, representations.pack(sizes)
     coder = next((m.codec for m in coded.models if isinstance(m.codec, Indexed)), None)

@@ -27,7 +27,7 @@ from idfzip.container.header import Tile
 from idfzip.container.model_file import Model
 from idfzip.container.parts import Parts
 from idfzip.container.plan import Part
-from idfzip.container.samples import checksum
+from idfzip.container.samples import checksum, crc32
 from idfzip.container.tiling import Coded
 from idfzip.errors import ModelError, UnsupportedImage
 from idfzip.flows import colour
@@ -205,6 +205,7 @@ def _file(
         (*coded.tiles, *(replace(row, model=first, painter=painter) for row in rows)),
         [*coded.streams, *streams],
         levels,
+        crc32(pixels, effort.threads),
     )
     parts.append(Part(group, groups.full(8), tuple(needed)))
     found = replace(picture, pixels=pixels)
@@ -217,7 +218,7 @@ def _alpha(
     """Return the tiles of alpha, coded without loss, and what they are of; nothing without it."""
     group, *others = groups.of(picture.kind)
     if not others:
-        return Coded(size, (), (), [], False), []
+        return Coded(size, (), (), [], False, 0), []
     samples = picture.pixels[:, :, group.place]
     ladder = groups.ladder(group, samples, 8)
     known = tuple(m for m in models.released(Content.GREY) if fit.codes(m, group, ladder))

@@ -7,6 +7,7 @@ import zlib
 
 import numpy as np
 
+from idfzip.container import crc
 from idfzip.flows.alphabet import Integers
 from idfzip.flows.depth import Ladder
 from idfzip.images.picture import Kind, Pixels
@@ -25,10 +26,14 @@ def samples(ladder: Ladder, numbers: Integers, dtype: type[np.uint8 | np.uint16]
 
 def checksum(pixels: Pixels, index: int) -> int:
     """Return the CRC-32 of a tile's index and its pixels."""
-    return crc32(pixels, zlib.crc32(struct.pack("<I", index)))
+    return zlib.crc32(_bytes(pixels), zlib.crc32(struct.pack("<I", index)))
 
 
-def crc32(pixels: Pixels, start: int = 0) -> int:
+def crc32(pixels: Pixels, threads: int = 1) -> int:
     """Return the CRC-32 of samples, those of 16 bits with the low byte first."""
+    return crc.crc32(_bytes(pixels), threads)
+
+
+def _bytes(pixels: Pixels) -> memoryview:
     order = pixels.dtype.newbyteorder("<")
-    return zlib.crc32(np.ascontiguousarray(pixels, order).data, start)
+    return np.ascontiguousarray(pixels, order).reshape(-1).view(np.uint8).data

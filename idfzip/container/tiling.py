@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from idfzip.codecs.indexed import Palette
 from idfzip.container import fit, header, raw
 from idfzip.container.architecture import EncodeLevels, Planes
 from idfzip.container.devices import Device
-from idfzip.container.effort import Effort, Progress, fitting, results, spread
+from idfzip.container.effort import Effort, Progress, each, fitting, results, spread
 from idfzip.container.groups import Content, Group
 from idfzip.container.header import ImageHeader, Tile
 from idfzip.container.model_file import Model
@@ -23,7 +24,6 @@ from idfzip.container.region import Region, whole
 from idfzip.container.samples import checksum, crc32, sample_type, samples
 from idfzip.errors import ModelError
 from idfzip.flows import colour
-from idfzip.flows.alphabet import Integers
 from idfzip.images.picture import Pixels
 
 TILE_ROWS, TILE_COLUMNS = 256, 1024
@@ -59,7 +59,7 @@ def _tile(parts: Sequence[Part]) -> tuple[int, int]:
 class Coded:
     """What encoding gives: the tiles' size, the models used, rows for the header, streams.
 
-    Streams are in parts: of `levels`, or each one part.
+    Streams are in parts: of `levels`, or each one part. `crc` is that of the whole picture.
     """
 
     size: tuple[int, int]
@@ -67,6 +67,7 @@ class Coded:
     tiles: tuple[Tile, ...]
     streams: list[Parts]
     levels: bool
+    crc: int
 
 
 _Row = tuple[Model | None, Tile, Parts]
@@ -92,17 +93,22 @@ def encode(
     places = header.boxes(height, width, size)
     count = len(places)
 
+    def take(group: Group, i: int) -> Pixels:
+        return _cut(pixels, group, places[i % count])
+
     def code(batch: Sequence[int]) -> list[_Row]:
         rows: list[_Row] = []
         for g, part in enumerate(parts):
             mine = [i for i in batch if i // count == g]
             if mine:
-                cut = [_cut(pixels, part.group, places[i % count]) for i in mine]
-                rows += _code(part, cut, mine, levels, progress, effort.device)
+                cut = each(partial(take, part.group), mine, len(mine), beside)
+                rows += _code(part, cut, mine, levels, progress, effort.device, beside)
         return rows
 
     tried = [model for part in parts for model in part.models]
-    results = spread(code, range(count * len(parts)), fitting(effort, tried))
+    how = fitting(effort, tried)
+    beside = effort.threads // how.threads
+    results = spread(code, range(count * len(parts)), how)
     used = {model.identity: model for model, _, _ in results if model is not None}
     order = list(used)
     tiles = tuple(
@@ -110,12 +116,14 @@ def encode(
         for model, tile, _ in results
     )
     streams = [stream for _, _, stream in results]
-    return Coded(size, tuple(used.values()), tiles, streams, levels and bool(used))
+    crc = crc32(pixels, effort.threads)
+    return Coded(size, tuple(used.values()), tiles, streams, levels and bool(used), crc)
 
 
 def _cut(pixels: Pixels, group: Group, box: tuple[int, int, int, int]) -> Pixels:
+    """Return a copy of what a tile has of a group, which one compiled kernel fits."""
     y, x, h, w = box
-    return np.ascontiguousarray(pixels[y : y + h, x : x + w, group.place])
+    return np.array(pixels[y : y + h, x : x + w, group.place], order="C")
 
 
 def _code(
@@ -125,26 +133,36 @@ def _code(
     levels: bool,
     progress: Progress | None,
     device: Device | None,
+    threads: int,
 ) -> list[_Row]:
-    """Return for each tile the model, if any, its row and its stream in parts."""
+    """Return for each tile the model, if any, its row and its stream in parts.
+
+    What is to be done beside coding is done in `threads`.
+    """
     ladder = part.ladder
-    numbers = [ladder.forward(tile) for tile in cut]
-    best: list[tuple[Model | None, Parts]] = [(None, [raw.pack(n, len(ladder))]) for n in numbers]
+    best: list[tuple[Model, Parts] | None] = [None] * len(cut)
+    least = [raw.length(len(ladder), tile.size) for tile in cut]
     if len(ladder) > 1:
-        planes = [colour.forward(n) for n in numbers]
+        numbers = ladder.numbers
+        planes = each(lambda tile: colour.to_planes(tile, numbers), cut, len(cut), threads)
         for model in part.models:
             coder = _coder(model, levels, device)
             with_palette = fit.primed(model.codec, part.palette, ladder)
             streams = coder(with_palette, planes, progress, fit.alphabet(model, ladder))
-            found = zip(best, streams, strict=True)
-            best = [(model, new) if _size(new) < _size(old[1]) else old for old, new in found]
-    rows: list[_Row] = []
-    for (which, stream), tile, index in zip(best, cut, indices, strict=True):
-        codec = header.RAW if which is None else which.architecture.number
-        transform = int(which is not None and part.group.content == Content.COLOUR)
-        row = Tile(codec, 0, transform, _size(stream), checksum(tile, index))
-        rows.append((which, row, stream))
-    return rows
+            for i, stream in enumerate(streams):
+                if _size(stream) < least[i]:
+                    best[i], least[i] = (model, stream), _size(stream)
+
+    def row(k: int) -> _Row:
+        crc = checksum(cut[k], indices[k])
+        found = best[k]
+        if found is None:
+            stream = [raw.pack(ladder.forward(cut[k]), len(ladder))]
+            return None, Tile(header.RAW, 0, 0, least[k], crc), stream
+        number, transform = found[0].architecture.number, part.group.content == Content.COLOUR
+        return found[0], Tile(number, 0, int(transform), least[k], crc), found[1]
+
+    return each(row, range(len(cut)), len(cut), threads)
 
 
 def _coder(model: Model, levels: bool, device: Device | None) -> EncodeLevels:
@@ -159,7 +177,7 @@ def _coder(model: Model, levels: bool, device: Device | None) -> EncodeLevels:
     ) -> list[list[bytes]]:
         if device is not None and device.codes(model):
             coming = device.encode(known, model, tiles, alphabet)
-            streams = results(coming, [tile[0].size for tile in tiles], progress)
+            streams = list(results(coming, [tile[0].size for tile in tiles], progress))
             return streams if levels else [[b"".join(parts)] for parts in streams]
         if levels and in_parts is not None:
             return in_parts(model, tiles, progress, alphabet)
@@ -205,15 +223,18 @@ def decode(
     for g, (group, ladder) in enumerate(zip(groups, head.ladders, strict=True)):
         fit.check(head.tiles[g * count : (g + 1) * count], models, group, ladder)
 
-    def put(index: int, numbers: Integers | None) -> None:
+    def put(index: int, tile: Pixels | None) -> None:
         g, (here, within) = index // count, part.common(places[index % count])
         target = pixels[(*here, groups[g].place)]
-        tile = None if numbers is None else samples(head.ladders[g], numbers, dtype)
         if tile is None or checksum(tile, index) != head.tiles[index].crc:
             failed.append(index)
             target[:] = 1 << (head.kind.depth - 1)
         else:
             target[:] = tile[within]
+
+    def finish(channels: int, values: Pixels, one: tuple[int, Planes | None]) -> None:
+        index, planes = one
+        put(index, None if planes is None else colour.to_samples(planes[:channels], values))
 
     def code(batch: Sequence[int]) -> list[int]:
         parts = {i: streams[starts[i] : starts[i + 1]] for i in batch}
@@ -224,7 +245,8 @@ def decode(
                 put(i, None)
             elif tile.codec == header.RAW:
                 shape = (*places[i % count][2:], groups[g].channels)
-                put(i, raw.unpack(parts[i], len(head.ladders[g]), shape))
+                numbers = raw.unpack(parts[i], len(head.ladders[g]), shape)
+                put(i, None if numbers is None else samples(head.ladders[g], numbers, dtype))
             elif tile.length % 4:
                 put(i, None)
             else:
@@ -237,19 +259,22 @@ def decode(
             if head.tiles[mine[0]].codec == header.LOSSY_FIRST:
                 known, decoder = fit.painted(models, head.tiles[mine[0]]), lossy_first.decode
             codec = fit.primed(known.codec, palette, head.ladders[g])
+            found: Iterable[Planes | None]
             if effort.device is not None and effort.device.codes(codec):
                 coming = effort.device.decode(known, codec, given, sizes, values)
                 found = results(coming, [h * w for h, w in sizes], progress)
             else:
                 found = decoder(codec, given, sizes, progress, values)
-            for i, planes in zip(mine, found, strict=True):
-                first = groups[g].channels
-                put(i, None if planes is None else colour.inverse(planes[:first]))
+            last = partial(finish, groups[g].channels, head.ladders[g].values.astype(dtype))
+            each(last, zip(mine, found, strict=True), len(mine), beside)
         return list(batch)
 
     wanted = [i for i in range(len(head.tiles)) if part.meets(places[i % count])]
-    spread(code, wanted, fitting(effort, models))
+    how = fitting(effort, models)
+    beside = effort.threads // how.threads
+    spread(code, wanted, how)
     all_of_it = pixels.shape[:2] == (head.height, head.width)
-    if not failed and all_of_it and len(head.tiles) > 1 and crc32(pixels) != head.crc:
+    sound = not failed and all_of_it and len(head.tiles) > 1
+    if sound and crc32(pixels, effort.threads) != head.crc:
         failed = wanted
     return Decoded(pixels, sorted(failed))

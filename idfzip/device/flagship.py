@@ -24,7 +24,7 @@ from idfzip.device.schedule import Group, Run, side_by_side
 from idfzip.device.seen import Read
 from idfzip.flows import alphabet as alphabets
 from idfzip.flows import wavefront
-from idfzip.flows.alphabet import BYTES
+from idfzip.flows.alphabet import BYTES, Integers
 from idfzip.flows.autoregressive import Planes
 
 
@@ -165,10 +165,12 @@ def read_groups(
     for tile, group, whole, steps in zip(
         found, groups, decoder.finished(), decoder.shown(), strict=True
     ):
-        height, width = group.sizes[0]
-        y, x = np.mgrid[:height, :width]
-        known = x + wavefront.SLOPE * y < steps
-        reads.append(Read(Seen(tile[0], float(known.mean()), known), whole))
+        seen = Seen(tile[0], 1.0)
+        if cut:
+            height, width = group.sizes[0]
+            known = np.arange(width) + wavefront.SLOPE * np.arange(height)[:, None] < steps
+            seen = Seen(tile[0], float(known.mean()), known)
+        reads.append(Read(seen, whole))
     return reads
 
 
@@ -178,26 +180,27 @@ def decode_blocks(
     streams: Sequence[bytes],
     groups: Sequence[Group],
     alphabet: int = BYTES.values,
-) -> list[list[Planes]]:
-    """Return the tiles of each block's stream, as `codecs.block.decode`."""
+) -> list[list[Integers]]:
+    """Return the tiles of each block's stream, as `codecs.block.decode`, perhaps of int16."""
     host = turns.decoder([ans.from_bytes(stream) for stream in streams])
     return _decoded(model(machine, flagship, alphabets.alphabet(alphabet)), host, groups, False)[1]
 
 
 def _decoded(
     one: Model, host: Turns, groups: Sequence[Group], cut: bool
-) -> tuple[Decodes, list[list[Planes]]]:
+) -> tuple[Decodes, list[list[Integers]]]:
+    """Return the tiles of each group, which are parts of what came from the device."""
     runs = side_by_side(groups)
     with torch.inference_mode():
         decoder = _decoder(one, runs, host, cut)
-        planes = [room.cpu().numpy() for room in decoder.run()]
-    tiles: list[list[Planes]] = []
+        planes = [one.machine.host(room) for room in decoder.run()]
+    tiles: list[list[Integers]] = []
     for g, group in enumerate(groups):
-        mine: list[Planes] = []
+        mine: list[Integers] = []
         for room, now in zip(planes, group.runs, strict=False):
             per = room.shape[0] // len(groups)
             for k, (height, width) in enumerate(now):
-                mine.append(np.ascontiguousarray(room[g * per + k, :, :height, :width], np.int32))
+                mine.append(room[g * per + k, :, :height, :width])
         tiles.append(mine)
     return decoder, tiles
 

@@ -51,7 +51,7 @@ class Lane:
     """What waits. Lanes of one `kind` may be in a batch, which `coded` takes of their `given`.
 
     Lanes of alike `steps` waste least beside each other. `memory` is in bytes; `alone` codes it by
-    the processor's kernels.
+    the processor's kernels. Those of one `caller`, who waits for all of them, came together.
     """
 
     kind: Hashable
@@ -63,6 +63,7 @@ class Lane:
     coded: Callable[[Machine, Sequence[Any]], Sequence[Later]]
     alone: Later
     result: Future[Any] = field(default_factory=Future)
+    caller: int = 0
 
     @property
     def steps(self) -> int:

@@ -94,10 +94,10 @@ def read(
     )
     found = []
     for picture, (_, there), one in zip(pictures, shown, reads, strict=True):
-        exact, share, known = one.seen
         seen = Seen(picture, 0.0)
-        if there == 1 and known is not None:
-            seen = Seen(np.where(known, exact, picture), share)
+        if there == 1:
+            exact, share, known = one.seen
+            seen = Seen(exact if known is None else np.where(known, exact, picture), share)
         found.append(Read(seen, one.finished))
     return found
 

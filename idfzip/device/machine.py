@@ -20,6 +20,9 @@ T = TypeVar("T")
 PINNED = 1 << 24
 """Most bytes that are copied through pinned memory, which takes long to take. [Not measured.]"""
 
+PIECE = 1 << 22
+"""Bytes that the host copies at once, through pinned memory that is taken again and again."""
+
 Allocate = Callable[[tuple[int, ...], torch.dtype, torch.device], Tensor]
 """Returns a tensor of a shape, whose values nobody relies on."""
 
@@ -121,12 +124,27 @@ class Machine:
         """Return 0, 1, .. as int64."""
         return torch.arange(count, device=self.device)
 
-    def array(self, tensor: Tensor) -> npt.NDArray[Any]:
-        """Return a copy of a tensor on the host; through pinned memory where that is quicker."""
-        if not self.is_gpu or tensor.nbytes > PINNED:
-            return tensor.to("cpu", copy=True).numpy()
-        found = torch.empty(tensor.shape, dtype=tensor.dtype, pin_memory=True)
-        return found.copy_(tensor).numpy()
+    def host(self, tensor: Tensor) -> npt.NDArray[Any]:
+        """Return a copy of a tensor in the host's memory, or the tensor itself if it is there.
+
+        Copying to memory that is not pinned is slow, and taking much that is pinned is, too.
+        """
+        if not self.is_gpu:
+            return tensor.numpy()
+        found = torch.empty(tensor.shape, dtype=tensor.dtype)
+        given, taken = tensor.reshape(-1), found.view(-1).numpy()
+        share, stream = PIECE // tensor.element_size(), torch.cuda.current_stream(self.device)
+
+        def copy(i: int) -> None:
+            piece = given[i * share : (i + 1) * share]
+            through = torch.empty(piece.shape, dtype=piece.dtype, pin_memory=True)
+            with torch.cuda.stream(stream):
+                through.copy_(piece, non_blocking=True)
+            stream.synchronize()
+            np.copyto(taken[i * share : (i + 1) * share], through.numpy())
+
+        self.each(copy, -(-len(taken) // share))
+        return found.numpy()
 
     def tensor(self, array: npt.NDArray[Any], dtype: torch.dtype | None = None) -> Tensor:
         """Return a copy of an array; through pinned memory where that overlaps with work."""

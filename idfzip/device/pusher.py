@@ -41,7 +41,7 @@ def push(
         pushing.push, (len(many),), cumulative, frequency, machine.tensor(plan), words, used,
         frequency.shape[1], len(many), lanes=lanes, warps=lanes // pushing.LANES,
     )  # fmt: skip
-    found, lengths = machine.array(words).view(np.uint32), machine.array(used)
+    found, lengths = machine.host(words).view(np.uint32), machine.host(used)
     return [found[end - length : end] for end, length in zip(ends, lengths, strict=True)]
 
 

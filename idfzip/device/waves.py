@@ -122,9 +122,12 @@ class Encoder:
         inner = wave.views.planes.images(self._truth, wave.height, wave.columns)
         shape = (wave.groups, wave.tiles, *inner.shape[1:])
         truth = np.zeros(shape, np.int32 if self._model.alphabet.deep else np.int16)
-        for i, tile in enumerate(tiles):
-            _, height, width = tile.shape
-            truth[i // run.tiles, i % run.tiles, :, :height, :width] = tile
+
+        def fill(i: int) -> None:
+            _, height, width = tiles[i].shape
+            truth[i // run.tiles, i % run.tiles, :, :height, :width] = tiles[i]
+
+        self._model.machine.each(fill, len(tiles))
         inner.copy_(self._model.machine.tensor(truth).flatten(0, 1))
         self._costs.zero_()
         wave.run(run, self._note)
@@ -132,13 +135,13 @@ class Encoder:
 
     def intervals(self) -> list[npt.NDArray[np.int32]]:
         """Return each group's symbols, of all runs, int32 (2, symbols)."""
-        found = self._model.machine.array(self._symbols)
+        found = self._model.machine.host(self._symbols)
         return [found[:, g, :count] for g, count in enumerate(self._counts)]
 
     def pushed(self) -> list[Callable[[], Coded]]:
         """Return what gives each group's stream, of all runs, and the bits of its tiles."""
         machine, groups = self._model.machine, self._wave.groups
-        costs = machine.array(torch.stack([one for _, one in self._noted]))
+        costs = machine.host(torch.stack([one for _, one in self._noted]))
         costs = costs.reshape(len(self._noted), groups, -1)
         there = np.zeros(costs.shape, bool)
         for into, (run, _) in zip(there, self._noted, strict=True):

@@ -31,6 +31,10 @@ from idfzip.flows.alphabet import BYTES
 QUIET = 0.01
 """Seconds without anything new after which a batch is begun, though there were room for more."""
 
+CALLERS = 128
+"""Most whose lanes a batch takes. All of them go on when it is done; if more wait than these, the
+device has work meanwhile."""
+
 SHARE = 0.7
 """Of the free memory of a GPU, what a batch may take as its lanes count it."""
 
@@ -55,6 +59,7 @@ class Worker:
         self._alone, self._threads = alone, threads
         self._max, self._warn = max_batch, warn
         self._waiting: list[Lane] = []
+        self._callers = 0
         self._news = threading.Condition()
         self._least: dict[str, int] = {}
         self._thread: threading.Thread | None = None
@@ -144,6 +149,9 @@ class Worker:
 
     def _bring(self, lanes: list[Lane]) -> list[Future[Any]]:
         with self._news:
+            self._callers += 1
+            for one in lanes:
+                one.caller = self._callers
             self._waiting += lanes
             if self._thread is None:
                 self._thread = threading.Thread(target=self._work, daemon=True)
@@ -169,16 +177,23 @@ class Worker:
         with self._news:
             self._news.wait_for(lambda: self._waiting)
             seen = 0
-            while len(self._waiting) > seen:  # until nothing new comes
+            lanes, full = self._first()
+            while len(self._waiting) > seen and not full:  # until nothing new comes
                 seen = len(self._waiting)
                 self._news.wait(QUIET)
-            kind = self._waiting[0].kind
-            lanes = [one for one in self._waiting if one.kind == kind]
+                lanes, full = self._first()
             lanes.sort(key=lambda one: one.steps)
             batch = self._fitting(lanes)
             taken = set(map(id, batch))
             self._waiting = [one for one in self._waiting if id(one) not in taken]
         return batch
+
+    def _first(self) -> tuple[list[Lane], bool]:
+        """Return the lanes that wait longest, and whether they are of all callers of a batch."""
+        lanes = [one for one in self._waiting if one.kind == self._waiting[0].kind]
+        callers = list(dict.fromkeys(one.caller for one in lanes))[:CALLERS]
+        taken = set(callers)
+        return [one for one in lanes if one.caller in taken], len(callers) == CALLERS
 
     def _all(self) -> list[Lane]:
         """Return all lanes that wait, which do no longer."""

@@ -17,9 +17,12 @@ from __future__ import annotations
 
 import zlib
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+
+from idfzip.integer.jit import kernel
 
 Samples = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
 
@@ -33,7 +36,7 @@ SIDE = 1024
 """Most rows and columns of the part of an image on which an estimate is made."""
 
 _PART = 1 << 20
-"""Samples that are counted at once."""
+"""Samples that are looked at at once."""
 
 MARGIN = 1.01
 """A table must save this factor by the estimate, beside its own bytes."""
@@ -63,11 +66,16 @@ class Ladder:
         """Whether all gaps are one step."""
         return bool((self.gaps == 1).all())
 
-    def forward(self, samples: Samples) -> npt.NDArray[np.uint16]:
-        """Return the number of each sample's rung, from 0; every sample must be a rung."""
+    @property
+    def numbers(self) -> npt.NDArray[np.uint16]:
+        """The number of each value up to the last, uint16 (last + 1,)."""
         numbers = np.zeros(int(self.values[-1]) + 1, np.uint16)
         numbers[self.values] = np.arange(len(self.values))
-        return numbers[samples]
+        return numbers
+
+    def forward(self, samples: Samples) -> npt.NDArray[np.uint16]:
+        """Return the number of each sample's rung, from 0; every sample must be a rung."""
+        return self.numbers[samples]
 
     def inverse(self, numbers: npt.NDArray[np.uint16]) -> npt.NDArray[np.uint16]:
         """Return the samples of numbers of rungs."""
@@ -82,16 +90,24 @@ def even(first: int, last: int, step: int) -> Ladder:
 def used(samples: Samples) -> Ladder:
     """Return the ladder of exactly the values that occur; there must be a sample."""
     seen = np.zeros(RANGE, bool)
-    rows = max(1, _PART // samples[0].size)  # counting takes eight bytes a sample
+    rows = max(1, _PART // samples[0].size)
     for top in range(0, len(samples), rows):
-        counts = np.bincount(samples[top : top + rows].ravel(), minlength=RANGE)
-        seen |= counts > 0
+        _see(np.array(samples[top : top + rows]).ravel(), seen)
     return Ladder(np.flatnonzero(seen))
 
 
-def fit(samples: Samples) -> Ladder:
-    """Return the ladder to code an image (height, width, C) with: even, or listed if it pays."""
-    listed = used(samples)
+@kernel
+def _see(samples: npt.NDArray[Any], seen: npt.NDArray[np.bool_]) -> None:
+    for i in range(len(samples)):
+        seen[samples[i]] = True
+
+
+def fit(samples: Samples, listed: Ladder | None = None) -> Ladder:
+    """Return the ladder to code an image (height, width, C) with: even, or listed if it pays.
+
+    `listed` is that of exactly its values, where it is known.
+    """
+    listed = used(samples) if listed is None else listed
     spaced = even(int(listed.values[0]), int(listed.values[-1]), listed.step)
     if listed.is_even:
         return spaced

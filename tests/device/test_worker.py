@@ -18,7 +18,7 @@ from idfzip.flows import colour
 
 torch = pytest.importorskip("torch", reason="devices need torch (the extra idfzip[cuda])")
 
-from idfzip.device import check, engine, flagship, rule  # noqa: E402
+from idfzip.device import check, engine, flagship, rule, worker  # noqa: E402
 from idfzip.device.machine import Machine  # noqa: E402
 from idfzip.device.schedule import Group, side_by_side  # noqa: E402
 from idfzip.device.worker import Worker  # noqa: E402
@@ -111,6 +111,27 @@ def test_batches_have_no_more_pixels_than_are_allowed(machine, model, batches):
     found = whole(one.encode(model, model.codec, tiles, 256))
     assert found == kernels.encode(model.codec, tiles)
     assert max(batches) == 3
+
+
+def test_batches_have_no_more_callers_than_are_allowed(alone, model, batches, monkeypatch):
+    """What one caller brings stays together, and those who came first come first."""
+    alone.encode(model, model.codec, [tile(2, 2)], 256)[0].result()
+    batches.clear()
+    monkeypatch.setattr(worker, "CALLERS", 2)
+    tiles = [tile(5 + seed % 2, 5, seed) for seed in range(9)]
+    with alone._news:  # the worker sees all of them at once
+        coming = [alone.encode(model, model.codec, tiles[i : i + 3], 256) for i in range(0, 9, 3)]
+    found = [stream for futures in coming for stream in whole(futures)]
+    assert found == kernels.encode(model.codec, tiles)
+    assert batches == [6, 3]
+
+
+def test_a_full_batch_does_not_wait_for_news(alone, model, monkeypatch):
+    alone.encode(model, model.codec, [tile(2, 2)], 256)[0].result()
+    monkeypatch.setattr(worker, "CALLERS", 1)
+    monkeypatch.setattr(worker, "QUIET", 1000)
+    (future,) = alone.encode(model, model.codec, [tile(6, 5)], 256)
+    assert future.result(60) == kernels.encode(model.codec, [tile(6, 5)])
 
 
 def out_of_memory(*args):

@@ -24,7 +24,7 @@ from idfzip.device.schedule import Group, Run, side_by_side
 from idfzip.device.seen import Read
 from idfzip.flows import alphabet as alphabets
 from idfzip.flows import wavefront
-from idfzip.flows.alphabet import BYTES, Integers
+from idfzip.flows.alphabet import BYTES
 from idfzip.flows.autoregressive import Planes
 
 

@@ -29,11 +29,13 @@ HALF = tl.constexpr(1 << (mixture.WEIGHT_BITS + 5))
 ROWS = 64
 """Of a program that notes symbols, and `PROBED` of one that probes. [Not measured.]"""
 PROBED = 16
+LANES = 256
+"""Values that a program which takes symbols looks at together, of all states. [Not measured.]"""
 
 
 def ways(states: int) -> int:
     """Return between how many values the search of each state chooses at once."""
-    return min(PROBES, max(2, 256 // states))
+    return min(PROBES, max(2, LANES // states))
 
 
 def warps(states: int) -> int:

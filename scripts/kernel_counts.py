@@ -131,8 +131,9 @@ def step(
 
     def forward(t: int) -> None:
         advance()
-        if codec.learning.rate:
-            follower.close(closings[:, t])
+        if codec.learning.rate and closings[:, t].any():
+            follower.learn()
+            follower.end()
 
     def ready() -> None:
         follower.pending.zero_()

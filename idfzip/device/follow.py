@@ -14,7 +14,6 @@ from torch import Tensor
 from idfzip.codecs.flagship import Learning
 from idfzip.device import fused
 from idfzip.device.fused import chain, dense, learning, rows
-from idfzip.device.graph import Replayed
 from idfzip.device.layers import apart
 from idfzip.device.learner import Learner, Moving
 from idfzip.device.machine import Machine
@@ -52,37 +51,40 @@ class Follower:
         if how.rate:
             self._write_down(machine)
         self._turns = np.zeros(groups, np.int64)
-        self._learn, self._close = (Replayed(machine.device) for _ in range(2))
 
     @property
     def weights(self) -> Weights:
         """The weights, of which those that learn move."""
         return self._learner.weights
 
-    def prepare(self) -> None:
-        """Capture the steps, which moves everything; so begin anew."""
-        if self._how.rate:
-            self._learn.prepare(self.learn)
-            self._close.prepare(self.end)
+    @property
+    def learns(self) -> bool:
+        """Whether networks learn."""
+        return self._how.rate > 0
+
+    def clear(self) -> None:
+        """Begin anew at the weights of the networks."""
         self._learner.clear()
         self._turns[:] = 0
 
-    def close(self, over: npt.NDArray[np.bool_]) -> None:
-        """End the periods of the groups where one is `over`; where one is due, learn."""
-        if not over.any():
-            return
+    def due(self, closings: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+        """Return at which of the next steps a network learns, bool (steps,).
+
+        `closings` bool (groups, steps) tells where groups' periods end.
+        """
         every = self._how.every
-        if (over & (self._turns % every == every - 1)).any():
-            self._learn(self.learn)
-        self._close(self.end)
-        self._turns += over
+        turns = self._turns[:, None] + np.cumsum(closings, 1) - closings
+        self._turns += closings.sum(1)
+        found: npt.NDArray[np.bool_] = (closings & (turns % every == every - 1)).any(0)
+        return found
 
     def learn(self) -> None:
-        """Let the networks learn whose periods are over and to be learned from."""
+        """Let the networks learn whose periods are over and to be learned from, if any."""
         fused.launch(
             chain.back, (self._groups, -(-self._capacity // chain.ROWS)), self._none, self.pending,
-            self._layers.rows, len(self._layers.rows), self._capacity, by=self._layers.by,
-            rows=chain.ROWS, columns=chain.COLUMNS, depth=chain.DEPTH, precision=dense.PRECISION,
+            self._learner.turn, self._layers.rows, len(self._layers.rows), self._capacity,
+            every=self._how.every, period=PERIOD, by=self._layers.by, rows=chain.ROWS,
+            columns=chain.COLUMNS, depth=chain.DEPTH, precision=dense.PRECISION,
         )  # fmt: skip
         down, across = learning.DOWN, learning.ACROSS
         tiles = sum(-(-i // down) * -(-o // across) for i, o in self._shapes)

@@ -12,13 +12,8 @@ from collections.abc import Callable
 
 import torch
 
-WARM = 2
-"""Calls before the capture, in which libraries take their memory."""
-
-
 _CAPTURING = threading.Lock()
-"""Captures of a process come one by one: each begins by waiting for the device, which would end
-those of other threads."""
+"""Captures of a process come one by one: torch notes whose memory is whose meanwhile."""
 
 Work = Callable[[], None]
 """Works on tensors in place."""
@@ -27,31 +22,35 @@ Work = Callable[[], None]
 class Replayed:
     """Work that is always the same, on the same tensors.
 
-    On CUDA devices it is done a few times and captured at the first call of `prepare`; whoever
-    prepares it must then begin its tensors anew. The work is given anew each time: were it held
-    here, who does it would hold himself, and his tensors stay until garbage is collected.
+    On CUDA devices it is done once, in which libraries take their memory, and captured at the first
+    call of `prepare`; whoever prepares it must then begin its tensors anew. The work is given anew
+    each time: were it held here, who does it would hold himself, and his tensors stay until garbage
+    is collected.
     """
 
     def __init__(self, device: torch.device) -> None:
         self._device = device
         self._graph: torch.cuda.CUDAGraph | None = None
 
-    def prepare(self, work: Work) -> None:
-        """Capture the work, where that is possible."""
+    def prepare(self, work: Work, first: Work | None = None) -> None:
+        """Capture the work, where that is possible, after doing it once, or `first` instead."""
         if self._device.type != "cuda" or self._graph is not None:
             return
         with _CAPTURING, torch.cuda.device(self._device):
             side = torch.cuda.Stream()  # type: ignore[no-untyped-call]
             side.wait_stream(torch.cuda.current_stream())
-            with torch.cuda.stream(side):
-                for _ in range(WARM):
-                    work()
-            torch.cuda.current_stream().wait_stream(side)
             graph = torch.cuda.CUDAGraph()
-            # Other threads may use the device meanwhile, but not wait for all of it. The stream
-            # that torch would take is one for all of them, on the device that captured first.
-            with torch.cuda.graph(graph, stream=side, capture_error_mode="thread_local"):
-                work()
+            # Not torch's own context: it waits for the whole device, and gives back all memory
+            # that torch keeps, of which the next batch takes as much.
+            with torch.cuda.stream(side):
+                (first or work)()
+                side.synchronize()
+                graph.capture_begin(capture_error_mode="thread_local")
+                try:
+                    work()
+                finally:
+                    graph.capture_end()
+            torch.cuda.current_stream().wait_stream(side)
             self._graph = graph
 
     def __call__(self, work: Work) -> None:

@@ -21,11 +21,11 @@ from idfzip.device import fused, layers, mixture
 from idfzip.device.coder import Coder
 from idfzip.device.follow import Follower
 from idfzip.device.fused import dense, lattice, lattice_head, learning
-from idfzip.device.graph import Replayed
 from idfzip.device.layers import Span, apart
 from idfzip.device.machine import Machine
 from idfzip.device.plan import FACTS, Plan
 from idfzip.device.room import Rows, aligned
+from idfzip.device.steps import Steps
 from idfzip.flows.lattice import PHASES
 from idfzip.integer.learning import PERIOD
 from idfzip.integer.network import ERROR_INPUTS
@@ -77,7 +77,7 @@ class Pieces:
         self._log, self._gain = (machine.tensor(one, torch.int64) for one in tables)
         self.prior = mixture.tables(machine, model.prior)
         self.sigmoid = mixture.pairs(self.prior.sigmoid)
-        self._step = Replayed(machine.device)
+        self._steps = Steps(machine.device, self.follower)
 
     @property
     def pending(self) -> Tensor:
@@ -92,8 +92,7 @@ class Pieces:
     def prepare(self, source: Source) -> None:
         """Capture the steps, which moves everything; so begin anew."""
         self._begin()
-        self._step.prepare(partial(self._advance, source))
-        self.follower.prepare()
+        self._steps.prepare(partial(self._advance, source))
         self._begin()
 
     def _begin(self) -> None:
@@ -104,10 +103,7 @@ class Pieces:
 
     def run(self, source: Source) -> None:
         """Code the tiles, with the source that was prepared."""
-        advance = partial(self._advance, source)
-        for t in range(self._plan.steps):
-            self._step(advance)
-            self.follower.close(self._closings[:, t])
+        self._steps.run(partial(self._advance, source), self._closings)
 
     def launch(self, kernel: fused.Kernel, each: int, *args: Any, **fixed: Any) -> None:
         """Run a kernel on the step's rows, `each` a program."""

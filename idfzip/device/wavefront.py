@@ -29,12 +29,12 @@ from idfzip.device.fused import (
     rows,
     window,
 )
-from idfzip.device.graph import Replayed
 from idfzip.device.layers import Span, apart
 from idfzip.device.model import Model, Views
 from idfzip.device.painted import Pictures
 from idfzip.device.room import Room, aligned
 from idfzip.device.schedule import Run, slots
+from idfzip.device.steps import Steps
 from idfzip.flows.painted import INPUTS
 from idfzip.flows.recursion import ONE
 from idfzip.flows.wavefront import MARGIN
@@ -73,7 +73,7 @@ class Wavefront:
         self._firsts = torch.cat([products.rows, rest])
         self._seconds = torch.cat([products.columns, rest])
         self.sigmoid = mixture.pairs(model.prior.sigmoid)
-        self._step = Replayed(machine.device)
+        self._steps = Steps(machine.device, self.follower)
 
     @property
     def pending(self) -> Tensor:
@@ -84,9 +84,8 @@ class Wavefront:
         """Capture the steps, which moves everything; so begin anew."""
         self._sizes.fill_(1)
         self._begin()
-        self._step.prepare(partial(self._advance, source))
+        self._steps.prepare(partial(self._advance, source))
         self.coded.zero_()
-        self.follower.prepare()
 
     def _begin(self) -> None:
         """Begin a run; pixels `coded` are those of all runs."""
@@ -101,10 +100,7 @@ class Wavefront:
         self._sizes.zero_()
         self._sizes.view(self.groups, self.tiles, 2)[:, : run.tiles] = sizes
         closings = run.closings() if self._how.rate else np.zeros((self.groups, run.steps), bool)
-        advance = partial(self._advance, source)
-        for t in range(run.steps):
-            self._step(advance)
-            self.follower.close(closings[:, t])
+        self._steps.run(partial(self._advance, source), closings)
 
     def launch(
         self, kernel: fused.Kernel, each: int, *args: Any, programs: int = 1, **fixed: Any
@@ -162,7 +158,7 @@ class Wavefront:
             r.scales, tables.log, tables.gain, self.capacity, r.rows, field.plane, products.terms,
             r.inputs.shape[1], len(tables.gain), alphabet.limit, alphabet.loudest,
             neighbours, places, min(places, 2), channels=channels, deep=alphabet.deep,
-            lanes=context.LANES, most_differences=fused.power(neighbours),
+            lanes=context.LANES, warps=context.WARPS, most_differences=fused.power(neighbours),
             most_errors=fused.power(places),
         )  # fmt: skip
         if model.pictures is not None:
@@ -201,7 +197,7 @@ class Wavefront:
             len(prior.exp), len(prior.inverse), alphabet.limit, alphabet.values, r.components,
             c=c, channels=model.flagship.channels, deep=alphabet.deep, rows=head.ROWS,
             columns=fused.power(width, 16), slots=fused.power(r.components, 16),
-            precision=dense.PRECISION,
+            precision=dense.PRECISION, warps=head.WARPS,
         )  # fmt: skip
 
     def _leave(self) -> None:

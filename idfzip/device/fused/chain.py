@@ -10,7 +10,7 @@ from idfzip.device.fused.dense import product
 from idfzip.device.fused.rows import rows_of
 from idfzip.device.fused.table import singles, size
 
-ROWS, COLUMNS, DEPTH = 32, 32, 16
+ROWS, COLUMNS, DEPTH = 32, 32, 32
 """Of a program, of its products at once, and what each of their turns sums. [Not measured.]"""
 
 FIELDS = tl.constexpr(8)
@@ -21,9 +21,12 @@ FIELDS = tl.constexpr(8)
 def back(
     first: tl.tensor,
     count: tl.tensor,
+    turn: tl.tensor,
     table: tl.tensor,
     layers: tl.tensor,
     capacity: tl.tensor,
+    every: tl.constexpr,
+    period: tl.constexpr,
     by: tl.constexpr,
     rows: tl.constexpr,
     columns: tl.constexpr,
@@ -34,12 +37,13 @@ def back(
 
     Of each layer `table`, int64, has addresses: of the errors after it, its weights, the values of
     the activation before it, and where the errors at that go; then inputs, outputs, how far the
-    next group's weights and the next row of what is written stand. For `by` see `table`.
+    next group's weights and the next row of what is written stand. For `by` see `table`. It is done
+    for groups whose period is over and counts, one of `every`.
     """
     g = tl.program_id(0).to(tl.int64)
     begin = tl.program_id(1) * rows
     there = tl.load(count + g)
-    if begin >= there:
+    if (begin >= there) | (there < period) | (tl.load(turn + g) % every != every - 1):
         return
     row, inside = rows_of(first, g, begin, there, capacity, rows)
     for k in range(layers):

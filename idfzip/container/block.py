@@ -103,7 +103,8 @@ def encode(
 
     `place` is the model's among those of the archive.
     """
-    tiles = [colour.forward(image.picture.pixels) for image in images]
+    numbers = np.arange(256, dtype=np.uint16)
+    tiles = [colour.to_planes(image.picture.pixels, numbers) for image in images]
     if isinstance(model.codec, Bitswap):
         lockstep, rate, coded = 1, 0, bitswap.encode_chain(model.codec, tiles, progress)
     else:
@@ -176,8 +177,9 @@ def decode(
     stream = reader.bytes(reader.left // 4 * 4)
     tiles = _tiles(row, stream, model, progress, device)
     found: list[Picture | None] = []
+    values = np.arange(256, dtype=np.uint8)
     for i, (member, planes) in enumerate(zip(row.members, tiles, strict=True)):
-        pixels = colour.inverse(planes).astype(np.uint8)
+        pixels = colour.to_samples(planes, values)
         whole = checksum(pixels, i) == member.crc
         found.append(Picture(pixels, member.format, metadata[i]) if whole else None)
     return found

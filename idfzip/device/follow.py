@@ -85,6 +85,7 @@ class Follower:
             self._learner.turn, self._layers.rows, len(self._layers.rows), self._capacity,
             every=self._how.every, period=PERIOD, by=self._layers.by, rows=chain.ROWS,
             columns=chain.COLUMNS, depth=chain.DEPTH, precision=dense.PRECISION,
+            warps=chain.WARPS,
         )  # fmt: skip
         down, across = learning.DOWN, learning.ACROSS
         tiles = sum(-(-i // down) * -(-o // across) for i, o in self._shapes)
@@ -93,7 +94,7 @@ class Follower:
             self._learner.corrections, self._parts.rows, self._limits, len(self._shapes),
             self._capacity, models=self._models, every=self._how.every, by=self._parts.by,
             slots=fused.power(len(self._shapes)), down=down, across=across, depth=learning.DEPTH,
-            precision=dense.PRECISION,
+            precision=dense.PRECISION, warps=learning.WARPS,
         )  # fmt: skip
 
     def _write_down(self, machine: Machine) -> None:

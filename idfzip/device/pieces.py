@@ -149,7 +149,7 @@ class Pieces:
             self.capacity, r.rows, r.fan_width, width, apart(known, 2), apart(outs, 2),
             apart(bias, 1), apart(out_bias, 1), len(prior.exp), len(prior.inverse), VALUES,
             r.components, c=c, channels=self.model.channels, rows=lattice_head.ROWS,
-            columns=fused.power(width, 16), slots=fused.power(r.components, 16),
+            columns=fused.power(width, 16), slots=fused.power(r.components, 4),
             precision=dense.PRECISION,
         )  # fmt: skip
 

@@ -102,11 +102,9 @@ class Wavefront:
         closings = run.closings() if self._how.rate else np.zeros((self.groups, run.steps), bool)
         self._steps.run(partial(self._advance, source), closings)
 
-    def launch(
-        self, kernel: fused.Kernel, each: int, *args: Any, programs: int = 1, **fixed: Any
-    ) -> None:
-        """Run a kernel on the step's rows, `each` a program, times as many `programs`."""
-        grid = (self.groups, -(-self._most // each), programs)
+    def launch(self, kernel: fused.Kernel, each: int, *args: Any, **fixed: Any) -> None:
+        """Run a kernel on the step's rows, `each` a program."""
+        grid = (self.groups, -(-self._most // each))
         fused.launch(kernel, grid, self.pending, self.count, *args, **fixed)
 
     def _advance(self, source: Source) -> None:
@@ -130,11 +128,14 @@ class Wavefront:
             all_tiles=fused.power(self.tiles), width=self._lanes,
         )  # fmt: skip
         products = self.model.products
-        self.launch(
-            window.sums, window.ROWS, self._time, r.tile, r.y, r.x, r.spot, self._sizes, r.row,
+        # Programs of the same rows come one after the other, and find their samples in a cache.
+        rows_of_all = -(-self._most // window.ROWS)
+        fused.launch(
+            window.sums, (-(-products.terms // window.TERMS), rows_of_all, self.groups),
+            self.pending, self.count, self._time, r.tile, r.y, r.x, r.spot, self._sizes, r.row,
             r.above, r.samples, r.total, self._firsts, self._seconds, self.capacity, r.rows,
             r.everywhere, products.terms, products.count, r.samples.shape[1], lanes=window.ROWS,
-            width=window.TERMS, programs=-(-products.terms // window.TERMS),
+            width=window.TERMS, warps=window.WARPS,
         )  # fmt: skip
 
     def _look(self) -> None:
@@ -196,7 +197,7 @@ class Wavefront:
             self.capacity, r.rows, r.fan_width, width, apart(outs, 2), apart(w.out_bias[c], 1),
             len(prior.exp), len(prior.inverse), alphabet.limit, alphabet.values, r.components,
             c=c, channels=model.flagship.channels, deep=alphabet.deep, rows=head.ROWS,
-            columns=fused.power(width, 16), slots=fused.power(r.components, 16),
+            columns=fused.power(width, 16), slots=fused.power(r.components, 4),
             precision=dense.PRECISION, warps=head.WARPS,
         )  # fmt: skip
 

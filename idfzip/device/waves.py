@@ -28,6 +28,9 @@ from idfzip.device.wavefront import Wavefront
 from idfzip.flows.autoregressive import Planes
 from idfzip.integer.log2 import STEPS
 
+MANY = 1 << 22
+"""Pixels of a run that are worth threads to copy."""
+
 
 class Decoder:
     """Decodes groups, run after run; made for the runs of one batch."""
@@ -127,7 +130,11 @@ class Encoder:
             _, height, width = tiles[i].shape
             truth[i // run.tiles, i % run.tiles, :, :height, :width] = tiles[i]
 
-        self._model.machine.each(fill, len(tiles))
+        if truth.size > MANY:
+            self._model.machine.each(fill, len(tiles))
+        else:
+            for i in range(len(tiles)):
+                fill(i)
         inner.copy_(self._model.machine.tensor(truth).flatten(0, 1))
         self._costs.zero_()
         wave.run(run, self._note)

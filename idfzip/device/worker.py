@@ -28,7 +28,7 @@ from idfzip.device.machine import Machine
 from idfzip.errors import DeviceError, IdfzipError
 from idfzip.flows.alphabet import BYTES
 
-QUIET = 0.01
+QUIET = 0.02
 """Seconds without anything new after which a batch is begun, though there were room for more."""
 
 CALLERS = 128

@@ -10,7 +10,7 @@ from idfzip.device.fused.dense import product
 from idfzip.device.fused.rows import rows_of
 from idfzip.device.fused.table import singles, size
 
-ROWS, COLUMNS, DEPTH = 32, 32, 32
+ROWS, COLUMNS, DEPTH, WARPS = 32, 32, 32, 4
 """Of a program, of its products at once, and what each of their turns sums. [Not measured.]"""
 
 FIELDS = tl.constexpr(8)

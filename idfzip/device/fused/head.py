@@ -200,5 +200,5 @@ def head(
     mix(
         row, inside, activate(sums), hidden, outs + g * of_weight, out_bias + g * of_bias, scale,
         centre, weights, means, inverses, exp_table, inverse_table, span_table, width, exps,
-        spreads, components, columns, slots, precision,
+        spreads, components, rows, columns, slots, precision,
     )  # fmt: skip

@@ -9,6 +9,7 @@ import triton
 import triton.language as tl
 
 from idfzip.coding import ans
+from idfzip.device.fused.arithmetic import times
 from idfzip.device.fused.mixtures import level, placed
 from idfzip.device.fused.rows import rows_of
 from idfzip.device.fused.table import singles, size
@@ -27,7 +28,7 @@ BLOCK = tl.constexpr(learning.BLOCK)
 
 ROWS = 32
 """Of a program that finds slopes. [Not measured.]"""
-DOWN, ACROSS, DEPTH = 32, 64, 32
+DOWN, ACROSS, DEPTH, WARPS = 32, 64, 32, 4
 """Of a program that moves weights: inputs, outputs, and the rows of each turn. [Not measured.]"""
 
 FIELDS = tl.constexpr(11)
@@ -226,7 +227,7 @@ def move(
             left = tl.load(at, inside[None, :] & (i < inputs)[:, None], 0.0)
             at = deltas + (row * of_deltas)[:, None] + o[None, :]
             right = tl.load(at, inside[:, None] & (o < outputs)[None, :], 0.0)
-            part = tl.dot(left, right, part, input_precision=precision)
+            part = times(left, right, part, precision)
         slope += part
     within = (i < inputs)[:, None] & (o < outputs)[None, :]
     where = i[:, None] * outputs + o[None, :]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import triton
 import triton.language as tl
 
+from idfzip.device.fused.arithmetic import times
 from idfzip.priors import mixture
 
 WEIGHT_BITS = tl.constexpr(mixture.WEIGHT_BITS)
@@ -57,6 +58,7 @@ def mix(
     exps: tl.tensor,
     spreads: tl.tensor,
     components: tl.tensor,
+    lanes: tl.constexpr,
     columns: tl.constexpr,
     slots: tl.constexpr,
     precision: tl.constexpr,
@@ -69,21 +71,22 @@ def mix(
     within = inside[:, None] & (h < width)[None, :]
     tl.store(hidden + row[:, None] * width + h[None, :], active, within)
     active = tl.where(within, active, 0.0)
+    # All in one product: its columns are the logits, the shifts, the scales, and room.
+    j = tl.arange(0, 4 * slots)
+    out = (j // slots) * components + j % slots
+    used = (j < 3 * slots) & (j % slots < components)
+    at = outs + h[:, None] * (3 * components) + out[None, :]
+    matrix = tl.load(at, (h < width)[:, None] & used[None, :], 0.0)
+    found = times(active, matrix, tl.zeros([lanes, 4 * slots], tl.float32), precision)
+    found = (found + tl.load(out_bias + out, used, 0.0)[None, :]).to(tl.int32)
+    found = tl.permute(tl.reshape(found, [lanes, 4, slots]), [0, 2, 1])
+    even, odd = tl.split(tl.reshape(found, [lanes, slots, 2, 2]))
+    logits, logs = tl.split(even)
+    shifts, _ = tl.split(odd)
     k = tl.arange(0, slots)
     one = (k < components)[None, :]
-    at = outs + h[:, None] * (3 * components) + k[None, :]
-    there_too = (h < width)[:, None] & one
-    biases = out_bias + k
-    matrix = tl.load(at, there_too, 0.0)
-    found = tl.dot(active, matrix, input_precision=precision)
-    logits = (found + tl.load(biases, k < components, 0.0)[None, :]).to(tl.int64)
-    matrix = tl.load(at + components, there_too, 0.0)
-    found = tl.dot(active, matrix, input_precision=precision)
-    shifts = (found + tl.load(biases + components, k < components, 0.0)[None, :]).to(tl.int64)
-    matrix = tl.load(at + 2 * components, there_too, 0.0)
-    found = tl.dot(active, matrix, input_precision=precision)
-    logs = (found + tl.load(biases + 2 * components, k < components, 0.0)[None, :]).to(tl.int64)
-    logits = tl.where(one, logits, NONE)
+    shifts, logs = shifts.to(tl.int64), logs.to(tl.int64)
+    logits = tl.where(one, logits.to(tl.int64), NONE)
     top = tl.max(logits, 1)
     best = tl.min(tl.where(logits == top[:, None], k[None, :], slots), 1)
     falls = tl.where(one, top[:, None] - logits, 0) >> 7

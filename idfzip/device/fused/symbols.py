@@ -29,8 +29,8 @@ HALF = tl.constexpr(1 << (mixture.WEIGHT_BITS + 5))
 ROWS = 64
 """Of a program that notes symbols, and `PROBED` of one that probes. [Not measured.]"""
 PROBED = 16
-LANES = 256
-"""Values that a program which takes symbols looks at together, of all states. [Not measured.]"""
+LANES, EACH = 512, 64
+"""Values that a program which takes symbols looks at together, of all states, and of each warp."""
 
 
 def ways(states: int) -> int:
@@ -39,8 +39,8 @@ def ways(states: int) -> int:
 
 
 def warps(states: int) -> int:
-    """Return of how many warps a program is that takes symbols: one lane for each value."""
-    return max(1, states * ways(states) // 32)
+    """Return of how many warps a program is that takes symbols."""
+    return max(1, states * ways(states) // EACH)
 
 
 def rounds(alphabet: int, ways: int) -> int:

@@ -82,7 +82,12 @@ def mixtures(components: int, channels: int, item: int) -> int:
 
 
 def _fused(flagship: Flagship, group: Group, alphabet: int, encoding: bool) -> int:
-    """Return the bytes that fused kernels need: rows of a step and a period, not of all pixels."""
+    """Return the bytes that fused kernels need: rows of a step and a period, not of all pixels.
+
+    Where nothing is learned, runs are encoded side by side.
+    """
+    if encoding and not flagship.learning.rate:
+        group = Group(group.sizes, len(group.sizes))
     network, c = flagship.network, flagship.channels
     n = len(flagship.design.regressors) + c
     item = 8 if alphabets.alphabet(alphabet).deep else 4
@@ -96,5 +101,6 @@ def _fused(flagship: Flagship, group: Group, alphabet: int, encoding: bool) -> i
     height, width = aligned(height), aligned(width + 2 * MARGIN)
     ring = tiles * height * SLOTS * item * (2 * _terms(flagship) + n + 1 + c)
     planes = tiles * _plane(height, width) * c * item * 3
-    noted = group.pixels * 3 * 4 * c if encoding else 0  # intervals, and words made of them
+    # Intervals, those of streams joined from runs, and words made of them.
+    noted = group.pixels * (3 if flagship.learning.rate else 5) * 4 * c if encoding else 0
     return rows * row + ring + planes + noted + _network(flagship)

@@ -100,7 +100,7 @@ class Encoder:
         """Return each group's symbols, of all runs, int32 (2, symbols)."""
         return [np.concatenate([one[:2] for one in runs], 1) for runs in self._noted]
 
-    def pushed(self) -> list[Callable[[], Coded]]:
+    def pushed(self, parts: Sequence[int]) -> list[Callable[[], Coded]]:
         """Return what gives each group's stream, of all runs, and the bits of its tiles."""
         return [partial(_coded, runs) for runs in self._noted]
 

@@ -46,11 +46,23 @@ def encode_blocks(
     blocks: Sequence[tuple[Sequence[Planes], int]],
     alphabet: int = BYTES.values,
 ) -> list[Callable[[], Coded]]:
-    """Return what gives blocks of tiles, each with its lockstep, as `codecs.block.encode`."""
+    """Return what gives blocks of tiles, each with its lockstep, as `codecs.block.encode`.
+
+    Where nothing is learned, kernels code the runs of a block side by side.
+    """
     one = model(machine, flagship, alphabets.alphabet(alphabet))
+    parts = [1] * len(blocks)
+    if machine.fuses and not flagship.learning.rate:
+        runs = [_runs(*block) for block in blocks]
+        parts, blocks = list(map(len, runs)), [run for some in runs for run in some]
     groups = [Group(tuple(t.shape[1:] for t in tiles), step) for tiles, step in blocks]
     with torch.inference_mode():
-        return _encoded(one, groups, [tiles for tiles, _ in blocks]).pushed()
+        return _encoded(one, groups, [tiles for tiles, _ in blocks]).pushed(parts)
+
+
+def _runs(tiles: Sequence[Planes], lockstep: int) -> list[tuple[Sequence[Planes], int]]:
+    starts = range(0, len(tiles), lockstep)
+    return [(tiles[i : i + lockstep], lockstep) for i in starts]
 
 
 def intervals(
@@ -77,8 +89,8 @@ class Encodes(Protocol):
         """Return each group's symbols, of all runs, int32 (2, symbols)."""
         ...
 
-    def pushed(self) -> list[Callable[[], Coded]]:
-        """Return what gives each group's stream, of all runs, and the bits of its tiles."""
+    def pushed(self, parts: Sequence[int]) -> list[Callable[[], Coded]]:
+        """Return what gives streams, of all runs of so many groups each, and the bits of tiles."""
         ...
 
 

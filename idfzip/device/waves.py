@@ -145,18 +145,34 @@ class Encoder:
         found = self._model.machine.host(self._symbols)
         return [found[:, g, :count] for g, count in enumerate(self._counts)]
 
-    def pushed(self) -> list[Callable[[], Coded]]:
-        """Return what gives each group's stream, of all runs, and the bits of its tiles."""
+    def pushed(self, parts: Sequence[int]) -> list[Callable[[], Coded]]:
+        """Return what gives streams, of all runs of so many groups each, and the bits of tiles."""
         machine, groups = self._model.machine, self._wave.groups
         costs = machine.host(torch.stack([one for _, one in self._noted]))
         costs = costs.reshape(len(self._noted), groups, -1)
         there = np.zeros(costs.shape, bool)
         for into, (run, _) in zip(there, self._noted, strict=True):
             into[:, : run.tiles] = run.sizes[:, 0].reshape(groups, -1) > 0
-        words = pusher.push(machine, self._symbols, self._counts, costs.sum((0, 2)).tolist())
+        ends = np.cumsum(parts)
+        mine = [slice(end - count, end) for end, count in zip(ends, parts, strict=True)]
+        symbols, counts = self._joined(mine)
+        words = pusher.push(machine, symbols, counts, [int(costs[:, g].sum()) for g in mine])
         return [
-            partial(_coded, mine, costs[:, g][there[:, g]] / STEPS) for g, mine in enumerate(words)
+            partial(_coded, one, costs[:, g][there[:, g]] / STEPS)
+            for g, one in zip(mine, words, strict=True)
         ]
+
+    def _joined(self, streams: Sequence[slice]) -> tuple[Tensor, list[int]]:
+        """Return the symbols of streams, each of some groups, and how many there are."""
+        if len(streams) == len(self._counts):
+            return self._symbols, self._counts
+        counts = [sum(self._counts[g]) for g in streams]
+        found = self._model.machine.empty(2, len(counts), aligned(max(counts)), dtype=torch.int32)
+        for i, groups in enumerate(streams):
+            numbers = range(groups.start, groups.stop)
+            pieces = [self._symbols[:, g, : self._counts[g]] for g in numbers]
+            found[:, i, : counts[i]] = torch.cat(pieces, 1)
+        return found, counts
 
 
 def _coded(words: Words, bits: npt.NDArray[np.float64]) -> Coded:

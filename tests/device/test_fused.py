@@ -138,9 +138,10 @@ def test_trunks_of_any_depth(fused, widths):
     )
 
 
-def test_blocks_of_tiles(fused):
+@pytest.mark.parametrize("how", [EVERY, STATIC])
+def test_blocks_of_tiles(fused, how):
     """Tiles side by side in a group, of two groups of which one is done before the other."""
-    model = small(1, EVERY)
+    model = small(1, how)
     tiles = tiles_of([(4, 5), (6, 6), (1, 1), (13, 9), (8, 3)], 1)
     blocks = [(tiles, 3), (tiles[:2], 2)]
     expected = [block.encode(model, *one) for one in blocks]

@@ -96,7 +96,7 @@ def encoding(
 
     def push() -> None:
         made._noted.append((runs[0], made._costs))
-        made.pushed()
+        made.pushed([1] * len(sizes))
 
     return partial(made._wave._advance, made._note), push
 

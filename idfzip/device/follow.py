@@ -13,7 +13,7 @@ from torch import Tensor
 
 from idfzip.codecs.flagship import Learning
 from idfzip.device import fused
-from idfzip.device.fused import chain, dense, learning, rows
+from idfzip.device.fused import chain, learning, rows
 from idfzip.device.layers import apart
 from idfzip.device.learner import Learner, Moving
 from idfzip.device.machine import Machine
@@ -84,7 +84,7 @@ class Follower:
             chain.back, (self._groups, -(-self._capacity // chain.ROWS)), self._none, self.pending,
             self._learner.turn, self._layers.rows, len(self._layers.rows), self._capacity,
             every=self._how.every, period=PERIOD, by=self._layers.by, rows=chain.ROWS,
-            columns=chain.COLUMNS, depth=chain.DEPTH, precision=dense.PRECISION,
+            columns=chain.COLUMNS, depth=chain.DEPTH,
             warps=chain.WARPS,
         )  # fmt: skip
         down, across = learning.DOWN, learning.ACROSS
@@ -94,7 +94,7 @@ class Follower:
             self._learner.corrections, self._parts.rows, self._limits, len(self._shapes),
             self._capacity, models=self._models, every=self._how.every, by=self._parts.by,
             slots=fused.power(len(self._shapes)), down=down, across=across, depth=learning.DEPTH,
-            precision=dense.PRECISION, warps=learning.WARPS,
+            warps=learning.WARPS,
         )  # fmt: skip
 
     def _write_down(self, machine: Machine) -> None:

@@ -39,7 +39,7 @@ def forwards(
     fused.launch(
         dense.dense, _grid(span, outputs), span.first, span.count, x, weight, bias, out,
         span.capacity, inputs, outputs, apart(weight, 2), apart(bias, 1), active=active,
-        rows=dense.ROWS, columns=dense.COLUMNS, depth=dense.DEPTH, precision=dense.PRECISION,
+        rows=dense.ROWS, columns=dense.COLUMNS, depth=dense.DEPTH,
     )  # fmt: skip
 
 
@@ -59,7 +59,7 @@ def run_trunk(span: Span, x: Tensor, w: Weights, values: Sequence[Tensor], fan: 
         before[-3], lower, lower_bias, values[-2], upper, upper_bias, values[-1], w.fan, fan,
         span.capacity, inputs, lower_width, upper_width, width, apart(lower, 2),
         apart(lower_bias, 1), apart(upper, 2), apart(upper_bias, 1), apart(w.fan, 2),
-        rows=trunk.ROWS, columns=trunk.COLUMNS, depth=trunk.DEPTH, precision=dense.PRECISION,
+        rows=trunk.ROWS, columns=trunk.COLUMNS, depth=trunk.DEPTH,
         warps=trunk.WARPS,
     )  # fmt: skip
 

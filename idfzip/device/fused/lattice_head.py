@@ -58,7 +58,6 @@ def head(
     rows: tl.constexpr,
     columns: tl.constexpr,
     slots: tl.constexpr,
-    precision: tl.constexpr,
 ) -> None:
     """Write the mixtures of channel `c`, its centres, and what it sees of the channel before.
 
@@ -94,5 +93,5 @@ def head(
     mix(
         row, inside, activate(sums), hidden, outs + g * of_outs, out_bias + g * of_out_bias, scale,
         centre, weights, means, inverses, exp_table, inverse_table, span_table, width, exps,
-        spreads, components, rows, columns, slots, precision,
+        spreads, components, rows, columns, slots,
     )  # fmt: skip

@@ -27,9 +27,13 @@ PERIOD = tl.constexpr(learning.PERIOD)
 BLOCK = tl.constexpr(learning.BLOCK)
 
 ROWS = 32
-"""Of a program that finds slopes. [Not measured.]"""
+"""Of a program that finds slopes: 7 us of a step of 92 tiles of 256 rows on an H100."""
 DOWN, ACROSS, DEPTH, WARPS = 32, 64, 32, 4
-"""Of a program that moves weights: inputs, outputs, and the rows of each turn. [Not measured.]"""
+"""Of a program that moves weights: inputs, outputs, and the rows of each turn.
+
+For 92 groups with 128 rows each 85 us on an H100, of 64 inputs 125 or more, of 8 warps 110; one
+launch for each of the 16 parts took 106 together.
+"""
 
 FIELDS = tl.constexpr(11)
 """Of a part in the table that `move` reads."""
@@ -186,7 +190,6 @@ def move(
     down: tl.constexpr,
     across: tl.constexpr,
     depth: tl.constexpr,
-    precision: tl.constexpr,
 ) -> None:
     """Move all weights and biases of the groups whose period is over and counts, by tiles.
 
@@ -227,7 +230,7 @@ def move(
             left = tl.load(at, inside[None, :] & (i < inputs)[:, None], 0.0)
             at = deltas + (row * of_deltas)[:, None] + o[None, :]
             right = tl.load(at, inside[:, None] & (o < outputs)[None, :], 0.0)
-            part = times(left, right, part, precision)
+            part = times(left, right, part)
         slope += part
     within = (i < inputs)[:, None] & (o < outputs)[None, :]
     where = i[:, None] * outputs + o[None, :]

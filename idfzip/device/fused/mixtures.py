@@ -61,7 +61,6 @@ def mix(
     lanes: tl.constexpr,
     columns: tl.constexpr,
     slots: tl.constexpr,
-    precision: tl.constexpr,
 ) -> None:
     """Write what a head is, `active` (lanes, columns), to `hidden`, and the mixtures, (rows, K).
 
@@ -77,7 +76,7 @@ def mix(
     used = (j < 3 * slots) & (j % slots < components)
     at = outs + h[:, None] * (3 * components) + out[None, :]
     matrix = tl.load(at, (h < width)[:, None] & used[None, :], 0.0)
-    found = times(active, matrix, tl.zeros([lanes, 4 * slots], tl.float32), precision)
+    found = times(active, matrix, tl.zeros([lanes, 4 * slots], tl.float32))
     found = (found + tl.load(out_bias + out, used, 0.0)[None, :]).to(tl.int32)
     found = tl.permute(tl.reshape(found, [lanes, 4, slots]), [0, 2, 1])
     even, odd = tl.split(tl.reshape(found, [lanes, slots, 2, 2]))

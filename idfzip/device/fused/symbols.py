@@ -27,10 +27,16 @@ MEAN = tl.constexpr(mixture.WEIGHT_BITS + 6)
 HALF = tl.constexpr(1 << (mixture.WEIGHT_BITS + 5))
 
 ROWS = 64
-"""Of a program that notes symbols, and `PROBED` of one that probes. [Not measured.]"""
+"""Of a program that notes symbols. [Not measured.]"""
 PROBED = 16
+"""Of one that probes: 12 us of a step of 92 tiles of 256 rows on an H100, of 8 or 32 14."""
 LANES, EACH = 512, 64
-"""Values that a program which takes symbols looks at together, of all states, and of each warp."""
+"""Values that a program which takes symbols looks at together, of all states, and of each warp.
+
+41 us of a step of 92 tiles of 256 rows on an H100, all three channels, with 32 states. 256 values,
+32 a warp, take 46; half the warps 43 and 60, a quarter 52 and 84. Of 8 states, what a round reads
+asked for in it, it took 137.
+"""
 
 
 def ways(states: int) -> int:

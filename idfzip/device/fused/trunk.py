@@ -15,7 +15,8 @@ from idfzip.device.fused.rows import rows_of
 ROWS, COLUMNS, DEPTH, WARPS = 32, 128, 16, 4
 """Of a program, of its products at once, and the inputs of each of their turns.
 
-42 us of a step of 92 tiles of 256 rows on an H100; of 8 warps 46, of 16 rows 48, of 64 85 or more.
+43 us of a step of 92 tiles of 256 rows on an H100; of 8 warps 46, of 16 rows 48, of 64 47 or more,
+of 128 49 (in halves or in TF32). Of three launches, a layer each, the best were 46.
 """
 
 
@@ -33,14 +34,12 @@ def whole_layer(
     rows: tl.constexpr,
     columns: tl.constexpr,
     depth: tl.constexpr,
-    precision: tl.constexpr,
 ) -> None:
     """Write all columns of a layer, as `dense.layer`; then all threads of the program see them."""
     for start in range(0, outputs, columns):
         o = start + tl.arange(0, columns)
         layer(
             x, row, inside, weight, bias, out, inputs, outputs, o, active, rows, columns, depth,
-            precision,
         )  # fmt: skip
     tl.debug_barrier()
 
@@ -71,7 +70,6 @@ def trunk(
     rows: tl.constexpr,
     columns: tl.constexpr,
     depth: tl.constexpr,
-    precision: tl.constexpr,
 ) -> None:
     """Write the values of two layers, one on the other, and the products with the `fan`.
 
@@ -85,13 +83,13 @@ def trunk(
     row, inside = rows_of(first, g, begin, there, capacity, rows)
     whole_layer(
         x, row, inside, lower + g * of_lower, lower_bias + g * of_lower_bias, lower_out, inputs,
-        lower_width, True, rows, columns, depth, precision,
+        lower_width, True, rows, columns, depth,
     )  # fmt: skip
     whole_layer(
         lower_out, row, inside, upper + g * of_upper, upper_bias + g * of_upper_bias, upper_out,
-        lower_width, upper_width, True, rows, columns, depth, precision,
+        lower_width, upper_width, True, rows, columns, depth,
     )  # fmt: skip
     whole_layer(
         upper_out, row, inside, fan + g * of_fan, upper_bias, out, upper_width, width, False,
-        rows, columns, depth, precision,
+        rows, columns, depth,
     )  # fmt: skip

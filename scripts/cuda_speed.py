@@ -204,7 +204,7 @@ def counted(codec: Flagship) -> Row:
     """Return what a pixel takes: operations of products and of the expert, and bytes of memory.
 
     Each product and sum is one operation, also in learning: a step of it takes twice the products
-    of a pixel. Bytes are those of the window's terms, which are read from the rings eight times and
+    of a pixel. Bytes are those of the window's terms, which are read from the rings three times and
     written twice to them, written once as sums and read once; the rest is small or stays in caches.
     """
     m, channels = len(codec.design.regressors), codec.channels
@@ -215,7 +215,7 @@ def counted(codec: Flagship) -> Row:
     return {
         "operations of products": 2 * (codec.operations + learned),
         "operations of the expert": 2 * updates,
-        "bytes": terms * 12 * 4,
+        "bytes": terms * 7 * 4,
     }
 
 

@@ -4,7 +4,7 @@ Usage: `python scripts/reproduce.py [NAME=]FOLDER[@TILE]...`, with the extra `id
 are measured as by `idfzip bench` and added to a file of results, which the tables are made from, so
 that sets can be measured one by one, and again; with no set the tables are only written anew. With
 `--codec NAME` idfzip and these are measured again: of others the sizes are kept; speeds are always
-those of one run. The README has these:
+those of one run, with `--keep-speeds` the earlier one. The README has these:
 
     python scripts/reproduce.py kodak=FOLDER cid22/validation=FOLDER cifar10=test-1000.webp@32 \
         microscopy/colour=FOLDER microscopy/gray=FOLDER gb82/screens=FOLDER
@@ -262,10 +262,20 @@ def parse(argument: str) -> tuple[str, Path, int]:
     return name or path, Path(path), int(tile)
 
 
+def with_speeds(old: Figures, new: Figures) -> Figures:
+    """Return new figures of a set with the speeds, memory and machine of an earlier run."""
+    fields = ("encode_mps", "decode_mps", "peak_mb")
+    before: Figures = {row["codec"]: {f: row[f] for f in fields} for row in old["codecs"]}
+    rows = [row | before.get(row["codec"], {}) for row in new["codecs"]]
+    kept: Figures = {key: old[key] for key in ("speeds", "machine") if key in old}
+    return new | {"codecs": rows, **kept}
+
+
 @click.command()
 @click.argument("sets", metavar="[NAME=]FOLDER[@TILE]...", nargs=-1)
 @click.option("-m", "--model", "extra", multiple=True, help="A model to compare as well.")
 @click.option("--codec", "names", multiple=True, help="Of the others measure only this (again).")
+@click.option("--keep-speeds", is_flag=True, help="Of a set that is measured again.")
 @click.option("--repeat", default=3, help="Times to repeat.")
 @click.option("--mosaic", "tiled", type=click.Path(path_type=Path), help="Folder for a mosaic.")
 @click.option("--megapixels", default=12.0, help="Size of the mosaic.")
@@ -276,6 +286,7 @@ def main(
     sets: tuple[str, ...],
     extra: tuple[str, ...],
     names: tuple[str, ...],
+    keep_speeds: bool,
     repeat: int,
     tiled: Path | None,
     megapixels: float,
@@ -298,6 +309,8 @@ def main(
         found = figures(result)
         if names and name in data["sets"]:
             found = merged(data["sets"][name], found)
+            if keep_speeds:
+                found = with_speeds(data["sets"][name], found)
         else:
             (results.parent / figure(name)).write_bytes(plot.draw(result))
         data["sets"][name] = found

@@ -1,4 +1,4 @@
-"""Kernels that fuse the operators of a step of the wavefront (`photo`): 18 launches for 1,307.
+"""Kernels that fuse the operators of a step of the wavefront (`photo`): 17 launches for 1,307.
 
 They count as the operators do, in the same types and the same order where rounding depends on it;
 products and sums of floating point are never fused. Written in Triton, which comes with torch for

@@ -40,12 +40,13 @@ Triton.
 
 A program that takes symbols goes through a tile's up to 256 of a step and channel one after the
 other; with the 32 states of a long stream (`coding.turns`) through 8 rounds, of a piece of a
-progressive tile through 4 instead of 128. Instructions of a round of eight states, of each of four warps, as
-compiled for compute capability 9.0: at first 642, in 64 bits throughout; 406 with products, places
-and frequencies of 32 bits; 358 with values and rises of the sigmoid in one load and places cut off
-by their upper word; 277 where another kernel has found, for all rows at once, the frequencies that
-the search begins with. A stream of one state took 551 of four warps for a symbol, now 201 of one.
-A program that pushes takes about a hundred of one warp for a round of up to 32 states.
+progressive tile through 4 instead of 128. Instructions of a round of eight states, of each of four
+warps, as compiled for compute capability 9.0: at first 642, in 64 bits throughout; 406 with
+products, places and frequencies of 32 bits; 358 with values and rises of the sigmoid in one load
+and places cut off by their upper word; 277 where another kernel has found, for all rows at once,
+the frequencies that the search begins with. A stream of one state took 551 of four warps for a
+symbol, then 201 of one. A program that pushes takes about a hundred of one warp for a round of up
+to 32 states.
 
 Tries, measured on an H100: one photograph of 4000 x 6000, 96 tiles of 256 x 1024, by `photo`. Sums
 of kernels in milliseconds when decoding, and megapixels a second of encoding and of decoding.

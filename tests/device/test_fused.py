@@ -308,3 +308,19 @@ def test_kernels_are_timed(fused, tmp_path):
     assert {row["kernel"] for row in rows} == {"symbols.probe", "symbols.take"}
     assert {row["setting"] for row in rows} >= {"as it is", "8 warps", "PROBED 32"}
     assert all(row["microseconds"] > 0 for row in rows)
+
+
+def test_products_are_exact_as_far_as_sums_go(fused):
+    """The cores of a GPU count whole numbers up to 2**24, which the largest operands reach."""
+    rng = np.random.default_rng(0)
+    x = rng.choice([-511, 511, 510, 1], (50, 32)).astype(np.float32)
+    weight = rng.choice([-1023, 1023, 1022, 1], (32, 40)).astype(np.float32)
+    x[0], weight[:, 0] = 511, 1023
+    expected = x.astype(np.int64) @ weight.astype(np.int64)
+    assert expected[0, 0] == 32 * 511 * 1023 > (1 << 24) * 0.99
+    none, all_rows = (fused.tensor(np.array([count])) for count in (0, len(x)))
+    span = layers.Span(1, len(x), len(x), none, all_rows)
+    with torch.inference_mode():
+        bias, out = (fused.empty(*shape, dtype=torch.float32) for shape in ((40,), (50, 40)))
+        layers.forwards(span, fused.tensor(x), fused.tensor(weight), bias, out, active=False)
+        np.testing.assert_array_equal(out.cpu().numpy().astype(np.int64), expected)

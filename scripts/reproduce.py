@@ -263,11 +263,13 @@ def parse(argument: str) -> tuple[str, Path, int]:
 
 
 def with_speeds(old: Figures, new: Figures) -> Figures:
-    """Return new figures of a set with the speeds, memory and machine of an earlier run."""
+    """Return new figures of a set with the speeds, memory, machine and order of an earlier run."""
     fields = ("encode_mps", "decode_mps", "peak_mb")
     before: Figures = {row["codec"]: {f: row[f] for f in fields} for row in old["codecs"]}
     rows = [row | before.get(row["codec"], {}) for row in new["codecs"]]
     kept: Figures = {key: old[key] for key in ("speeds", "machine") if key in old}
+    names = [name for name in old["settings"] if name in new["settings"]]
+    kept["settings"] = {name: new["settings"][name] for name in names} | new["settings"]
     return new | {"codecs": rows, **kept}
 
 

@@ -11,7 +11,7 @@ import torch
 from idfzip.codecs.lattice import VALUES, Lattice
 from idfzip.coding import turns
 from idfzip.device import coder
-from idfzip.device.fused import symbols
+from idfzip.device.fused import noting
 from idfzip.device.machine import Machine
 from idfzip.device.pieces import Pieces
 from idfzip.device.plan import Size, plan
@@ -45,11 +45,11 @@ class Encoder:
         r = pieces.room
         cumulative, frequency = self._symbols
         pieces.launch(
-            symbols.note, symbols.ROWS, pieces.coded, r.at, r.at, self._truth, r.weights[c],
+            noting.note, noting.ROWS, pieces.coded, r.at, r.at, self._truth, r.weights[c],
             r.means[c], r.inverses[c], r.lows, pieces.sigmoid, r.pixels[c], cumulative,
             frequency, self._costs, self._log, pieces.capacity, VALUES, cumulative.shape[1],
             c * pieces.plane, c=c, channels=pieces.model.channels, components=r.components,
-            rows=symbols.ROWS, sharing=len(PHASES), several=False,
+            rows=noting.ROWS, sharing=len(PHASES), several=False,
         )  # fmt: skip
 
     def noted(self) -> list[Symbols]:

@@ -19,7 +19,7 @@ from idfzip.coding import ans, turns
 from idfzip.coding.ans import Words
 from idfzip.coding.turns import Turns
 from idfzip.device import coder, pusher
-from idfzip.device.fused import symbols
+from idfzip.device.fused import noting
 from idfzip.device.model import Model
 from idfzip.device.room import aligned
 from idfzip.device.schedule import Run
@@ -109,11 +109,11 @@ class Encoder:
         r = wave.room
         cumulative, frequency = self._symbols
         wave.launch(
-            symbols.note, symbols.ROWS, wave.coded, r.tile, r.at, self._truth, r.weights[c],
+            noting.note, noting.ROWS, wave.coded, r.tile, r.at, self._truth, r.weights[c],
             r.means[c], r.inverses[c], r.lows, wave.sigmoid, r.pixels[c], cumulative,
             frequency, self._costs, self._log, wave.capacity, self._model.alphabet.values,
             cumulative.shape[1], c * wave.views.planes.plane, c=c, channels=self._channels,
-            components=r.components, rows=symbols.ROWS, sharing=1, several=wave.tiles > 1,
+            components=r.components, rows=noting.ROWS, sharing=1, several=wave.tiles > 1,
         )  # fmt: skip
 
     def encode(self, run: Run, tiles: Sequence[Planes]) -> None:

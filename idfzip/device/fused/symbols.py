@@ -1,4 +1,4 @@
-"""Symbols: those that streams hold next, and those of pixels that are known.
+"""The symbols that streams hold next.
 
 A symbol is known only when the one before it in its stream is, so taking them is the one part of a
 step whose length grows with a tile's rows. In operators each takes about thirty launches; here a
@@ -12,7 +12,6 @@ import triton
 import triton.language as tl
 
 from idfzip.coding import ans
-from idfzip.device.fused.arithmetic import STEPS, log2
 from idfzip.device.fused.mixtures import level, placed
 from idfzip.device.fused.rows import rows_of
 from idfzip.device.room import PROBES
@@ -26,8 +25,6 @@ DOWN = tl.constexpr(mixture.WEIGHT_BITS + mixture.SIGMOID_BITS)
 MEAN = tl.constexpr(mixture.WEIGHT_BITS + 6)
 HALF = tl.constexpr(1 << (mixture.WEIGHT_BITS + 5))
 
-ROWS = 64
-"""Of a program that notes symbols. [Not measured.]"""
 PROBED = 16
 """Of one that probes: 12 us of a step of 92 tiles of 256 rows on an H100, of 8 or 32 14."""
 LANES, EACH = 512, 64
@@ -253,65 +250,3 @@ def take(
     tl.store(turn + stream, stop % count_of_states)
     if guesses:
         tl.store(read + stream, tl.load(read + stream) + held)
-
-
-@triton.jit  # type: ignore[untyped-decorator]
-def note(
-    pending: tl.tensor,
-    count: tl.tensor,
-    coded: tl.tensor,
-    tile_of: tl.tensor,
-    at_of: tl.tensor,
-    truth: tl.tensor,
-    weights: tl.tensor,
-    means: tl.tensor,
-    inverses: tl.tensor,
-    lows: tl.tensor,
-    sigmoid: tl.tensor,
-    pixels: tl.tensor,
-    cumulative: tl.tensor,
-    frequency: tl.tensor,
-    costs: tl.tensor,
-    log_table: tl.tensor,
-    capacity: tl.tensor,
-    alphabet: tl.tensor,
-    symbols: tl.tensor,
-    offset: tl.tensor,
-    c: tl.constexpr,
-    channels: tl.constexpr,
-    components: tl.constexpr,
-    rows: tl.constexpr,
-    sharing: tl.constexpr,
-    several: tl.constexpr,
-) -> None:
-    """Write the intervals of the pixels of `truth`, (streams, symbols), where decoding has them.
-
-    `truth` are planes; channel `c` stands `offset` further. `pixels` (rows) are copied from them.
-    So many groups are `sharing` a stream, of which one has pixels in a step. What the intervals
-    cost (`turns.cost_of`) is added to that of their stream or, of groups with `several` tiles, of
-    their tile.
-    """
-    g = tl.program_id(0).to(tl.int64)
-    begin = tl.program_id(1) * rows
-    there = tl.load(count + g)
-    if begin >= there:
-        return
-    row, inside = rows_of(pending, g, begin, there, capacity, rows)
-    at = tl.load(at_of + row, inside, 0)
-    value = tl.load(truth + at + offset, inside, 0).to(tl.int32)
-    low = tl.load(lows + row, inside, 0).to(tl.int32)
-    tl.store(pixels + row, value.to(tl.int64), inside)
-    mixtures = mixtures_of(row, inside, weights, means, inverses, components)
-    lower = below(value, low, mixtures, sigmoid, alphabet, components)
-    upper = below(value + 1, low, mixtures, sigmoid, alphabet, components)
-    stream = g // sharing
-    into = stream * symbols + tl.load(coded + stream) * channels
-    into += c * there + begin + tl.arange(0, rows)
-    tl.store(cumulative + into, lower, inside)
-    tl.store(frequency + into, upper - lower, inside)
-    logarithm = log2((upper - lower).to(tl.int64), log_table)
-    cost = tl.where(inside, STEPS * PRECISION - logarithm, 0)
-    if several:
-        tl.atomic_add(costs + tl.load(tile_of + row, inside, 0), cost, inside)
-    else:
-        tl.atomic_add(costs + stream, tl.sum(cost, 0))

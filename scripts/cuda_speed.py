@@ -189,6 +189,14 @@ def stages(machine: Machine, codec: Flagship, lanes: int, side: int) -> dict[str
     return {name: value / total for name, value in spent.items()}
 
 
+def spent(effort: Effort, files: Sequence[bytes], model: Model) -> dict[str, float]:
+    """Return the milliseconds of each kernel when files are decoded on a GPU."""
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CUDA]) as profile:
+        decode_files(effort, files, model)
+    times = {row.key: row.device_time_total / 1e3 for row in profile.key_averages()}
+    return {name: times[name] for name in KERNELS if name in times}
+
+
 def made(machine: Machine, codec: Flagship, runs: Sequence[Run], streams: list[bytes]) -> Any:
     """Return what decodes; steps by operators are not captured, so that stages show."""
     model = on_device(machine, codec, BYTES)
@@ -334,7 +342,9 @@ def main(
             row: Row = {"work": work, "model": name}
             row["device"] = several(there, given, model, kind)
             row["processor"] = measured(Effort(threads), some, model, kind)
-            row["device"].pop("coded")
+            coded = row["device"].pop("coded")
+            if usual == "files" and len(given) == 1 and machine.is_gpu and kind == "files":
+                row["milliseconds"] = spent(there, coded, model)
             expected = row["processor"].pop("coded")
             rows.append(row)
             click.echo(line(row))

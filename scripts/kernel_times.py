@@ -105,11 +105,22 @@ def streams(codec: Any, size: Size) -> bytes:
 @click.option("--tiles", default=92, show_default=True)
 @click.option("--size", nargs=2, type=int, default=(256, 1024), show_default=True)
 @click.option("-k", "--kernels", "only", multiple=True, help="Modules; all without.")
+@click.option("-s", "--set", "given", multiple=True, help="MODULE.NAME=NUMBER, before all else.")
 @click.option("--json", "out", type=click.Path(path_type=Path))
 def main(
-    device: str, name: str, tiles: int, size: Size, only: Sequence[str], out: Path | None
+    device: str,
+    name: str,
+    tiles: int,
+    size: Size,
+    only: Sequence[str],
+    given: Sequence[str],
+    out: Path | None,
 ) -> None:
     """Print what the kernels take on a GPU, and with other sizes."""
+    for setting in given:
+        where, _, number = setting.partition("=")
+        of, _, what = where.partition(".")
+        setattr(import_module(f"idfzip.device.fused.{of}"), what, int(number))
     machine = Machine(torch.device(device), zeros, fused=True)
     codec = models.by_name(name).codec
     data = [ans.from_bytes(streams(codec, size))] * tiles

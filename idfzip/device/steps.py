@@ -18,6 +18,10 @@ TOGETHER = 4
 Step = Callable[[], None]
 
 
+def _nothing() -> None:
+    """Do nothing: all that is captured was done."""
+
+
 class Steps:
     """Does steps that are all alike, and lets networks follow where periods end."""
 
@@ -26,11 +30,13 @@ class Steps:
         self._plain, self._learning = (Replayed(device) for _ in range(2))
 
     def prepare(self, step: Step) -> None:
-        """Capture some steps, after one that moves everything; so begin anew."""
-        once = partial(self._one, step, True)
-        self._plain.prepare(partial(self._some, step, False), once)
+        """Capture some steps, after the first one, which moves everything; so begin anew.
+
+        No more than one is done: there may be no second.
+        """
+        self._plain.prepare(partial(self._some, step, False), partial(self._one, step, True))
         if self._follower.learns:
-            self._learning.prepare(partial(self._some, step, True), once)
+            self._learning.prepare(partial(self._some, step, True), _nothing)
         self._follower.clear()
 
     def run(self, step: Step, closings: npt.NDArray[np.bool_]) -> None:

@@ -15,7 +15,6 @@ import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import partial
 from typing import Any, NamedTuple
 
 import click
@@ -26,7 +25,7 @@ from idfzip.codecs.flagship import Flagship
 from idfzip.codecs.lattice import Lattice
 from idfzip.coding import turns
 from idfzip.container import models
-from idfzip.device import fused, levels, waves
+from idfzip.device import fused, levels, steps, waves
 from idfzip.device import model as numbers
 from idfzip.device.machine import Machine
 from idfzip.device.schedule import Group, Run, side_by_side
@@ -39,6 +38,7 @@ TYPES = {
     torch.int16: "*i16",
     torch.int32: "*i32",
     torch.int64: "*i64",
+    torch.float16: "*fp16",
     torch.float32: "*fp32",
     torch.float64: "*fp64",
 }
@@ -90,7 +90,7 @@ def encoding(
         tiles = [np.zeros((codec.channels, *size), np.int32) for size in sizes]
         first = np.zeros((len(sizes), codec.channels), np.int32)
         coder = levels.Encoder(machine, codec, tiles, first)
-        return partial(coder._pieces._advance, coder._note), nothing
+        return whole(coder._pieces.step(coder._note)), nothing
     model, runs = batch(machine, codec, sizes, one)
     made = waves.Encoder(model, codec.learning, runs, len(sizes))
 
@@ -98,7 +98,17 @@ def encoding(
         made._noted.append((runs[0], made._costs))
         made.pushed([1] * len(sizes))
 
-    return partial(made._wave._advance, made._note), push
+    return whole(made._wave.step(made._note)), push
+
+
+def whole(step: steps.Step) -> Callable[[], None]:
+    """Return what does a step from its beginning."""
+
+    def advance() -> None:
+        step.find()
+        step.code()
+
+    return advance
 
 
 def nothing() -> None:
@@ -119,28 +129,29 @@ def step(
         decoder = levels.Decoder(machine, codec, host, sizes, first, cut)
         pieces = decoder._pieces
         pieces._begin()
-        advance, follower = partial(pieces._advance, decoder._take), pieces.follower
+        advance, follower = whole(pieces.step(decoder._take)), pieces.follower
         closings = pieces._closings
     else:
         model, runs = batch(machine, codec, sizes, one)
         made = waves.Decoder(model, codec.learning, runs, host)
         made._wave._begin()
         made._wave._sizes.copy_(machine.tensor(runs[0].sizes))
-        advance, follower = partial(made._wave._advance, made._take), made._wave.follower
-        closings = runs[0].closings()
+        advance, follower = whole(made._wave.step(made._take)), made._wave.follower
+        closings = runs[0].closings
 
     def forward(t: int) -> None:
         advance()
         if codec.learning.rate and closings[:, t].any():
-            follower.learn()
             follower.end()
+            follower.learn()
 
     def ready() -> None:
         follower.pending.zero_()
 
     def due() -> None:
-        follower.pending.fill_(PERIOD)
-        follower._learner.turn.fill_(codec.learning.every - 1)
+        for one in (follower.pending, follower.over):
+            one.fill_(PERIOD)
+        follower._learner.turn.fill_(codec.learning.every)
 
     learns = codec.learning.rate > 0
     learn, end = (follower.learn, follower.end) if learns else (nothing, nothing)

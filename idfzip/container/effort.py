@@ -17,7 +17,7 @@ Progress = Callable[[int], object]
 A = TypeVar("A")
 T = TypeVar("T")
 
-WAITING = 256
+WAITING = 512
 """Threads that read, check and write while a device codes what they have brought: of two batches
 (`worker.CALLERS`), so that one is read and written while the other is coded."""
 

@@ -28,8 +28,8 @@ Progressive tiles go piece by piece, each with three networks that follow it, on
 
 *CUDA.* What is captured allocates, reads and waits for nothing on the host: `torch.where` makes its
 scalars on the device, and sums, searches and indices take tensors only. Whole numbers of 64 bits
-are added and multiplied one by one: CUDA has no matrix products of them. A worker's thread alone
-uses its device, on the default stream.
+are added and multiplied one by one: CUDA has no matrix products of them. A worker has a stream of
+its own (`stream`).
 
 Tries, counted without a GPU (`scripts/kernel_counts.py`, but for the operators). Launches in a step
 of decoding by `photo`: 1,307 of operators, 17 of fused kernels; for what is learned at the end of a

@@ -40,15 +40,23 @@ class Coder(NamedTuple):
 
 def there(machine: Machine, found: turns.Turns) -> Coder:
     """Return decoders that go on where those of the host stand."""
-    words = np.append(found.words, np.uint32(0)).view(np.int32)
+    words = machine.empty(len(found.words) + 1, dtype=torch.int32)
+    words[-1] = 0
+    if len(found.words):
+        words[:-1] = machine.tensor(found.words.view(np.int32))
     return Coder(
-        machine.tensor(words),
+        words,
         machine.tensor(found.place[:, 0]),
         machine.tensor(found.place[:, 1]),
         machine.tensor(found.state.view(np.int64)),
         machine.tensor(found.states),
         machine.tensor(found.turn),
     )
+
+
+def moving(coder: Coder) -> tuple[Tensor, ...]:
+    """Return what moves of decoders as they decode."""
+    return coder.place, coder.state, coder.turn
 
 
 def finished(coder: Coder) -> list[bool]:

@@ -13,7 +13,7 @@ from idfzip.flows import alphabet as alphabets
 from idfzip.flows import context
 from idfzip.flows.wavefront import MARGIN, SLOPE
 from idfzip.integer.learning import PERIOD
-from idfzip.integer.network import SEEN_INPUTS
+from idfzip.integer.network import SEEN_INPUTS, Network
 
 _SUMS = 6
 """Tensors of the window's terms that live at once while they are summed."""
@@ -38,6 +38,20 @@ def _pixel(flagship: Flagship, alphabet: int) -> int:
 def _network(flagship: Flagship) -> int:
     """Return the bytes of a network that learns: values, their exact ones, squares, slopes."""
     return 6 * 4 * flagship.operations if flagship.learning.rate else 0
+
+
+def network(one: Network, learns: bool) -> int:
+    """Return the bytes of a network of fused kernels: values, their exact ones, squares."""
+    return one.operations * (2 + 4 + 4 if learns else 2)
+
+
+def activations(one: Network, sees: int, learns: bool) -> int:
+    """Return the bytes of what a network does at a row, whose heads see so much."""
+    trunk, heads, outs = (
+        sum(len(layer.bias) for layer in layers) for layers in (one.trunk, one.heads, one.outs)
+    )
+    errors = 2 * (trunk + heads + outs) if learns else 0
+    return 2 * (one.inputs + sees + trunk + heads) + 4 * heads + errors
 
 
 def coding(
@@ -88,19 +102,18 @@ def _fused(flagship: Flagship, group: Group, alphabet: int, encoding: bool) -> i
     """
     if encoding and not flagship.learning.rate:
         group = Group(group.sizes, len(group.sizes))
-    network, c = flagship.network, flagship.channels
+    c, learns = flagship.channels, flagship.learning.rate > 0
     n = len(flagship.design.regressors) + c
     item = 8 if alphabets.alphabet(alphabet).deep else 4
     tiles, height, width, most = _extent(group)
-    layers = sum(len(one.bias) for one in (*network.trunk, *network.heads, *network.heads))
-    layers += sum(len(one.bias) for one in network.outs) // 2
-    singles = network.inputs + SEEN_INPUTS * c + 2 * layers
-    row = item * _terms(flagship) + 4 * singles + 8 * (6 + 8 * c + c * c)
-    row += mixtures(network.components, c, item)
-    rows = most + ALIGNED + (PERIOD if flagship.learning.rate else 0)
+    row = item * _terms(flagship) + 8 * (6 + 8 * c + c * c)
+    row += activations(flagship.network, SEEN_INPUTS * c, learns)
+    row += mixtures(flagship.network.components, c, item)
+    rows = most + ALIGNED + PERIOD * learns
     height, width = aligned(height), aligned(width + 2 * MARGIN)
     ring = tiles * height * SLOTS * item * (2 * _terms(flagship) + n + 1 + c)
     planes = tiles * _plane(height, width) * c * item * 3
     # Intervals, those of streams joined from runs, and words made of them.
-    noted = group.pixels * (3 if flagship.learning.rate else 5) * 4 * c if encoding else 0
-    return rows * row + ring + planes + noted + _network(flagship)
+    noted = group.pixels * (3 if learns else 5) * 4 * c if encoding else 0
+    weights = network(flagship.network, True) if learns else 0  # else all groups share them
+    return rows * row + ring + planes + noted + weights

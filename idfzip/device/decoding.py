@@ -115,7 +115,7 @@ class Decoder:
         tiles = self._groups * self._tiles
         self._views = Views(model, tiles, self._rows, self._columns)
         self._ring = Ring(machine, tiles, self._rows, model.products.terms, model.whole)
-        periods = sum(int(run.closings().sum(1).max()) for run in runs) if how.rate else 0
+        periods = sum(int(run.closings.sum(1).max()) for run in runs) if how.rate else 0
         self._learner = Learner(machine, [flagship.network], how, self._groups, periods)
         most = max(int(run.counts.max()) for run in runs)
         self._period = _Period(model, self._groups, PERIOD - 1 + most) if how.rate else None
@@ -125,8 +125,8 @@ class Decoder:
         number = machine.range(tiles * self._slots)
         self._slot, self._tile = number % self._slots, number // self._slots
         self._group = self._tile // self._tiles
-        self._host = host
         self._coder = coder.there(machine, host)
+        self._start = [one.clone() for one in coder.moving(self._coder)]
         self._step = Replayed(machine.device)
         self._close = Replayed(machine.device)
 
@@ -139,17 +139,16 @@ class Decoder:
             self._period.clear()
 
     def _prepare(self) -> None:
-        """Capture the steps, which moves everything; so begin anew."""
+        """Try a step out, which moves everything; so begin anew."""
         self._sizes.fill_(1)
         self._begin()
         if self._captured:
-            self._step.prepare(self._advance)
+            self._step.try_out(self._advance)
         if self._captured and self._period is not None:
-            self._close.prepare(self._learn)
+            self._close.try_out(self._learn)
         self._learner.clear()
-        fresh = coder.there(self.model.machine, self._host)
-        for mine, other in zip(self._coder, fresh, strict=True):
-            mine.copy_(other)
+        for mine, start in zip(coder.moving(self._coder), self._start, strict=True):
+            mine.copy_(start)
         self._shown.zero_()
 
     def run(self) -> list[Tensor]:
@@ -175,7 +174,7 @@ class Decoder:
         sizes = self.model.machine.tensor(run.sizes).view(self._groups, run.tiles, 2)
         self._sizes.zero_()
         self._sizes.view(self._groups, self._tiles, 2)[:, : run.tiles] = sizes
-        closing = set(np.flatnonzero(run.closings().any(0))) if self._period is not None else set()
+        closing = set(np.flatnonzero(run.closings.any(0))) if self._period is not None else set()
         for t in range(run.steps):
             self._step(self._advance)
             if t in closing:

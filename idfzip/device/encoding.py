@@ -72,7 +72,7 @@ class Encoder:
 
     def __init__(self, model: Model, how: Learning, runs: Sequence[Run], groups: int) -> None:
         self.model, self._groups, self._how = model, groups, how
-        periods = sum(int(run.closings().sum(1).max()) for run in runs) if how.rate else 0
+        periods = sum(int(run.closings.sum(1).max()) for run in runs) if how.rate else 0
         self._learner = Learner(model.machine, [model.flagship.network], how, groups, periods)
         self._noted: list[list[Symbols]] = [[] for _ in range(groups)]
 

@@ -17,7 +17,7 @@ from idfzip.device.fused import chain, learning, rows
 from idfzip.device.layers import apart
 from idfzip.device.learner import Learner, Moving
 from idfzip.device.machine import Machine
-from idfzip.device.network import Weights
+from idfzip.device.network import Weights, operands
 from idfzip.device.room import Rows
 from idfzip.integer import grid
 from idfzip.integer.learning import PERIOD
@@ -28,7 +28,7 @@ class Follower:
     """The weights of groups, and their steps at the ends of periods.
 
     `pending` int64 (groups,): how many rows, of the `capacity` of each group, wait to be learned
-    from.
+    from. Those of a period that is `over` are learned from before others take their places.
     """
 
     def __init__(
@@ -47,7 +47,9 @@ class Follower:
         """
         self._room, self._how, self._capacity = room, how, capacity
         self._learner = Learner(machine, networks, how, groups, periods)
-        self.pending, self._none = (machine.zeros(groups, dtype=torch.int64) for _ in range(2))
+        self.pending, self.over, self._none = (
+            machine.zeros(groups, dtype=torch.int64) for _ in range(3)
+        )
         if how.rate:
             self._write_down(machine)
         self._turns = np.zeros(groups, np.int64)
@@ -79,18 +81,20 @@ class Follower:
         return found
 
     def learn(self) -> None:
-        """Let the networks learn whose periods are over and to be learned from, if any."""
+        """Let the networks learn whose periods ended just now and are to be learned from, if any.
+
+        It reads what the step's rows were multiplied of, and the errors there, and moves weights.
+        """
         fused.launch(
-            chain.back, (self._groups, -(-self._capacity // chain.ROWS)), self._none, self.pending,
+            chain.back, (self._groups, -(-self._capacity // chain.ROWS)), self._none, self.over,
             self._learner.turn, self._layers.rows, len(self._layers.rows), self._capacity,
-            every=self._how.every, period=PERIOD, by=self._layers.by, rows=chain.ROWS,
-            columns=chain.COLUMNS, depth=chain.DEPTH,
-            warps=chain.WARPS,
+            every=self._how.every, by=self._layers.by, rows=chain.ROWS, columns=chain.COLUMNS,
+            depth=chain.DEPTH, warps=chain.WARPS,
         )  # fmt: skip
         down, across = learning.DOWN, learning.ACROSS
         tiles = sum(-(-i // down) * -(-o // across) for i, o in self._shapes)
         fused.launch(
-            learning.move, (self._groups, tiles), self.pending, self._learner.turn,
+            learning.move, (self._groups, tiles), self.over, self._learner.turn,
             self._learner.corrections, self._parts.rows, self._limits, len(self._shapes),
             self._capacity, models=self._models, every=self._how.every, by=self._parts.by,
             slots=fused.power(len(self._shapes)), down=down, across=across, depth=learning.DEPTH,
@@ -110,18 +114,19 @@ class Follower:
         for i in reversed(moving):
             layers.append((deltas, back, r.values[i], r.trunk_deltas[i]))
             deltas, back = r.trunk_deltas[i], w.trunk[i]
-        self._layers = _table(machine, [_layer(*one) for one in layers], range(4), range(4, 8))
+        self._layers = _table(machine, [_layer(*one) for one in layers])
         before = [r.inputs, *r.values]
         xs = [r.values[-1], *(r.seen for _ in parts), *r.hidden, *(before[i] for i in moving)]
         rest = [*r.deltas, *(r.trunk_deltas[i] for i in moving)]
-        self._one = machine.tensor(np.array([[1 << grid.ACTIVATION_BITS]], np.float32))
+        one = np.array([[1 << grid.ACTIVATION_BITS]], np.float32)
+        self._one = machine.tensor(one, operands(machine))
         found = list(zip(xs, [r.fan_deltas, *parts, *rest], learner.moving_weights(), strict=True))
         for errors, bias in zip([*parts, *rest], learner.moving_biases(), strict=True):
             found.append((self._one.expand(2, 1), errors, bias))
         found = [one for one in found if one[2].shape[0] > 0]
         self._models = found[0][2].models
         self._shapes = [_shape(one) for _, _, one in found]
-        self._parts = _table(machine, [_part(*one) for one in found], range(6, 11), [1, 2, 4])
+        self._parts = _table(machine, [_part(*one) for one in found])
         limits = [(one.rate, one.reach, one.limit) for _, _, one in found]
         self._limits = machine.tensor(np.array(limits, np.float32))
 
@@ -131,7 +136,9 @@ class Follower:
 
     def end(self) -> None:
         """End the periods that are over."""
-        fused.launch(rows.close, (self._groups,), self.pending, self._learner.turn, period=PERIOD)
+        fused.launch(
+            rows.close, (self._groups,), self.pending, self.over, self._learner.turn, period=PERIOD
+        )
 
 
 class Table(NamedTuple):
@@ -141,30 +148,42 @@ class Table(NamedTuple):
     by: int
 
 
-def _table(
-    machine: Machine,
-    rows: Sequence[tuple[int, ...]],
-    addresses: Sequence[int],
-    sizes: Sequence[int],
-) -> Table:
-    """Return a table; what some columns hold is a multiple of up to four singles."""
-    table = np.array(rows, np.int64)
-    numbers = [table[:, addresses] // 4, table[:, sizes]]
-    by = math.gcd(4, *(int(one) for part in numbers for one in part.flat))
-    return Table(machine.tensor(table), by)
+class _Row(NamedTuple):
+    """A row of a table, and the numbers in it that are told to be multiples of something.
+
+    Of an address that is how many numbers of its type lie before it.
+    """
+
+    fields: tuple[int, ...]
+    multiples: list[int]
 
 
-def _layer(deltas: Tensor, weight: Tensor, values: Tensor, out: Tensor) -> tuple[int, ...]:
+def _table(machine: Machine, rows: Sequence[_Row]) -> Table:
+    """Return a table, and what is common to its numbers, up to eight halves."""
+    by = math.gcd(8, *(number for row in rows for number in row.multiples))
+    return Table(machine.tensor(np.array([row.fields for row in rows], np.int64)), by)
+
+
+def _before(places: Sequence[Tensor]) -> list[int]:
+    return [one.data_ptr() // one.element_size() for one in places]
+
+
+def _layer(deltas: Tensor, weight: Tensor, values: Tensor, out: Tensor) -> _Row:
     """Return a layer as `chain.back` reads it."""
-    addresses = (one.data_ptr() for one in (deltas, weight, values, out))
-    return *addresses, *weight.shape[-2:], apart(weight, 2), out.stride(0)
+    places = (deltas, weight, values, out)
+    sizes = (*weight.shape[-2:], apart(weight, 2), out.stride(0))
+    return _Row((*(one.data_ptr() for one in places), *sizes), [*_before(places), *sizes])
 
 
-def _part(x: Tensor, deltas: Tensor, moving: Moving) -> tuple[int, ...]:
+def _part(x: Tensor, deltas: Tensor, moving: Moving) -> _Row:
     """Return a part of what moves as `learning.move` reads it."""
-    places = (x, deltas, moving.first, moving.exact, moving.squares, moving.values)
-    addresses = (one.data_ptr() for one in places)
-    return *_shape(moving), moving.apart, x.stride(0), deltas.stride(0), *addresses
+    places = (deltas, moving.first, moving.exact, moving.squares, moving.values)
+    inputs, outputs = _shape(moving)
+    between = deltas.stride(0)
+    addresses = (x.data_ptr(), *(one.data_ptr() for one in places))
+    narrow = inputs if moving.values.element_size() == 2 else 0
+    fields = (inputs, outputs, moving.apart, x.stride(0), between, *addresses, narrow)
+    return _Row(fields, [*_before(places), outputs, moving.apart, between])
 
 
 def _shape(moving: Moving) -> tuple[int, int]:

@@ -122,15 +122,10 @@ def sums(machine: Machine, model: Lattice, inputs: npt.NDArray[np.int16]) -> npt
 def memory(machine: Machine, model: Lattice, size: Size, alphabet: int, encoding: bool) -> int:
     """Return about how many bytes coding a tile takes on a device."""
     network, c, learns = model.networks[0], model.channels, model.learning.rate > 0
-    layers_of = (*network.trunk, *network.heads, *network.heads)
-    widths = sum(len(one.bias) for one in layers_of)
-    outs = sum(len(one.bias) for one in network.outs)
-    row = 8 * (2 + 4 * c) + 4 * (network.inputs + ERROR_INPUTS * c + widths)
+    row = 8 * (2 + 4 * c) + costs.activations(network, ERROR_INPUTS * c, learns)
     row += costs.mixtures(network.components, c, 4)
-    if learns:
-        row += 4 * (widths - sum(len(one.bias) for one in network.heads) + outs)
     rows = len(PHASES) * (min(PIECE, aligned((size[1] + 1) // 2)) + PERIOD * learns)
-    weights = len(PHASES) * network.operations * 4 * (3 if learns else 1)
+    weights = len(PHASES) * costs.network(network, learns)
     height, width = map(aligned, size)
     pixels = height * width * c * (4 + 4 + 2)
     return rows * row + weights + pixels + 8 * c * size[0] * size[1] * encoding + ALIGNED * 8 * c

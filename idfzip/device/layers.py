@@ -13,7 +13,7 @@ from torch import Tensor
 from idfzip.device import fused
 from idfzip.device.fused import dense, trunk
 from idfzip.device.machine import Machine
-from idfzip.device.network import Weights, weights
+from idfzip.device.network import Weights, operands, weights
 from idfzip.integer.network import Network
 
 
@@ -78,9 +78,10 @@ def fan_sums(
     span = Span(1, rows, rows, none, all_rows)
     with torch.inference_mode():
         w = weights(network, machine)
-        values = machine.tensor(inputs.astype(np.float32))
-        widths = [weight.shape[1] for weight in (*w.trunk, w.fan)]
-        *outs, sums = (machine.empty(rows, width, dtype=torch.float32) for width in widths)
+        factors = operands(machine)
+        values = machine.tensor(inputs, factors)
+        outs = [machine.empty(rows, one.shape[1], dtype=factors) for one in w.trunk]
+        sums = machine.empty(rows, w.fan.shape[1], dtype=torch.float32)
         run_trunk(span, values, w, outs, sums)
         return sums.to(torch.int32).cpu().numpy()
 

@@ -27,16 +27,18 @@ _BIAS_LIMIT = 1 << 22
 
 
 class _Parameters:
-    """All weights, or biases, that learn, of all groups: (G, count), in singles.
+    """All weights, or biases, that learn, of all groups: (G, count).
 
-    `parts` are those of one network or of several, which groups have in turn.
+    `parts` are those of one network or of several, which groups have in turn. `values` and those of
+    the models are of their type, what moves them singles.
     """
 
     def __init__(self, machine: Machine, groups: int, parts: Sequence[list[Tensor]]) -> None:
         self._shapes = [part.shape for part in parts[0]]
         self.first = torch.stack([torch.cat([one.reshape(-1) for one in mine]) for mine in parts])
         self.values, self.exact, self.squares = (
-            machine.empty(groups, self.first.shape[1], dtype=Singles) for _ in range(3)
+            machine.empty(groups, self.first.shape[1], dtype=dtype)
+            for dtype in (self.first.dtype, Singles, Singles)
         )
         self.clear()
 

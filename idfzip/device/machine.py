@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from typing import Any, TypeVar
 
@@ -14,6 +14,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
+
+from idfzip.device import stream
 
 T = TypeVar("T")
 
@@ -72,13 +74,16 @@ class Machine:
     """A device of torch; every buffer comes from `allocate`, so that tests can poison it.
 
     `hands` are threads for the host's share of the work; without them the caller does it. Kernels
-    are `fused` where they can be; the processor's are triton's interpreter, for tests.
+    are `fused` where they can be; the processor's are triton's interpreter, for tests. What a GPU
+    does goes in order along its default stream, or along the first of `streams` of its own, and on
+    the other one what goes on beside (`both`).
     """
 
     device: torch.device
     allocate: Allocate = allocate
     hands: Executor | None = None
     fused: bool | None = None
+    streams: tuple[torch.cuda.Stream, torch.cuda.Stream] | None = None
 
     @property
     def is_gpu(self) -> bool:
@@ -94,13 +99,33 @@ class Machine:
 
     @contextmanager
     def in_use(self) -> Iterator[None]:
-        """Have the device be the current one, and products of singles exact, for this thread.
+        """Have device and stream be the current ones, and products of singles exact, here.
 
         Triton launches on the current device only. What this process has asked torch for, TF32 or
         less in products, is put back when the last thread is done.
         """
-        with _EXACT, torch.cuda.device(self.device if self.is_gpu else -1):
+        there = torch.cuda.device(self.device if self.is_gpu else -1)
+        with _EXACT, there, torch.cuda.stream(self.streams[0] if self.streams else None):
             yield
+
+    def aside(self) -> Machine:
+        """Return the machine on streams of its own, beside what others do on the device."""
+        if not self.is_gpu or self.streams is not None:
+            return self
+        return replace(self, streams=(stream.own(self.device), stream.own(self.device)))
+
+    def both(self, one: Callable[[], None], other: Callable[[], None]) -> None:
+        """Do two works that touch nothing of each other's, at once where there are streams."""
+        if self.streams is None:
+            one()
+            other()
+            return
+        mine, beside = torch.cuda.current_stream(self.device), self.streams[1]
+        beside.wait_stream(mine)
+        with torch.cuda.stream(beside):
+            one()
+        other()
+        mine.wait_stream(beside)
 
     def each(self, work: Callable[[int], T], count: int) -> list[T]:
         """Return what the host makes of 0 .. count - 1, in threads if there are some."""

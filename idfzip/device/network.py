@@ -1,8 +1,9 @@
 """The integer network (see `integer.network`); how it learns is `learner`'s.
 
 float32 that carries whole numbers: every partial sum is below 2**24, so that no order of adding,
-nor a TF32 product, changes a bit. Groups, each with weights of its own where it learns, are the
-first axis: products are batched.
+nor a TF32 product, changes a bit. What is multiplied, weights but for biases, activations and
+errors, has at most eleven bits, which halves hold: fused kernels keep it so. Groups, each with
+weights of its own where it learns, are the first axis: products are batched.
 """
 
 from __future__ import annotations
@@ -19,8 +20,16 @@ from idfzip.integer import grid
 from idfzip.integer.network import Network
 
 
+def operands(machine: Machine) -> torch.dtype:
+    """Return the type of what is multiplied: halves where kernels do it."""
+    return torch.float16 if machine.fuses else torch.float32
+
+
 class Weights(NamedTuple):
-    """Layers as (inputs, outputs), or (groups, inputs, outputs); biases (outputs), or (g, 1, o)."""
+    """Layers as (inputs, outputs), or (groups, inputs, outputs); biases (outputs), or (g, 1, o).
+
+    Layers are `operands`, biases singles.
+    """
 
     trunk: list[Tensor]
     trunk_bias: list[Tensor]
@@ -35,17 +44,20 @@ def weights(network: Network, machine: Machine) -> Weights:
     """Return a network's weights on a device."""
 
     def one(array: npt.NDArray[Any]) -> Tensor:
+        return machine.tensor(array.astype(np.float32), operands(machine))
+
+    def bias(array: npt.NDArray[Any]) -> Tensor:
         return machine.tensor(array.astype(np.float32))
 
     depth = len(network.trunk[-1].bias)
     return Weights(
         [one(layer.weight) for layer in network.trunk],
-        [one(layer.bias) for layer in network.trunk],
+        [bias(layer.bias) for layer in network.trunk],
         one(np.concatenate([head.weight[:depth] for head in network.heads], 1)),
         [one(head.weight[depth:]) for head in network.heads],
-        [one(head.bias) for head in network.heads],
+        [bias(head.bias) for head in network.heads],
         [one(out.weight) for out in network.outs],
-        [one(out.bias) for out in network.outs],
+        [bias(out.bias) for out in network.outs],
     )
 
 

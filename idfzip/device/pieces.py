@@ -25,7 +25,7 @@ from idfzip.device.layers import Span, apart
 from idfzip.device.machine import Machine
 from idfzip.device.plan import FACTS, Plan
 from idfzip.device.room import Rows, aligned
-from idfzip.device.steps import Steps
+from idfzip.device.steps import Step, Steps
 from idfzip.flows.lattice import PHASES
 from idfzip.integer.learning import PERIOD
 from idfzip.integer.network import ERROR_INPUTS
@@ -77,7 +77,7 @@ class Pieces:
         self._log, self._gain = (machine.tensor(one, torch.int64) for one in tables)
         self.prior = mixture.tables(machine, model.prior)
         self.sigmoid = mixture.pairs(self.prior.sigmoid)
-        self._steps = Steps(machine.device, self.follower)
+        self._steps = Steps(machine, self.follower)
 
     @property
     def pending(self) -> Tensor:
@@ -90,9 +90,9 @@ class Pieces:
         return self.planes.stride(1)
 
     def prepare(self, source: Source) -> None:
-        """Capture the steps, which moves everything; so begin anew."""
+        """Try a step out, which moves everything; so begin anew."""
         self._begin()
-        self._steps.prepare(partial(self._advance, source))
+        self._steps.prepare(self.step(source))
         self._begin()
 
     def _begin(self) -> None:
@@ -103,14 +103,18 @@ class Pieces:
 
     def run(self, source: Source) -> None:
         """Code the tiles, with the source that was prepared."""
-        self._steps.run(partial(self._advance, source), self._closings)
+        self._steps.run(self.step(source), self._closings)
 
     def launch(self, kernel: fused.Kernel, each: int, *args: Any, **fixed: Any) -> None:
         """Run a kernel on the step's rows, `each` a program."""
         grid = (len(self.count), -(-self._most // each))
         fused.launch(kernel, grid, self.pending, self.count, *args, **fixed)
 
-    def _advance(self, source: Source) -> None:
+    def step(self, source: Source) -> Step:
+        """Return a step, with a source of pixels."""
+        return Step(self._find, partial(self._code, source))
+
+    def _code(self, source: Source) -> None:
         """Code the pieces of a step, and go on to the next."""
         self._look()
         layers.run_trunk(
@@ -121,13 +125,16 @@ class Pieces:
             source(self, c)
         self._leave()
 
-    def _look(self) -> None:
-        """Find the step's pieces, and gather the networks' inputs."""
-        r, tiles = self.room, len(self._sizes)
+    def _find(self) -> None:
+        """Find the step's pieces."""
         fused.launch(
-            lattice.find, (tiles,), self._table, self._whose, self._time, self._spot, self.count,
-            self._plan.steps,
+            lattice.find, (len(self._sizes),), self._table, self._whose, self._time, self._spot,
+            self.count, self._plan.steps,
         )  # fmt: skip
+
+    def _look(self) -> None:
+        """Gather the networks' inputs."""
+        r = self.room
         self.launch(
             lattice.gather, lattice.LANES, self._spot, self._sizes, self.planes, self._misses,
             self._neighbours, self._places, r.at, r.bases, r.scales, r.inputs, self._log,

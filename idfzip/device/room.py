@@ -7,6 +7,7 @@ from torch import Tensor
 
 from idfzip.device.machine import Machine
 from idfzip.device.model import Model
+from idfzip.device.network import operands
 from idfzip.integer.network import SEEN_INPUTS, Network
 
 WHOLE, NARROW, SINGLES, DOUBLES = torch.int64, torch.int32, torch.float32, torch.float64
@@ -53,20 +54,21 @@ class Rows:
         self.bases, self.scales, self.pixels, self.centres = (
             self._of(WHOLE, channels, rows) for _ in range(4)
         )
-        self.inputs = self._of(SINGLES, rows, network.inputs)
-        self.values = [self._of(SINGLES, rows, len(layer.bias)) for layer in network.trunk]
+        factors = operands(machine)
+        self.inputs = self._of(factors, rows, network.inputs)
+        self.values = [self._of(factors, rows, len(layer.bias)) for layer in network.trunk]
         self.fan = self._of(SINGLES, rows, self.fan_width)
-        self.seen = self._of(SINGLES, rows, sees * channels)
-        self.hidden = [self._of(SINGLES, rows, len(one.bias)) for one in network.heads]
+        self.seen = self._of(factors, rows, sees * channels)
+        self.hidden = [self._of(factors, rows, len(one.bias)) for one in network.heads]
         self.weights, self.means, self.inverses = (
             self._of(kind, channels, rows, self.components)
             for kind in (NARROW, WHOLE if deep else NARROW, NARROW)
         )
         self.probes = self._of(NARROW, rows, PROBES)
         kept = rows if learns else 0
-        self.deltas = self._of(SINGLES, channels, kept, 3 * self.components)
-        self.fan_deltas = self._of(SINGLES, kept, self.fan_width)
-        self.trunk_deltas = [self._of(SINGLES, kept, len(layer.bias)) for layer in network.trunk]
+        self.deltas = self._of(factors, channels, kept, 3 * self.components)
+        self.fan_deltas = self._of(factors, kept, self.fan_width)
+        self.trunk_deltas = [self._of(factors, kept, len(layer.bias)) for layer in network.trunk]
 
     def _of(self, dtype: torch.dtype, *shape: int) -> Tensor:
         return self._machine.empty(*shape, dtype=dtype)

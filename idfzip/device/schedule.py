@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -58,8 +59,9 @@ class Run:
         """Number of steps."""
         return int(self.counts.shape[1])
 
+    @cached_property
     def closings(self) -> npt.NDArray[np.bool_]:
-        """Return at which steps each group's periods end, bool (groups, steps)."""
+        """At which steps each group's periods end, bool (groups, steps)."""
         return closings(self.counts)
 
     def periods(self) -> tuple[Integers, Integers]:
@@ -68,7 +70,7 @@ class Run:
         The last of a group may be one that is not over, of fewer than PERIOD pixels.
         """
         ends = np.cumsum(self.counts, 1)
-        closings = self.closings()
+        closings = self.closings.copy()
         closings[:, -1] = True
         most = int(closings.sum(1).max())
         found = np.zeros((2, len(ends), most), np.int64)

@@ -28,9 +28,10 @@ class Taker:
         sharing: int = 1,
         guesses: bool = False,
     ) -> None:
-        self._machine, self._host, self._alphabet = machine, host, alphabet
+        self._alphabet = alphabet
         self._sharing, self._guesses = sharing, guesses
         self.coder = coder.there(machine, host)
+        self._start = [one.clone() for one in coder.moving(self.coder)]
         self._states = self.coder.state.shape[1]
         self._ways = symbols.ways(self._states)
         self._rounds = symbols.rounds(alphabet, self._ways)
@@ -38,9 +39,8 @@ class Taker:
 
     def begin(self) -> None:
         """Begin anew."""
-        fresh = coder.there(self._machine, self._host)
-        for mine, other in zip(self.coder, fresh, strict=True):
-            mine.copy_(other)
+        for mine, start in zip(coder.moving(self.coder), self._start, strict=True):
+            mine.copy_(start)
         self.read.zero_()
 
     def take(self, span: Span, room: Rows, sigmoid: Tensor, c: int) -> None:

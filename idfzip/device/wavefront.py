@@ -33,7 +33,7 @@ from idfzip.device.model import Model, Views
 from idfzip.device.painted import Pictures
 from idfzip.device.room import Room, aligned
 from idfzip.device.schedule import Run, slots
-from idfzip.device.steps import Steps
+from idfzip.device.steps import Step, Steps
 from idfzip.flows.painted import INPUTS
 from idfzip.flows.recursion import ONE
 from idfzip.flows.wavefront import MARGIN
@@ -59,7 +59,7 @@ class Wavefront:
         tiles = groups * self.tiles
         self.room = Room(model, groups * self.capacity, tiles * self.height, how.rate > 0)
         self.views = Views(model, tiles, self.height, self.columns)
-        periods = sum(int(run.closings().sum(1).max()) for run in runs) if how.rate else 0
+        periods = sum(int(run.closings.sum(1).max()) for run in runs) if how.rate else 0
         self.follower = Follower(
             machine, self.room, [flagship.network], how, groups, self.capacity, periods
         )
@@ -72,7 +72,7 @@ class Wavefront:
         self._firsts = torch.cat([products.rows, rest])
         self._seconds = torch.cat([products.columns, rest])
         self.sigmoid = mixture.pairs(model.prior.sigmoid)
-        self._steps = Steps(machine.device, self.follower)
+        self._steps = Steps(machine, self.follower)
 
     @property
     def pending(self) -> Tensor:
@@ -80,10 +80,10 @@ class Wavefront:
         return self.follower.pending
 
     def prepare(self, source: Source) -> None:
-        """Capture the steps, which moves everything; so begin anew."""
+        """Try a step out, which moves everything; so begin anew."""
         self._sizes.fill_(1)
         self._begin()
-        self._steps.prepare(partial(self._advance, source))
+        self._steps.prepare(self.step(source))
         self.coded.zero_()
 
     def _begin(self) -> None:
@@ -98,17 +98,20 @@ class Wavefront:
         sizes = self.model.machine.tensor(run.sizes).view(self.groups, run.tiles, 2)
         self._sizes.zero_()
         self._sizes.view(self.groups, self.tiles, 2)[:, : run.tiles] = sizes
-        closings = run.closings() if self._how.rate else np.zeros((self.groups, run.steps), bool)
-        self._steps.run(partial(self._advance, source), closings)
+        closings = run.closings if self._how.rate else np.zeros((self.groups, run.steps), bool)
+        self._steps.run(self.step(source), closings)
 
     def launch(self, kernel: fused.Kernel, each: int, *args: Any, **fixed: Any) -> None:
         """Run a kernel on the step's rows, `each` a program."""
         grid = (self.groups, -(-self._most // each))
         fused.launch(kernel, grid, self.pending, self.count, *args, **fixed)
 
-    def _advance(self, source: Source) -> None:
+    def step(self, source: Source) -> Step:
+        """Return a step, with a source of pixels."""
+        return Step(self._find, partial(self._code, source))
+
+    def _code(self, source: Source) -> None:
         """Code the pixels of a step, and go on to the next."""
-        self._find()
         self._look()
         self._run_trunk()
         for c in range(self.model.flagship.channels):
@@ -117,14 +120,13 @@ class Wavefront:
         self._leave()
 
     def _find(self) -> None:
-        """Find the step's pixels and their windows."""
+        """Find the step's pixels and their windows, and solve the experts' systems."""
         r, field = self.room, self.views.planes
         fused.launch(
             rows.place, (self.groups, self.tiles), self._sizes, self._time, self.pending,
             self.count, r.tile, r.y, r.x, r.at, r.spot, r.bases, field.flat, self.tiles,
             self.height, self.capacity, r.rows, field.down, field.across, field.plane,
-            channels=field.channels,
-            all_tiles=fused.power(self.tiles), width=self._lanes,
+            channels=field.channels, all_tiles=fused.power(self.tiles), width=self._lanes,
         )  # fmt: skip
         products = self.model.products
         rows_of_all = -(-self._most // window.ROWS)
@@ -135,9 +137,10 @@ class Wavefront:
             r.everywhere, products.terms, products.count, r.samples.shape[1], lanes=window.ROWS,
             width=window.TERMS, warps=window.WARPS,
         )  # fmt: skip
+        self._solve()
 
-    def _look(self) -> None:
-        """Solve the experts' systems, and gather the network's inputs."""
+    def _solve(self) -> None:
+        """Solve the experts' systems."""
         r, model, views = self.room, self.model, self.views
         field, alphabet, tables = views.planes, model.alphabet, model.tables
         channels, products = field.channels, model.products
@@ -149,7 +152,12 @@ class Wavefront:
             levels=max(1, (products.n - channels - 1).bit_length()), lanes=expert.LANES,
             warps=expert.WARPS,
         )  # fmt: skip
-        design = model.flagship.design
+
+    def _look(self) -> None:
+        """Gather the network's inputs."""
+        r, model, views = self.room, self.model, self.views
+        field, alphabet, tables = views.planes, model.alphabet, model.tables
+        channels, products, design = field.channels, model.products, model.flagship.design
         neighbours, places = len(design.neighbours), len(design.places)
         self.launch(
             context.gather, context.LANES, r.at, r.bases, field.flat, views.errors.flat,

@@ -53,7 +53,7 @@ pytestmark = pytest.mark.usefixtures("several_states")
 def device_machine():
     """Return a device whose kernels are fused."""
     name = "cuda" if torch.cuda.is_available() else "cpu"
-    return Machine(torch.device(name), poisoned, fused=True)
+    return Machine(torch.device(name), poisoned, fused=True).aside()
 
 
 @pytest.fixture
@@ -195,12 +195,22 @@ def test_damage_harms_only_its_own_image(fused):
 def test_steps_taken_before_a_graph_is_captured_leave_no_trace(fused, monkeypatch):
     """On a GPU a step is run before it is captured; here it is run only."""
 
-    def prepare(self, work, first=None):
-        for _ in range(2):
-            (first or work)()
+    def try_out(self, work):
+        work()
 
     if not fused.is_gpu:
-        monkeypatch.setattr(graph.Replayed, "prepare", prepare)
+        monkeypatch.setattr(graph.Replayed, "try_out", try_out)
+    crosswise(fused, small(1, EVERY), [(9, 16), (2, 3)])
+
+
+def test_pixels_are_found_and_weights_moved_in_any_order(fused, monkeypatch):
+    """On a GPU they are at once."""
+
+    def both(self, one, other):
+        other()
+        one()
+
+    monkeypatch.setattr(Machine, "both", both)
     crosswise(fused, small(1, EVERY), [(9, 16), (2, 3)])
 
 
@@ -323,5 +333,6 @@ def test_products_are_exact_as_far_as_sums_go(fused):
     span = layers.Span(1, len(x), len(x), none, all_rows)
     with torch.inference_mode():
         bias, out = (fused.empty(*shape, dtype=torch.float32) for shape in ((40,), (50, 40)))
-        layers.forwards(span, fused.tensor(x), fused.tensor(weight), bias, out, active=False)
+        left, right = (fused.tensor(one, torch.float16) for one in (x, weight))
+        layers.forwards(span, left, right, bias, out, active=False)
         np.testing.assert_array_equal(out.cpu().numpy().astype(np.int64), expected)

@@ -9,7 +9,8 @@ torch = pytest.importorskip("torch", reason="devices need torch (the extra idfzi
 pytest.importorskip("triton", reason="steps are those of fused kernels")
 
 from idfzip.device import graph  # noqa: E402
-from idfzip.device.steps import TOGETHER, Steps  # noqa: E402
+from idfzip.device.machine import Machine  # noqa: E402
+from idfzip.device.steps import TOGETHER, Step, Steps  # noqa: E402
 
 
 class Follower:
@@ -27,25 +28,45 @@ class Follower:
         return closings.any(0)
 
 
-def test_no_more_than_a_step_is_done_before_the_capture(monkeypatch):
+@pytest.fixture
+def done():
+    """Return what was done, in order."""
+    return []
+
+
+@pytest.fixture
+def steps(done):
+    return Steps(Machine(torch.device("cpu")), Follower(done))
+
+
+@pytest.fixture
+def step(done):
+    return Step(lambda: done.append("find"), lambda: done.append("code"))
+
+
+def test_no_more_than_a_step_is_coded_before_the_capture(monkeypatch, done, steps, step):
     """A tile may have no second step, and kernels would look beyond its plan."""
 
-    def prepare(self, work, first=None):
-        (first or work)()
+    def try_out(self, work):
+        work()
 
-    monkeypatch.setattr(graph.Replayed, "prepare", prepare)
-    done = []
-    steps = Steps(torch.device("cpu"), Follower(done))
-    steps.prepare(lambda: done.append("step"))
-    assert done == ["step", "learn", "end"]
+    monkeypatch.setattr(graph.Replayed, "try_out", try_out)
+    steps.prepare(step)
+    assert done == ["find", "code", "end", "learn", "find"]
 
 
 @pytest.mark.parametrize("count", [1, TOGETHER, 2 * TOGETHER + 3])
-def test_every_step_is_done_once_and_what_is_due_is_learned(count):
-    done = []
+def test_every_step_is_done_once_and_what_is_due_is_learned(count, done, steps, step):
     closings = np.zeros((2, count), bool)
     closings[1, -1] = True
-    Steps(torch.device("cpu"), Follower(done)).run(lambda: done.append("step"), closings)
-    assert done.count("step") == done.count("end") == count
-    assert done[-3:] == ["step", "learn", "end"]
+    steps.run(step, closings)
+    assert done.count("code") == done.count("end") == done.count("find") - 1 == count
+    assert done[:2] == ["find", "code"]
+    assert done[-4:] == ["code", "end", "learn", "find"]
     assert done.count("learn") == (TOGETHER if count == TOGETHER else 1)
+
+
+def test_what_goes_on_beside_each_other_is_done():
+    done = []
+    Machine(torch.device("cpu")).both(lambda: done.append("one"), lambda: done.append("other"))
+    assert sorted(done) == ["one", "other"]

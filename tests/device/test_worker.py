@@ -134,6 +134,16 @@ def test_a_full_batch_does_not_wait_for_news(alone, model, monkeypatch):
     assert future.result(60) == kernels.encode(model.codec, [tile(6, 5)])
 
 
+def test_a_batch_that_is_wide_enough_does_not_wait_either(alone, model, monkeypatch):
+    alone.encode(model, model.codec, [tile(2, 2)], 256)[0].result()
+    monkeypatch.setattr(worker, "FULL", 6)
+    monkeypatch.setattr(worker, "QUIET", 1000)
+    tiles = [tile(6, 5), tile(4, 9)]  # of 3 and 4 pixels in a step
+    coming = alone.encode(model, model.codec, tiles, 256)
+    found = [b"".join(future.result(60)) for future in coming]
+    assert found == kernels.encode(model.codec, tiles)
+
+
 def out_of_memory(*args):
     raise torch.cuda.OutOfMemoryError("CUDA out of memory.")
 
@@ -371,5 +381,5 @@ def test_periods_follow_from_sizes():
     assert counts.sum(1).tolist() == [600, 12]
     assert (counts[0, :-1] >= 128).all()
     np.testing.assert_array_equal(starts[0, 1:], np.cumsum(counts[0])[:-1])
-    assert not run.closings()[1].any()
+    assert not run.closings[1].any()
     assert STATIC.rate == 0

@@ -8,7 +8,7 @@ import triton.language as tl
 from idfzip.device.fused.arithmetic import backwards
 from idfzip.device.fused.dense import product
 from idfzip.device.fused.rows import rows_of
-from idfzip.device.fused.table import singles, size
+from idfzip.device.fused.table import halves, size
 
 ROWS, COLUMNS, DEPTH, WARPS = 32, 32, 32, 4
 """Of a program, of its products at once, and what each of their turns sums.
@@ -24,13 +24,12 @@ FIELDS = tl.constexpr(8)
 @triton.jit  # type: ignore[untyped-decorator]
 def back(
     first: tl.tensor,
-    count: tl.tensor,
+    over: tl.tensor,
     turn: tl.tensor,
     table: tl.tensor,
     layers: tl.tensor,
     capacity: tl.tensor,
     every: tl.constexpr,
-    period: tl.constexpr,
     by: tl.constexpr,
     rows: tl.constexpr,
     columns: tl.constexpr,
@@ -41,20 +40,20 @@ def back(
     Of each layer `table`, int64, has addresses: of the errors after it, its weights, the values of
     the activation before it, and where the errors at that go; then inputs, outputs, how far the
     next group's weights and the next row of what is written stand. For `by` see `table`. It is done
-    for groups whose period is over and counts, one of `every`.
+    for groups whose period is `over`, of so many rows, and counts, one of `every`.
     """
     g = tl.program_id(0).to(tl.int64)
     begin = tl.program_id(1) * rows
-    there = tl.load(count + g)
-    if (begin >= there) | (there < period) | (tl.load(turn + g) % every != every - 1):
+    there = tl.load(over + g)
+    if (begin >= there) | ((tl.load(turn + g) - 1) % every != every - 1):
         return
     row, inside = rows_of(first, g, begin, there, capacity, rows)
     for k in range(layers):
         mine = table + k * FIELDS
-        deltas = singles(mine, by)
-        weight = singles(mine + 1, by)
-        values = singles(mine + 2, by)
-        out = singles(mine + 3, by)
+        deltas = halves(mine, by)
+        weight = halves(mine + 1, by)
+        values = halves(mine + 2, by)
+        out = halves(mine + 3, by)
         inputs = size(mine + 4, by)
         outputs = size(mine + 5, by)
         weight += g * size(mine + 6, by)

@@ -1,8 +1,7 @@
-"""Layers: products of whole numbers in singles, a matrix a group where it learns.
+"""Layers: products of whole numbers in halves, a matrix a group where it learns.
 
 Operands have at most eleven bits, which halves hold, and sums stay below 2**24: the cores for
 matrices give what singles do, on GPUs without TF32, too. A model's self-test would tell otherwise.
-On an H100 TF32 takes as long.
 """
 
 from __future__ import annotations

@@ -62,7 +62,7 @@ def weighed(
     """
     h = tl.arange(0, columns)
     for k in range(before):
-        value = tl.load(seen + k, inside, 0.0)
+        value = tl.load(seen + k, inside, 0.0).to(tl.float32)
         sums += value[:, None] * tl.load(known + k * width + h, h < width, 0.0)[None, :]
     known += before * width
     factor = tl.load(known + h, h < width, 0.0)[None, :]

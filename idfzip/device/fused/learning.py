@@ -12,7 +12,7 @@ from idfzip.coding import ans
 from idfzip.device.fused.arithmetic import times
 from idfzip.device.fused.mixtures import level, placed
 from idfzip.device.fused.rows import rows_of
-from idfzip.device.fused.table import singles, size
+from idfzip.device.fused.table import halves, singles, size
 from idfzip.integer import learning
 from idfzip.priors import mixture
 
@@ -35,7 +35,7 @@ For 92 groups with 128 rows each 85 us on an H100, of 64 inputs 125 or more, of 
 launch for each of the 16 parts took 106 together.
 """
 
-FIELDS = tl.constexpr(11)
+FIELDS = tl.constexpr(12)
 """Of a part in the table that `move` reads."""
 
 
@@ -126,30 +126,30 @@ def slopes(
 @triton.jit  # type: ignore[untyped-decorator]
 def stepped(
     at: tl.tensor,
-    first_at: tl.tensor,
     within: tl.tensor,
     slope: tl.tensor,
-    first: tl.tensor,
+    model: tl.tensor,
     exact: tl.tensor,
     squares: tl.tensor,
-    values: tl.tensor,
     correction: tl.tensor,
     rate: tl.tensor,
     reach: tl.tensor,
     most: tl.tensor,
-) -> None:
-    """Move parameters against their slopes: `learning._step`. `first` are the models'."""
+) -> tl.tensor:
+    """Move parameters against their slopes, from the model's: `learning._step`.
+
+    Returns them, rounded.
+    """
     old = tl.load(squares + at, within, 0.0)
     square = old + (slope * slope - old) * MEMORY
     quotient = tl.div_rn(rate * slope, tl.sqrt_rn(square) * correction + 1.0)
-    model = tl.load(first + first_at, within, 0.0)
     low = tl.maximum(model - reach, -most)
     high = tl.minimum(model + reach, most)
     moved = tl.load(exact + at, within, 0.0) - quotient
     moved = tl.minimum(tl.maximum(moved, low), high)
     tl.store(squares + at, square, within)
     tl.store(exact + at, moved, within)
-    tl.store(values + at, tl.floor(moved + 0.5), within)
+    return tl.floor(moved + 0.5)
 
 
 @triton.jit  # type: ignore[untyped-decorator]
@@ -176,7 +176,7 @@ def part_of(
 
 @triton.jit  # type: ignore[untyped-decorator]
 def move(
-    pending: tl.tensor,
+    over: tl.tensor,
     turn: tl.tensor,
     corrections: tl.tensor,
     table: tl.tensor,
@@ -191,17 +191,19 @@ def move(
     across: tl.constexpr,
     depth: tl.constexpr,
 ) -> None:
-    """Move all weights and biases of the groups whose period is over and counts, by tiles.
+    """Move all weights and biases of the groups whose period is `over` and counts, by tiles.
 
     Of each part, (inputs, outputs), `table`, int64, has these, how far those of the next group
-    stand, how far the next rows of x and of errors; and addresses: of x, errors, and the first of
-    the models' parameters, exact ones, squares and values. `limits`, singles: its rate, reach and
-    limit. A bias is a part of one input. For `by`, of all but inputs, see `table`.
+    stand, how far the next rows of x and of errors; and addresses: of x and errors, which are
+    halves, of the first of the models' parameters, exact ones, squares, which are singles, and
+    values; and of how many inputs those of the models, and values, are halves: of all, or of none,
+    as biases, parts of one input, which are singles. `limits`, singles: its rate, reach and limit.
+    For `by`, of all but inputs and what belongs to x, see `table`.
     """
     g = tl.program_id(0).to(tl.int64)
-    there = tl.load(pending + g)
-    now = tl.load(turn + g)
-    if (there < PERIOD) | (now % every != every - 1):
+    there = tl.load(over + g)
+    now = tl.load(turn + g) - 1
+    if (there == 0) | (now % every != every - 1):
         return
     which, tile = part_of(table, tl.program_id(1), parts, slots, down, across)
     mine = table + which * FIELDS
@@ -210,12 +212,11 @@ def move(
     apart = size(mine + 2, by)
     of_x = tl.load(mine + 3)
     of_deltas = size(mine + 4, by)
-    x = singles(mine + 5, 1)
-    deltas = singles(mine + 6, by)
-    first = singles(mine + 7, by)
+    x = halves(mine + 5, 1)
+    deltas = halves(mine + 6, by)
     exact = singles(mine + 8, by)
     squares = singles(mine + 9, by)
-    values = singles(mine + 10, by)
+    narrow = tl.load(mine + 11)  # inputs of halves
     beside = tl.cdiv(outputs, across)
     i = (tile // beside) * down + tl.arange(0, down)
     o = (tile % beside) * across + tl.arange(0, across)
@@ -234,8 +235,16 @@ def move(
         slope += part
     within = (i < inputs)[:, None] & (o < outputs)[None, :]
     where = i[:, None] * outputs + o[None, :]
-    stepped(
-        g * apart + where, (g % models) * apart + where, within, slope, first, exact, squares,
-        values, tl.load(corrections + now // every), tl.load(limits + 3 * which),
-        tl.load(limits + 3 * which + 1), tl.load(limits + 3 * which + 2),
+    at = (g % models) * apart + where
+    in_halves = (i < narrow)[:, None] & (o < outputs)[None, :]
+    in_singles = (i < inputs - narrow)[:, None] & (o < outputs)[None, :]
+    model = tl.load(halves(mine + 7, by) + at, in_halves, 0.0).to(tl.float32)
+    model += tl.load(singles(mine + 7, by) + at, in_singles, 0.0)
+    at = g * apart + where
+    moved = stepped(
+        at, within, slope, model, exact, squares, tl.load(corrections + now // every),
+        tl.load(limits + 3 * which), tl.load(limits + 3 * which + 1),
+        tl.load(limits + 3 * which + 2),
     )  # fmt: skip
+    tl.store(halves(mine + 10, by) + at, moved, in_halves)
+    tl.store(singles(mine + 10, by) + at, moved, in_singles)

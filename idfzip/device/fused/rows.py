@@ -111,9 +111,12 @@ def advance(
 
 
 @triton.jit  # type: ignore[untyped-decorator]
-def close(pending: tl.tensor, turn: tl.tensor, period: tl.constexpr) -> None:
-    """End a group's period, if it is over."""
+def close(pending: tl.tensor, over: tl.tensor, turn: tl.tensor, period: tl.constexpr) -> None:
+    """End a group's period, if it is over, and note of how many rows it was, else 0."""
     g = tl.program_id(0)
-    if tl.load(pending + g) >= period:
+    there = tl.load(pending + g)
+    ends = there >= period
+    tl.store(over + g, tl.where(ends, there, 0))
+    if ends:
         tl.store(turn + g, tl.load(turn + g) + 1)
-        tl.store(pending + g, tl.load(pending + g) * 0)
+        tl.store(pending + g, there * 0)

@@ -1,4 +1,4 @@
-"""What kernels read in tables, int64: sizes, and addresses of singles.
+"""What kernels read in tables, int64: sizes, and addresses of halves and of singles.
 
 All are multiples of so many numbers, `by`, which lets a compiler load that many at once.
 """
@@ -13,6 +13,12 @@ import triton.language as tl
 def size(at: tl.tensor, by: tl.constexpr) -> tl.tensor:
     """Return a size or a distance."""
     return tl.multiple_of(tl.load(at), by)
+
+
+@triton.jit  # type: ignore[untyped-decorator]
+def halves(at: tl.tensor, by: tl.constexpr) -> tl.tensor:
+    """Return a pointer to halves."""
+    return tl.multiple_of(tl.load(at).to(tl.pointer_type(tl.float16)), 2 * by)
 
 
 @triton.jit  # type: ignore[untyped-decorator]

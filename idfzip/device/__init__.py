@@ -69,9 +69,26 @@ four steps in one launch; learning (64) is launched after each           76
 all of these, too                                                       425  40.2  38.3
 =====================================================================  ====  ====  ====
 
-When the last line was measured programs of the window came in another order, which takes 72
-microseconds in the middle of the image; that of the code takes 54. Systems and sums in one program
-would spare a write and a read of the sums, and take a compiler a minute: Triton's pass that orders
-loads takes a quarter of a second for each of a program of 5,000 operations, so those of the systems
-come in blocks.
+Systems and sums in one program would spare a write and a read of the sums, and take a compiler a
+minute: Triton's pass that orders loads takes a quarter of a second for each of a program of 5,000
+operations, so those of the systems come in blocks.
+
+The same on H200s, where that took 382 milliseconds of kernels, and went with 45 and 42 MP/s. Speeds
+are those of a run, beside those without the change on the same machine: hosts differ by a tenth.
+
+=====================================================================  ====  ====  ====
+wide batches wait for no more, words go there once, graphs when used    382  48.2  46.0
+of these, two batches at once of half the lanes, each on a stream            43.3  43.3
+the same, four batches of a quarter                                          37.8  37.7
+kernels that begin while the one before ends (of 46.1, 46.6)                 44.4  44.9
+operands in halves in memory, too: the trunk (48)                        34
+the same: heads (45)                                                     40
+learning (73) beside the search for the next pixels                      76
+all of these but two and four batches, and early kernels                372  49.8  47.5
+8 steps in one launch (of 45.2, 45.1)                                        44.8  45.6
+16 steps in one launch                                                       43.5  43.9
+=====================================================================  ====  ====  ====
+
+Two batches gain nothing, since kernels of 12,288 pixels fill the device: decoding takes 0.51
+seconds with 24,576 pixels a step, 0.31 with 8,192, 0.25 with 2,048, in as many steps.
 """

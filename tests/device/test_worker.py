@@ -204,6 +204,19 @@ def test_a_gpu_that_failed_has_no_room(alone, monkeypatch):
     assert alone._room() == 0
 
 
+def test_streams_of_a_machine_are_nobody_elses(machine):
+    """What another launches on one while it is captured would become part of the graph."""
+    first, second = machine.aside(), machine.aside()
+    assert first.aside() is first
+    if not machine.is_gpu:
+        assert first is second is machine
+        return
+    mine = {one.cuda_stream for one in (*first.streams, *second.streams)}
+    others = {torch.cuda.Stream().cuda_stream for _ in range(64)}
+    assert len(mine) == 4
+    assert not mine & others
+
+
 def test_a_device_that_counts_wrongly_is_not_used(alone, auto, model, monkeypatch, warnings):
     monkeypatch.setattr(check, "passes", lambda *args: False)
     (future,) = alone.encode(model, model.codec, [tile(6, 5)], 256)

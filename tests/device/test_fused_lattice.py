@@ -7,13 +7,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from conftest import check_damage, check_frees, flipped, make_lattice, tiles_of
-from test_fused import fused  # noqa: F401  # a fixture, and what to skip for
+from test_fused import fused, reordered  # noqa: F401  # a fixture, and what to skip for
 
 from idfzip.codecs import lattice as kernels
 from idfzip.codecs.flagship import STATIC, Learning
 from idfzip.coding import ans, turns
 from idfzip.container import model_file, models
-from idfzip.device import check, engine, graph, levels
+from idfzip.device import check, engine, levels
 from idfzip.device import lattice as device
 from idfzip.device.machine import Machine
 from idfzip.device.plan import plan
@@ -115,14 +115,9 @@ def test_damage_harms_only_its_own_image(fused):  # noqa: F811
     check_damage(reads, kernels.decode(model, given, sizes), tiles, [0])
 
 
-def test_steps_taken_before_a_graph_is_captured_leave_no_trace(fused, monkeypatch):  # noqa: F811
-    """On a GPU a step is run before it is captured; here it is run only."""
-
-    def try_out(self, work):
-        work()
-
+def test_what_only_gpus_do_leaves_no_trace(fused, monkeypatch):  # noqa: F811
     if not fused.is_gpu:
-        monkeypatch.setattr(graph.Replayed, "try_out", try_out)
+        reordered(monkeypatch)
     crosswise(fused, make_lattice(1, learning=EVERY), [(2, 130), (1, 2)])
 
 

@@ -214,7 +214,7 @@ def reordered(monkeypatch):
 def test_what_only_gpus_do_leaves_no_trace(fused, monkeypatch):
     if not fused.is_gpu:
         reordered(monkeypatch)
-    crosswise(fused, small(1, EVERY), [(9, 16), (2, 3)])
+    crosswise(fused, small(1, Learning(1 << 14, 0, 1)), [(9, 18)])
 
 
 def test_memory_is_free_after_each_batch(fused):

@@ -12,21 +12,26 @@ from typing import Any, Literal, overload
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
+from PIL import Image, PngImagePlugin, TiffImagePlugin
 
 from idfzip.container import archive, block, choice, devices, idfz, models, names
 from idfzip.container import lossy as painting
 from idfzip.container.effort import Effort, all_cores
+from idfzip.container.header import MAX_PIXELS
 from idfzip.container.index import Entry
 from idfzip.container.model_file import Model
 from idfzip.container.plan import plan
 from idfzip.container.region import Region
 from idfzip.container.threads import in_order
 from idfzip.errors import FormatError, IdfzipError, UnsupportedImage
-from idfzip.images import reader, writer
+from idfzip.images import reader, trial, writer
+from idfzip.images.damage import READING, line
 from idfzip.images.picture import Picture, from_array
 
 _KEPT = ("icc_profile", "exif", "dpi", "transparency")
+_OPENERS = {"PNG": PngImagePlugin.PngImageFile, "TIFF": TiffImagePlugin.TiffImageFile}
+"""Of Pillow's, which do not ask how large an image is that is in memory already."""
+
 _PNG_MODES = ("1", "L", "LA", "P", "RGB", "RGBA", "I;16")
 
 
@@ -143,14 +148,16 @@ def _picture(image: Image.Image) -> Picture | bytes:
     out = io.BytesIO()
     try:
         image.save(out, form, **options, **kept)
-        same = Image.open(io.BytesIO(out.getvalue()))
+        file = _OPENERS[form](io.BytesIO(out.getvalue()))
+        found = trial.tried(reader.opened(file, out.getvalue(), image.width * image.height))
+        same = writer.to_image(found) if isinstance(found, Picture) else file
         if same.mode != image.mode or same.tobytes() != image.tobytes():
-            raise OSError
-    except (OSError, ValueError, KeyError):
+            raise ValueError("it comes back as another one")
+    except (*READING, Image.DecompressionBombError) as error:
         raise UnsupportedImage(
-            f"image of mode {image.mode}: no file holds it as it is; convert it first"
+            f"image of mode {image.mode}: no file holds it as it is ({line(error)}); convert it, "
+            "or leave out what goes with it"
         ) from None
-    found = reader.read(out.getvalue(), "image", image.width * image.height)
     return found if isinstance(found, Picture) else out.getvalue()
 
 
@@ -161,6 +168,7 @@ def decompress(
     model: str | Path | None = ...,
     threads: int | None = ...,
     device: str = ...,
+    max_pixels: int = ...,
     as_array: Literal[False] = ...,
     region: tuple[int, int, int, int] | None = ...,
 ) -> Image.Image: ...
@@ -173,6 +181,7 @@ def decompress(
     model: str | Path | None = ...,
     threads: int | None = ...,
     device: str = ...,
+    max_pixels: int = ...,
     as_array: Literal[True],
     region: tuple[int, int, int, int] | None = ...,
 ) -> npt.NDArray[np.unsignedinteger[Any]]: ...
@@ -184,12 +193,14 @@ def decompress(
     model: str | Path | None = None,
     threads: int | None = None,
     device: str = devices.CPU,
+    max_pixels: int = MAX_PIXELS,
     as_array: bool = False,
     region: tuple[int, int, int, int] | None = None,
 ) -> Image.Image | npt.NDArray[np.unsignedinteger[Any]]:
     """Return the image in an `.idfz` file, as Pillow's or as an array (H, W) or (H, W, C).
 
     Of a `region`, (left, top, width, height), only the tiles that hold some of it are decoded.
+    Images of more than `max_pixels` are refused before memory is taken for them.
 
     Arrays hold the samples as they are, uint8 or uint16: of a palette the indices, of few bits
     whole numbers from 0. Raises FormatError where the file is damaged, ModelNotFound where its
@@ -197,7 +208,8 @@ def decompress(
     Pillow, or an array, does not hold such an image.
     """
     part = _region(region)
-    found, _ = idfz.decompress(idfz.parse(data), _model(model), _effort(threads, device), part=part)
+    file = idfz.parse(data, max_pixels)
+    found, _ = idfz.decompress(file, _model(model), _effort(threads, device), part=part)
     return _image(found, as_array)
 
 
@@ -211,8 +223,11 @@ def _image(
         return found.pixels[:, :, 0] if found.pixels.shape[2] == 1 else found.pixels
     if as_array:
         raise UnsupportedImage(f"a stored {found.format or 'file'}: its samples are not known here")
-    image = Image.open(io.BytesIO(found.data))
-    image.load()
+    try:
+        image = Image.open(io.BytesIO(found.data))
+        image.load()
+    except (*READING, Image.DecompressionBombError) as error:
+        raise UnsupportedImage(f"a stored {found.format or 'file'}: {line(error)}") from None
     return image
 
 
@@ -281,6 +296,7 @@ def unpack(
     model: str | Path | None = ...,
     threads: int | None = ...,
     device: str = ...,
+    max_pixels: int = ...,
     as_array: Literal[False] = ...,
 ) -> dict[str, Image.Image]: ...
 
@@ -293,6 +309,7 @@ def unpack(
     model: str | Path | None = ...,
     threads: int | None = ...,
     device: str = ...,
+    max_pixels: int = ...,
     as_array: Literal[True],
 ) -> dict[str, npt.NDArray[np.unsignedinteger[Any]]]: ...
 
@@ -304,6 +321,7 @@ def unpack(
     model: str | Path | None = None,
     threads: int | None = None,
     device: str = devices.CPU,
+    max_pixels: int = MAX_PIXELS,
     as_array: bool = False,
 ) -> Any:
     """Return the images of an archive by name, or one of them alone; each as `decompress` does.
@@ -312,9 +330,12 @@ def unpack(
     """
     box = archive.Archive(io.BytesIO(data))
     found = {}
-    for part in archive.decoded(
-        box, _model(model), _effort(threads, device), lambda entry: member in (None, entry.name)
-    ):
+    given, effort = _model(model), _effort(threads, device)
+
+    def chosen(entry: Entry) -> bool:
+        return member in (None, entry.name)
+
+    for part in archive.decoded(box, given, effort, chosen, max_pixels=max_pixels):
         if isinstance(part.found, IdfzipError):
             raise type(part.found)(f"member {names.shown(part.entry.name)}: {part.found}")
         found[part.entry.name] = _image(part.found, as_array)

@@ -7,7 +7,7 @@ from PIL import Image
 
 import idfzip
 from idfzip.container import idfz
-from idfzip.errors import ModelError, UnsupportedImage
+from idfzip.errors import FormatError, ModelError, UnsupportedImage
 
 
 @pytest.mark.parametrize("content", CONTENTS)
@@ -183,3 +183,44 @@ def test_what_is_asked_for_is_checked():
             idfzip.pack({"a": grey}, level=level)
     with pytest.raises(TypeError, match="list: a Pillow image or a numpy array expected"):
         idfzip.compress([[0]])
+
+
+def test_an_image_larger_than_pillow_opens_comes_back(monkeypatch):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
+    image = Image.fromarray(picture("smooth", 30, 40, 3))
+    assert idfzip.decompress(idfzip.compress(image)).tobytes() == image.tobytes()
+    kept = idfz.store(b"no image", "TIFF")
+    with pytest.raises(UnsupportedImage, match="a stored TIFF: cannot identify"):
+        idfzip.decompress(kept)
+    with pytest.raises(UnsupportedImage, match="exceeds limit"):
+        idfzip.compress(Image.new("F", (30, 40)))
+
+
+def test_more_pixels_are_decoded_where_that_is_asked_for():
+    data = idfzip.compress(picture("smooth", 30, 40, 3))
+    assert idfzip.decompress(data, max_pixels=1200).size == (40, 30)
+    with pytest.raises(FormatError, match="the limit is 1199"):
+        idfzip.decompress(data, max_pixels=1199)
+    box = idfzip.pack({"a": picture("smooth", 300, 400, 3)})
+    assert idfzip.unpack(box, max_pixels=120_000)["a"].size == (400, 300)
+    with pytest.raises(FormatError, match=r"member a: .*the limit is 119999"):
+        idfzip.unpack(box, max_pixels=119_999)
+
+
+@pytest.mark.parametrize("mode", ["RGB", "CMYK", "LA"])
+def test_an_orientation_is_not_applied(mode):
+    image = Image.fromarray(picture("smooth", 30, 40, 3)).convert(mode)
+    exif = Image.Exif()
+    exif[274] = 6
+    image.info["exif"] = exif.tobytes()
+    back = idfzip.decompress(idfzip.compress(image))
+    assert (back.mode, back.size, back.tobytes()) == (mode, image.size, image.tobytes())
+    if mode != "CMYK":  # of a TIFF, which that goes through, Pillow has it from the file alone
+        assert back.getexif()[274] == 6
+
+
+def test_what_no_file_holds_is_said():
+    image = Image.new("RGB", (3, 4))
+    image.info["dpi"] = (2e8, 2e8)
+    with pytest.raises(UnsupportedImage, match="too big to convert"):
+        idfzip.compress(image)

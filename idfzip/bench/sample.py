@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from PIL import Image
 
 from idfzip.errors import BenchError, UnsupportedImage
 from idfzip.images import png, reader
+from idfzip.images.damage import READING, line
 from idfzip.images.picture import Layout, Picture
 
 Array = npt.NDArray[np.unsignedinteger[Any]]
@@ -159,19 +159,17 @@ def of_chunks(name: str, found: Picture) -> Sample:
 
 
 def _by_pillow(name: str, data: bytes) -> Sample | str:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    try:
         with Image.open(io.BytesIO(data)) as image:
             reason = _obstacle(image, data)
             if reason:
                 return reason
-            try:
-                image.load()
-            except (OSError, ValueError, SyntaxError) as error:
-                raise UnsupportedImage(f"{name}: its pixels cannot be read ({error})") from None
+            image.load()
             if image.mode == "P":
                 return _indexed(name, image)
             pixels = np.asarray(image)
+    except READING as error:
+        raise UnsupportedImage(f"{name}: its pixels cannot be read ({line(error)})") from None
     if pixels.dtype.itemsize == 2:
         pixels = pixels.astype(np.uint16)
     return Sample(name, pixels if pixels.ndim == 3 else pixels[:, :, None])

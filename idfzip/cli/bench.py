@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from click.core import ParameterSource
 from PIL import Image
 
 from idfzip.cli import files, work
@@ -83,6 +84,10 @@ def bench(
     Image.MAX_IMAGE_PIXELS = reader.MAX_PIXELS // 2
     how = codecs.How(work.effort(threads).threads, device, max_batch)
     if lossy:
+        context, default = click.get_current_context(), ParameterSource.DEFAULT
+        for option in ("repeat", "tile"):
+            if context.get_parameter_source(option) != default:
+                raise click.UsageError(f"--{option} does not go with --lossy")
         _lossy(paths, names, models, how, as_json, as_csv, plot, per_image)
         return
     survey, result = _prepare(paths, names, models, tile or 0, how, quiet)

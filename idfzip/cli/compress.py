@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from pathlib import Path
 
@@ -14,7 +13,7 @@ from idfzip.cli.tree import Outputs, Source
 from idfzip.container import choice, idfz, models
 from idfzip.container import lossy as lossy_files
 from idfzip.container.plan import Part, plan
-from idfzip.images import reader
+from idfzip.images import reader, trial
 from idfzip.images.picture import Picture
 from idfzip.images.reader import Unread
 
@@ -168,12 +167,13 @@ def _left_out(path: Path) -> str:
 def _one(source: Source, outputs: Outputs, target: Path, job: Job) -> None:
     path = source.path
     files.check_free(target, job.force, [path])
+    stamp = files.stamp(path) if job.remove else None
     before = files.read(path)
-    data, note = encoded(path, before, reader.read(before, str(path), job.max_pixels), job)
+    data, note = encoded(path, before, trial.read(before, str(path), job.max_pixels), job)
     outputs.claim(target, source)
     files.write(target, data, job.force, files.look(path), [path])
-    if job.remove:
-        os.unlink(path)
+    if stamp is not None:
+        files.remove(stamp)
     share = 100 * len(data) / len(before)
     talk.say(f"{path}: {len(before)} -> {len(data)} bytes ({share:.1f}%), {note}", job.quiet)
 

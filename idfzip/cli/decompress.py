@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -118,17 +117,19 @@ def decompress(
     )
 
     def act(source: Source) -> None:
+        stamp = files.stamp(source.path) if remove else None
         with files.opened(source.path) as file:
             if archive.is_archive(file):
                 where = _members_place(source, outputs, output, stdout, output_dir, members, form)
-                if unpack.extract(file, source.path, where, members, job, failures) and remove:
-                    os.unlink(source.path)
+                done = unpack.extract(file, source.path, where, members, job, failures)
+                if done and stamp is not None:
+                    files.remove(stamp)
             elif members:
                 raise FormatError(f"{source.path}: one image, not an archive: no --member")
             else:
-                one(source, file)
+                one(source, file, stamp)
 
-    def one(source: Source, opened: BinaryIO) -> None:
+    def one(source: Source, opened: BinaryIO, stamp: files.Stamp | None) -> None:
         path = source.path
         target = _target(source, outputs, output, stdout, form)
         files.check_free(target, force, [path])
@@ -143,8 +144,8 @@ def decompress(
         files.write(target, data, force, files.look(path), [path])
         if failed:
             raise FormatError(f"{path}: grey in {target}: damaged tiles {_numbers(failed)}")
-        if remove:
-            os.unlink(path)
+        if stamp is not None:
+            files.remove(stamp)
         pixels = part.width * part.height if part else _pixels(file)
         note = f"{pixels / 1e6 / seconds:.2f} MP/s" if _pixels(file) else "stored"
         if verbose and isinstance(file.head, ImageHeader):

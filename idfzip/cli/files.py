@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import io
 import os
+import secrets
 import stat
 import sys
-import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -112,6 +112,30 @@ def look(path: Path) -> Look:
     return Look(stat.S_IMODE(found.st_mode), (found.st_atime_ns, found.st_mtime_ns))
 
 
+@dataclass(frozen=True)
+class Stamp:
+    """Which file was read, and when it had changed last."""
+
+    path: Path
+    device: int
+    number: int
+    size: int
+    changed: int
+
+
+def stamp(path: Path) -> Stamp:
+    """Return that of a file, before it is read."""
+    found = path.stat()
+    return Stamp(path, found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns)
+
+
+def remove(source: Stamp) -> None:
+    """Remove a file that was read; raises IdfzipError where it is another one by now."""
+    if stamp(source.path) != source:
+        raise IdfzipError(f"{source.path}: it was changed meanwhile, so it is kept")
+    os.unlink(source.path)
+
+
 def write(
     path: Path,
     data: bytes,
@@ -152,8 +176,10 @@ def created(
 @contextmanager
 def _replaced(path: Path, force: bool, like: Look, sources: Iterable[Path]) -> Iterator[BinaryIO]:
     start = os.fsencode(path.name)[:100].decode(errors="ignore")
-    handle, name = tempfile.mkstemp(prefix=f".{start}.", suffix=".tmp", dir=path.parent)
-    temporary = Path(name)
+    temporary = path.with_name(f".{start}.{secrets.token_hex(4)}.tmp")
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+    # What will be nobody else's to read is not while it is written.
+    handle = os.open(temporary, flags, 0o666 if like.mode is None else 0o600)
     try:
         with os.fdopen(handle, "wb") as file:
             yield file
@@ -185,12 +211,8 @@ def _place(temporary: Path, path: Path, force: bool) -> None:
 
 def dress(path: Path, like: Look) -> None:
     """Give a file or folder permissions and times."""
-    mode = like.mode
-    if mode is None:
-        mask = os.umask(0)
-        os.umask(mask)
-        mode = 0o666 & ~mask
-    os.chmod(path, mode)
+    if like.mode is not None:
+        os.chmod(path, like.mode)
     if like.times is not None:
         os.utime(path, ns=like.times)
 

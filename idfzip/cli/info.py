@@ -10,8 +10,8 @@ import click
 
 from idfzip.cli import files, talk, unpack, work
 from idfzip.container import archive, devices, idfz, models, names
-from idfzip.container.header import LOSSY_FIRST, RAW, VQVAE, ImageHeader, StoredHeader
-from idfzip.errors import ModelError, OutputExists
+from idfzip.container.header import ANY_PIXELS, LOSSY_FIRST, RAW, VQVAE, ImageHeader, StoredHeader
+from idfzip.errors import ModelError, ModelNotFound, OutputExists
 
 _json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
@@ -35,7 +35,7 @@ def info(paths: tuple[Path, ...], of_devices: bool, as_json: bool) -> None:
                 found = unpack.facts(file)
             else:
                 data = files.whole(file)
-                found = facts(idfz.parse(data), len(data))
+                found = facts(idfz.parse(data, ANY_PIXELS), len(data))
         row = {"file": str(path), **found}
         rows.append(row)
         if not as_json:
@@ -166,7 +166,9 @@ def models_command(context: click.Context, as_json: bool) -> None:
 def add(path: Path, force: bool) -> None:
     """Install a model file for the user: what it made then decodes without -m."""
     model = models.open_file(path)
-    folder = models.folders()[-2]
+    folder = models.own_folder()
+    if folder is None:
+        raise ModelNotFound("no home to install a model in: set XDG_DATA_HOME or IDFZIP_MODELS")
     target = folder / f"{model.name}{models.SUFFIX}"
     if target.is_file() and not force:
         if models.open_file(target).identity == model.identity:

@@ -6,6 +6,7 @@ import importlib
 import signal
 import sys
 import threading
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -83,3 +84,4 @@ def _ended_by(*names: str) -> Iterator[None]:
 @click.version_option(__version__, prog_name="idfzip")
 def main() -> None:
     """Lossless image compression with learned models; the same pixels on every machine."""
+    warnings.filterwarnings("ignore", module=r"PIL\.")  # of files that are odd, lines tell

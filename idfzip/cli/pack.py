@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -21,11 +20,11 @@ from idfzip.container.block import Image
 from idfzip.container.effort import Effort
 from idfzip.container.header import ImageHeader
 from idfzip.container.idfz import Stored
-from idfzip.container.index import Block, Entry
+from idfzip.container.index import MAX_MEMBERS, SPLIT, Block, Entry
 from idfzip.container.model_file import Model
 from idfzip.container.threads import in_order
 from idfzip.errors import FormatError, IdfzipError
-from idfzip.images import reader
+from idfzip.images import trial
 from idfzip.images.picture import Picture
 from idfzip.images.reader import Unread
 
@@ -63,6 +62,9 @@ def pack(sources: Sequence[Source], target: Path, job: Job, failures: work.Failu
     """Write an archive of all sources that can be read; others are noted as failures."""
     paths = [source.path for source in sources]
     files.check_free(target, job.force, paths)
+    if len(sources) > MAX_MEMBERS:
+        most = f"an archive has at most {MAX_MEMBERS} members"
+        raise IdfzipError(f"{target}: {len(sources)} files, {most}: {SPLIT}")
     made: list[Source] = []
     with ExitStack() as stack:
         # Without names, so that nothing is left behind however this ends.
@@ -81,7 +83,7 @@ def pack(sources: Sequence[Source], target: Path, job: Job, failures: work.Failu
     if job.remove:
         for source in made:
             with failures.caught(source.path):
-                os.unlink(source.path)
+                files.remove(packer.stamps[source])
     if target != files.STANDARD:
         size, before = target.stat().st_size, packer.bytes
         talk.say(
@@ -109,6 +111,7 @@ class _Packer:
         self._open: dict[str, tuple[Model, list[_Item]]] = {}
         self._large = threading.Lock()
         self._names: set[str] = set()
+        self.stamps: dict[Source, files.Stamp] = {}
         self.bytes = self.small = self.blocks = 0
 
     def jobs(self, sources: Sequence[Source]) -> Iterator[_Work]:
@@ -121,8 +124,10 @@ class _Packer:
 
     def _add(self, source: Source) -> Iterator[_Work]:
         entry = self._entry(source)
+        if self._job.remove:
+            self.stamps[source] = files.stamp(source.path)
         data = files.read(source.path)
-        found = reader.read(data, str(source.path), self._job.max_pixels)
+        found = trial.read(data, str(source.path), self._job.max_pixels)
         item = _Item(source, entry, data, found)
         if isinstance(found, Picture):
             # The choice in the block's thread must find all kernels ready.
@@ -198,10 +203,8 @@ class _Packer:
         """Read and code a large picture, which was not kept, with no other one beside it."""
         with self._large:
             data = files.read(source.path)
-            item = _Item(
-                source, entry, data, reader.read(data, str(source.path), self._job.max_pixels)
-            )
-            return self._whole(item, self._job.effort)
+            found = trial.read(data, str(source.path), self._job.max_pixels)
+            return self._whole(_Item(source, entry, data, found), self._job.effort)
 
     def _file(self, item: _Item, effort: Effort) -> bytes:
         job = replace(self._quiet, effort=effort)
@@ -220,7 +223,7 @@ class _Packer:
             self.blocks += 1
             self.small += len(coded.block[0].members)
         for entry, data in coded.files:
-            head = idfz.parse(data).head
+            head = idfz.parse(data, self._job.max_pixels).head
             for name in head.models if isinstance(head, ImageHeader) else ():
                 self._writer.place(models.for_file(name, [m for m in [self._job.model] if m]))
             self._writer.add_file(entry, data)

@@ -33,6 +33,7 @@ _FIRST = 1 << 16
 @work.threads_option
 @work.device_option
 @work.batch_option
+@work.pixels_option
 @work.force_option
 @work.quiet_option
 def preview(
@@ -45,6 +46,7 @@ def preview(
     threads: int,
     device: str,
     max_batch: int | None,
+    max_pixels: int,
     force: bool,
     quiet: bool,
 ) -> None:
@@ -64,7 +66,12 @@ def preview(
     effort = work.effort(threads, device, max_batch, quiet)
 
     def show(path: Path) -> None:
-        shown, read = _shown(path, fraction, levels, sample, model, effort, quiet)
+        data, size = _read(path, fraction, levels, max_pixels)
+        start = _begun(data, size, max_pixels)
+        head = previews.image_header(start)
+        shown = _shown(start, sample, model, effort, quiet)
+        rest = "all values" if shown.share == 1 else f"{100 * shown.share:.1f}% of the values"
+        read = f"{len(data)} of {size} bytes read, {rest}; {head.width}x{head.height}"
         files.write(target, writer.write(shown.picture), force, sources=[path])
         talk.say(f"{path}: {read} in {target}, not verified", quiet)
 
@@ -72,29 +79,19 @@ def preview(
 
 
 def _shown(
-    path: Path,
-    fraction: float | None,
-    levels: int | None,
-    sample: bool,
-    model: str | None,
-    effort: Effort,
-    quiet: bool,
-) -> tuple[previews.Preview, str]:
-    """Return what a part of a file shows, and what was read of it in words."""
-    data, size = _read(path, fraction, levels)
-    start = _begun(data, size)
-    head = previews.image_header(start)
+    start: idfz.Start, sample: bool, model: str | None, effort: Effort, quiet: bool
+) -> previews.Preview:
+    """Return what a part of a file shows."""
     given = None if model is None else models.by_name(model)
     found = idfz.needed_models(start.file, given)
     work.warm_up(found, quiet, effort.device)
-    shown = previews.preview(start, found, sample, effort)
-    rest = "all values" if shown.share == 1 else f"{100 * shown.share:.1f}% of the values"
-    return shown, f"{len(data)} of {size} bytes read, {rest}; {head.width}x{head.height}"
+    return previews.preview(start, found, sample, effort)
 
 
-def _begun(data: bytes, size: int) -> idfz.Start:
+def _begun(data: bytes, size: int, max_pixels: int) -> idfz.Start:
+    """Return the parts of the first bytes of a file of that size."""
     try:
-        return idfz.begin(data)
+        return idfz.begin(data, max_pixels)
     except CutError:
         if len(data) == size:
             raise
@@ -103,11 +100,13 @@ def _begun(data: bytes, size: int) -> idfz.Start:
         ) from None
 
 
-def _read(path: Path, fraction: float | None, levels: int | None) -> tuple[bytes, int]:
+def _read(
+    path: Path, fraction: float | None, levels: int | None, max_pixels: int
+) -> tuple[bytes, int]:
     """Return the part of a file that is asked for, and the file's size."""
     if not path.is_file():  # the standard input, a pipe, or a folder
         data = files.read(path)
-        return data[: _wanted(data, len(data), fraction, levels)], len(data)
+        return data[: _wanted(data, len(data), fraction, levels, max_pixels)], len(data)
     with path.open("rb") as file:
         size = os.fstat(file.fileno()).st_size
         count = _FIRST
@@ -115,7 +114,7 @@ def _read(path: Path, fraction: float | None, levels: int | None) -> tuple[bytes
             file.seek(0)
             data = file.read(min(count, size))
             try:
-                wanted = _wanted(data, size, fraction, levels)
+                wanted = _wanted(data, size, fraction, levels, max_pixels)
                 break
             except CutError:
                 if count >= size:
@@ -125,8 +124,10 @@ def _read(path: Path, fraction: float | None, levels: int | None) -> tuple[bytes
         return file.read(min(wanted, size)), size
 
 
-def _wanted(data: bytes, size: int, fraction: float | None, levels: int | None) -> int:
+def _wanted(
+    data: bytes, size: int, fraction: float | None, levels: int | None, max_pixels: int
+) -> int:
     """Return how many bytes of a file that begins with `data` are asked for."""
     if levels is not None:
-        return previews.through(idfz.begin(data), levels)
-    return size if fraction is None else int(fraction * size)
+        return previews.through(idfz.begin(data, max_pixels), levels)
+    return size if fraction is None else max(1, int(fraction * size))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import threading
-import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -19,6 +18,7 @@ from idfzip.cli.work import Failures
 from idfzip.container.effort import HELD, Effort
 from idfzip.container.threads import in_order
 from idfzip.errors import OutputExists, UnsupportedImage
+from idfzip.images.damage import READING
 
 recursive_option = click.option(
     "-r", "--recursive", is_flag=True, help="Take the files below folders."
@@ -114,12 +114,10 @@ def is_image(path: Path) -> bool:
     if form in Image.OPEN and form not in _NO_PICTURES:
         return True
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            Image.open(path).close()
+        Image.open(path).close()
     except UnidentifiedImageError:
         return False
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+    except (*READING, Image.DecompressionBombError):
         return True  # whoever reads it says what is wrong
     return True
 
@@ -140,7 +138,7 @@ class Outputs:
 
     def __init__(self, folder: Path | None) -> None:
         self.folder = folder
-        self._made: dict[Path, Path] = {}
+        self._made: dict[Path, files.Look] = {}
         self._taken: set[Path] = set()
         self._lock = threading.Lock()
 
@@ -169,12 +167,12 @@ class Outputs:
         depth = len(Path(source.name).parts) - 1
         for folder, like in zip(target.parents, source.path.parents[:depth], strict=False):
             if folder in missing:
-                self._made[folder] = like
+                self._made[folder] = files.look(like)  # before anything is removed there
 
     def finish(self) -> None:
         """Give the folders that were made the times and permissions of those they mirror."""
         for folder, like in reversed(self._made.items()):
-            files.dress(folder, files.look(like))
+            files.dress(folder, like)
 
 
 def side_by_side(sources: Sequence[Source], act: Callable[[Source], None], effort: Effort) -> None:

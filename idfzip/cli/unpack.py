@@ -11,6 +11,7 @@ from idfzip.cli import files, talk, work
 from idfzip.container import archive, idfz, models, names
 from idfzip.container.archive import Archive, Member
 from idfzip.container.effort import Effort
+from idfzip.container.header import ANY_PIXELS
 from idfzip.container.idfz import Stored
 from idfzip.container.index import Entry
 from idfzip.container.model_file import Model
@@ -116,7 +117,13 @@ def test(file: BinaryIO, path: Path, job: Job, failures: work.Failures) -> None:
             names.check(member.entry.name)
             count += 1
     total = len(box.index.entries)
-    talk.say(f"{path}: {'ok, ' if count == total else ''}{count} of {total} members", job.quiet)
+    sound = all_there = count == total
+    for i in range(len(box.index.blocks)):
+        with failures.caught(path):
+            if all_there and box.is_damaged(i):
+                sound = False
+                raise FormatError(f"block {i} is damaged (checksum), its images are not")
+    talk.say(f"{path}: {'ok, ' if sound else ''}{count} of {total} members", job.quiet)
 
 
 def _decoded(box: Archive, job: Job, wanted: Collection[str] | None) -> Iterator[Member]:
@@ -177,6 +184,6 @@ def _whole(box: Archive, i: int, length: int) -> dict[str, Any]:
     from idfzip.cli import info
 
     try:
-        return info.facts(idfz.parse(box.file(i)), length)
+        return info.facts(idfz.parse(box.file(i), ANY_PIXELS), length)
     except FormatError as error:
         return {"kind": "damaged", "format": "", "error": str(error), "bytes": length}

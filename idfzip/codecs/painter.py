@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-
-import numpy as np
+from math import ceil, prod
 
 from idfzip.errors import ModelError
 from idfzip.integer.stack import Stack
@@ -89,7 +88,7 @@ class Vqvae:
     @property
     def stride(self) -> int:
         """The side of the squares that one code of the coarsest level stands for."""
-        return int(np.prod([level.encoder.squeezed for level in self.levels]))
+        return prod(level.encoder.squeezed for level in self.levels)
 
     @property
     def operations(self) -> int:
@@ -100,7 +99,7 @@ class Vqvae:
             places /= level.encoder.squeezed**2
             total += places * (_operations(level.head) + _operations(level.lift))
             total += places * sum(prior.operations for prior in level.priors)
-        return int(np.ceil(total))
+        return ceil(total)
 
     def extent(self, height: int, width: int) -> tuple[int, int]:
         """Return the sides that the networks take: the next multiples of the stride."""

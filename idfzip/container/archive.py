@@ -41,32 +41,39 @@ class Writer:
         self._rows: list[Block] = []
         self._wholes: list[Whole] = []
         self.models: list[Model] = []
-
-    @property
-    def members(self) -> int:
+        self.members = 0
         """Number of members so far."""
-        return sum(len(row.members) for row in self._rows) + len(self._wholes)
 
     def place(self, model: Model) -> int:
-        """Return the place of a model among the archive's, which it joins."""
+        """Return the place of a model among the archive's, which it joins; raises IdfzipError."""
         known = [m.identity for m in self.models]
         if model.identity not in known:
+            if len(known) == index.MAX_MODELS:
+                raise IdfzipError(f"an archive has at most {len(known)} models: {index.SPLIT}")
             self.models.append(model)
             return len(known)
         return known.index(model.identity)
 
     def add_block(self, row: Block, body: bytes) -> None:
-        """Append a block."""
+        """Append a block; raises IdfzipError where there are too many members."""
+        self._count(len(row.members))
         self._blocks.write(body)
         self._rows.append(row)
 
     def add_file(self, entry: Entry, data: bytes) -> None:
-        """Append a member that is an `.idfz` file of its own."""
+        """Append a member that is an `.idfz` file of its own; raises IdfzipError likewise."""
+        self._count(1)
         self._files.write(data)
         self._wholes.append(Whole(entry, len(data)))
 
+    def _count(self, more: int) -> None:
+        if self.members + more > index.MAX_MEMBERS:
+            most = index.MAX_MEMBERS
+            raise IdfzipError(f"an archive has at most {most} members: {index.SPLIT}")
+        self.members += more
+
     def finish(self, out: BinaryIO, embed: bool = False) -> None:
-        """Write the archive; with `embed`, its models as well."""
+        """Write the archive; with `embed`, its models as well. Raises IdfzipError."""
         names = tuple(ModelName(model.short, model.name) for model in self.models)
         found = Index(names, tuple(self._rows), tuple(self._wholes))
         parts = []
@@ -126,6 +133,10 @@ class Archive:
     def block(self, i: int) -> bytes:
         """Return the bytes of block i; raises FormatError where they are cut."""
         return self._bytes(i, self.index.blocks[i].length)
+
+    def is_damaged(self, i: int) -> bool:
+        """Return whether block i is not what was written; raises FormatError where it is cut."""
+        return zlib.crc32(self.block(i)) != self.index.blocks[i].crc
 
     def file(self, i: int) -> bytes:
         """Return the `.idfz` file that member i of the files is; raises FormatError."""

@@ -30,6 +30,9 @@ MAX_SIDE = 1 << 30
 MAX_PIXELS = 500_000_000
 """A reader's limit, unless it is asked for more."""
 
+ANY_PIXELS = MAX_SIDE * MAX_SIDE
+"""For those who decode nothing: what is made of a header is bounded by its bytes alone."""
+
 MAX_TILE = (1024, 4096)
 """Most rows and columns of a tile: what decoding one takes grows with its rows and its pixels."""
 

@@ -17,7 +17,7 @@ from idfzip.container.header import (
     unpack_names,
 )
 from idfzip.container.sections import Reader, number
-from idfzip.errors import FormatError
+from idfzip.errors import FormatError, IdfzipError
 from idfzip.flows.wavefront import MARGIN
 from idfzip.images import convert
 from idfzip.images.picture import GREY, RGB
@@ -25,7 +25,10 @@ from idfzip.images.picture import GREY, RGB
 MAX_INDEX = 256 << 20
 """Most bytes of an index, inflated."""
 
+MAX_MODELS = 16
 MAX_MEMBERS = 1 << 20
+SPLIT = "make several archives"
+
 MAX_BLOCK = 1 << 22
 """Most pixels of a block."""
 
@@ -103,7 +106,7 @@ class Index:
 
 
 def pack(index: Index) -> bytes:
-    """Return the section's bytes."""
+    """Return the section's bytes; raises IdfzipError where they are more than are read."""
     small = [member for block in index.blocks for member in block.members]
     out = bytearray(number(len(index.models)))
     for model in index.models:
@@ -117,7 +120,7 @@ def pack(index: Index) -> bytes:
         out += block.crc.to_bytes(4, "little")
     out += number(len(index.files))
     entries = index.entries
-    out += b"".join(entry.name.encode() + b"\0" for entry in entries)
+    out += b"".join(entry.name.encode("utf-8", "surrogateescape") + b"\0" for entry in entries)
     out += _column(entry.modified for entry in entries)
     out += _column(entry.mode for entry in entries)
     out += bytes(_code(member.format) for member in small)
@@ -125,6 +128,8 @@ def pack(index: Index) -> bytes:
     out += _column(member.width for member in small)
     out += b"".join(member.crc.to_bytes(4, "little") for member in small)
     out += _column(member.length for member in index.files)
+    if len(out) > MAX_INDEX:
+        raise IdfzipError(f"an index of {len(out)} bytes, the limit is {MAX_INDEX}: {SPLIT}")
     return zlib.compress(bytes(out), 9)
 
 
@@ -144,8 +149,8 @@ def unpack(data: bytes) -> Index:
     """
     reader = Reader(_inflate(data))
     count = reader.number()
-    if count > 16:
-        raise FormatError(f"{count} models, an archive has at most 16")
+    if count > MAX_MODELS:
+        raise FormatError(f"{count} models, an archive has at most {MAX_MODELS}")
     hashes = [reader.bytes(8) for _ in range(count)]
     named = unpack_names(reader.bytes(reader.number()), count)
     models = tuple(ModelName(h, n) for h, n in zip(hashes, named, strict=True))

@@ -70,7 +70,7 @@ def _offsets(tensors: Tensors, name: str, fewest: int) -> Any:
     count, rest = divmod(len(array), len(PHASES))
     if array.shape[1] != 2 or rest or not fewest <= count <= 128:
         raise ModelError(f"{name} of shape {array.shape}")
-    if np.abs(array).max() > REACH:
+    if array.min() < -REACH or array.max() > REACH:  # no abs(): the least number has none
         raise ModelError(f"{name}: an offset is over {REACH}")
     return array.reshape(len(PHASES), count, 2)
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from idfzip.container.sections import Section
 from idfzip.errors import FormatError
-from idfzip.images.picture import Metadata
+from idfzip.images.picture import MAX_METADATA, Metadata
 
 _METADATA = {
     b"p": "chunks",
@@ -20,8 +20,6 @@ _METADATA = {
     b"x": "xmp",
 }
 """Tags of ancillary sections, deflated, and what they hold; `d` holds pixels per inch."""
-
-MAX_METADATA = 256 << 20
 
 
 def pack_metadata(metadata: Metadata) -> list[Section]:

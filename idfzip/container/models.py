@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 
+from idfzip import home
 from idfzip.container.groups import Content
 from idfzip.container.header import ModelName
 from idfzip.container.model_file import Model, load
@@ -41,14 +42,20 @@ PROGRESSIVE = {Content.COLOUR: ("progressive",), Content.GREY: ("progressive-gre
 def folders() -> list[Path]:
     """Return the folders that are searched, in order."""
     listed = os.environ.get("IDFZIP_MODELS", "")
-    home = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
+    mine = own_folder()
     package = Path(__file__).parent.parent
     inside = package / "models"
     return [
         *(Path(part) for part in listed.split(os.pathsep) if part),
-        Path(home) / "idfzip" / "models",
+        *([mine] if mine else []),
         inside if inside.is_dir() else package.parent / "models",
     ]
+
+
+def own_folder() -> Path | None:
+    """Return the user's folder, None for one without a home."""
+    data = home.folder("XDG_DATA_HOME", ".local", "share")
+    return data / "idfzip" / "models" if data else None
 
 
 def files() -> list[Path]:

@@ -115,9 +115,11 @@ def read_head(file: BinaryIO) -> list[Section]:
             raise CutError(f"file is cut: {count} bytes expected at offset {file.tell()}")
         return file.read(count)
 
-    if not is_idfz(file.read(len(MAGIC))):
-        raise FormatError("not an .idfz file" if size else "the file is empty")
-    version = take(1)[0]
+    if not size:
+        raise FormatError("the file is empty")
+    if not MAGIC.startswith(file.read(len(MAGIC))):
+        raise FormatError("not an .idfz file")
+    version = take(1)[0]  # a file of less than the magic is cut here
     if version != VERSION:
         raise FormatError(f"format version {version}; this release reads version {VERSION}")
     sections: list[Section] = []

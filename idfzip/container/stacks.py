@@ -111,7 +111,7 @@ def measured_sums(stacks: Sequence[Stack], tensors: Tensors) -> npt.NDArray[np.i
     """
     inputs = tensor(tensors, "test.inputs", np.int16, 3)
     limit = grid.ACTIVATION_LIMIT
-    if inputs.shape != _shape(stacks) or abs(inputs).max() > limit:
+    if inputs.shape != _shape(stacks) or abs(inputs.astype(np.int32)).max() > limit:
         raise ModelError(f"self-test of shape {inputs.shape}, or of values over {limit}")
     return _folded(
         [stack.sums(_taken(inputs, stack).astype(np.int32)).astype(np.int64) for stack in stacks]

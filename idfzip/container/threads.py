@@ -19,9 +19,9 @@ def in_order(
 ) -> Iterator[T]:
     """Yield the results of jobs in their order.
 
-    Jobs are taken by the caller's thread as their turn comes, at most twice as many ahead as there
-    are threads, so that what they hold stays bounded. With `weights` those under way weigh no more
-    than `most` together, unless it is one alone.
+    Jobs are taken by the caller's thread as their turn comes, at most twice as many as there are
+    threads ahead of the one that is waited for, so that what they hold stays bounded. With
+    `weights` those under way weigh no more than `most` together, unless it is one alone.
     """
     if threads == 1:
         for job in jobs:

@@ -9,8 +9,14 @@ from contextlib import contextmanager
 
 from idfzip.errors import UnsupportedImage
 
-DAMAGE = (OSError, ValueError, SyntaxError, struct.error, zlib.error, EOFError, OverflowError)
-"""What Pillow raises for damaged files."""
+DAMAGE = (
+    *(OSError, ValueError, SyntaxError, struct.error, zlib.error, EOFError),
+    *(ArithmeticError, LookupError),
+)
+"""What damaged bytes make raise."""
+
+READING = (*DAMAGE, TypeError, AttributeError, RuntimeError, AssertionError)
+"""What Pillow and imagecodecs raise for damaged files, in which all kinds of things are missing."""
 
 
 def line(error: Exception) -> str:
@@ -23,5 +29,5 @@ def in_metadata() -> Iterator[None]:
     """Raise UnsupportedImage where work fails because the metadata are not what they should be."""
     try:
         yield
-    except (*DAMAGE, LookupError, ZeroDivisionError) as error:
+    except DAMAGE as error:
         raise UnsupportedImage(f"its metadata are damaged ({line(error)})") from None

@@ -8,31 +8,35 @@ is not packed by it.
 from __future__ import annotations
 
 import io
-import warnings
 from collections.abc import Mapping
 
 import numpy as np
-from PIL import Image
+from PIL import Image, PngImagePlugin, WebPImagePlugin
 
 from idfzip.errors import FormatError
 from idfzip.images import damage, png, reader, scanlines
 from idfzip.images.picture import Kind, Layout, Metadata, Pixels
 
 _WEBP_SIDE = 16383
+_WEBP_PIXELS = 1 << 27
+"""More are not packed: Pillow opens at most 178 million, unless it is told otherwise."""
 
 THOROUGH = {"method": 6, "quality": 100}
-QUICK = {"method": 0, "quality": 0}
 """Settings of WebP: how much it tries."""
+
+_OPENERS = {"png": PngImagePlugin.PngImageFile, "webp": WebPImagePlugin.WebPImageFile}
+"""Of Pillow's for one format; how large an image may be was asked before."""
 
 
 def webp(pixels: Pixels, kind: Kind, settings: Mapping[str, int]) -> bytes | None:
     """Return a lossless WebP of the samples, None where it cannot hold them."""
-    if kind.depth == 16 or max(pixels.shape[:2]) > _WEBP_SIDE:
+    height, width, channels = pixels.shape
+    if kind.depth == 16 or max(height, width) > _WEBP_SIDE or height * width > _WEBP_PIXELS:
         return None
-    if pixels.shape[2] == 2:
+    if channels == 2:
         pixels = pixels[:, :, [0, 0, 0, 1]]
     out = io.BytesIO()
-    image = Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels)
+    image = Image.fromarray(pixels[:, :, 0] if channels == 1 else pixels)
     image.save(out, "WEBP", lossless=True, exact=True, **settings)
     return out.getvalue()
 
@@ -57,19 +61,17 @@ def _plain(kind: Kind) -> Kind:
 def unpack(data: bytes, packing: str, kind: Kind, height: int, width: int) -> Pixels:
     """Return the samples, (height, width, C), in a file; raises FormatError where it is damaged."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            image = Image.open(io.BytesIO(data), formats=[packing.upper()])
-            if image.size != (width, height):
-                raise FormatError(f"packed image of {image.width}x{image.height}")
-            channels = kind.layout.channels
-            if packing == "png":
-                fits = png.kind(data) == _plain(kind)
-                found = reader.png_pixels(image, data) if fits else "it is of another kind"
-            else:
-                found = np.asarray(image.convert("RGBA" if channels in (2, 4) else "RGB"))
-                found = found[:, :, {1: [0], 2: [0, 3]}.get(channels, slice(None))]
-    except damage.DAMAGE as error:
+        image = _OPENERS[packing](io.BytesIO(data))
+        if image.size != (width, height):
+            raise FormatError(f"packed image of {image.width}x{image.height}")
+        channels = kind.layout.channels
+        if packing == "png":
+            fits = png.kind(data) == _plain(kind)
+            found = reader.png_pixels(image, data) if fits else "it is of another kind"
+        else:
+            found = np.asarray(image.convert("RGBA" if channels in (2, 4) else "RGB"))
+            found = found[:, :, {1: [0], 2: [0, 3]}.get(channels, slice(None))]
+    except (*damage.READING, Image.DecompressionBombError) as error:
         found = str(error)
     if isinstance(found, str):
         raise FormatError(f"packed image is damaged ({found})")

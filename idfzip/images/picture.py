@@ -15,6 +15,10 @@ Pixels = npt.NDArray[np.unsignedinteger[Any]]
 """Samples, uint8 or uint16 (height, width, C)."""
 
 
+MAX_METADATA = 256 << 20
+"""Most bytes of each part of an image's metadata."""
+
+
 class Layout(IntEnum):
     """What the channels of a pixel are; the numbers are those of `.idfz` files."""
 
@@ -89,6 +93,12 @@ class Metadata:
     exif: bytes = b""
     xmp: bytes = b""
     dpi: tuple[float, float] | None = None
+
+    @property
+    def longest(self) -> int:
+        """Bytes of the part that has most."""
+        parts = (self.chunks, self.last_chunks, self.tags, self.head, self.icc, self.exif, self.xmp)
+        return max(map(len, parts))
 
 
 @dataclass(frozen=True)

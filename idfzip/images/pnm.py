@@ -64,6 +64,15 @@ def resized(head: bytes, height: int, width: int) -> bytes:
     return head[:x] + b"%d" % width + head[after_x:y] + b"%d" % height + head[after_y:]
 
 
+def _told(head: bytes) -> tuple[int, int, bool, bool] | None:
+    """Return the width and height of a header, whether it is a bitmap's, whether a pixmap's."""
+    found = _HEAD.fullmatch(head)
+    if found is None:
+        return None
+    name, width, height = [part for part in found.groups() if part is not None][:3]
+    return int(width), int(height), name == b"P4", name == b"P6"
+
+
 def maximum(head: bytes, kind: Kind) -> int:
     """Return the largest value that a header tells of, for an empty one that of the kind."""
     found = _HEAD.match(head)
@@ -73,7 +82,7 @@ def maximum(head: bytes, kind: Kind) -> int:
 def write(pixels: Pixels, kind: Kind, head: bytes) -> bytes:
     """Return the file of grey, RGB or bilevel pixels; raises ValueError for another's header."""
     height, width = pixels.shape[:2]
-    if head and resized(head, height, width) != head:
-        raise ValueError("a header of other sizes")
+    if head and _told(head) != (width, height, kind.depth == 1, kind.layout == Layout.RGB):
+        raise ValueError("a header of other sizes, or of another kind")
     body = scanlines.rows(1 - pixels if kind.depth == 1 else pixels, kind.depth)
     return (head or _head(pixels, kind)) + body.tobytes()

@@ -11,7 +11,6 @@ from __future__ import annotations
 import importlib.util
 import io
 import struct
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -21,8 +20,8 @@ from PIL import Image, UnidentifiedImageError
 
 from idfzip.errors import UnsupportedImage
 from idfzip.images import png, pnm, tiff
-from idfzip.images.damage import DAMAGE, line
-from idfzip.images.picture import Kind, Layout, Metadata, Picture, Pixels
+from idfzip.images.damage import READING, line
+from idfzip.images.picture import MAX_METADATA, Kind, Layout, Metadata, Picture, Pixels
 
 MAX_PIXELS = 500_000_000
 """More are not decoded, unless one asks for it."""
@@ -66,34 +65,43 @@ def read(data: bytes, name: str, max_pixels: int = MAX_PIXELS) -> Picture | Unre
     `name` is for messages. Raises UnsupportedImage where the bytes are no image.
     """
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            image = Image.open(io.BytesIO(data))
-            kind = image.format or ""
-            if image.width * image.height > max_pixels:
-                return Unread(kind, f"{image.width}x{image.height} is over {max_pixels} pixels")
-            read_kind = _READERS.get(kind)
-            if read_kind is None:
-                return Unread(kind, f"{kind} files are kept as they are")
-            if getattr(image, "n_frames", 1) != 1:
-                return Unread(kind, "it has several frames")
-            found = read_kind(image, data)
+        return opened(Image.open(io.BytesIO(data)), data, max_pixels)
     except Image.DecompressionBombError:
         return Unread("", f"it is over {max_pixels} pixels")
     except UnidentifiedImageError:
         if data[:4] in tiff.MAGICS:
             return Unread("TIFF", "Pillow does not know such samples")
         raise UnsupportedImage(f"{name}: not an image that Pillow knows") from None
-    except DAMAGE as error:
+    except READING as error:
         raise UnsupportedImage(f"{name}: damaged image ({line(error)})") from None
-    return Unread(kind, found) if isinstance(found, str) else found
+
+
+def opened(image: Image.Image, data: bytes, max_pixels: int = MAX_PIXELS) -> Picture | Unread:
+    """Return the picture in the bytes of a file that Pillow has opened, or why they must be kept.
+
+    Raises one of `READING` where the file is damaged.
+    """
+    kind = image.format or ""
+    if image.width * image.height > max_pixels:
+        return Unread(kind, f"{image.width}x{image.height} is over {max_pixels} pixels")
+    read_kind = _READERS.get(kind)
+    if read_kind is None:
+        return Unread(kind, f"{kind} files are kept as they are")
+    if getattr(image, "n_frames", 1) != 1:
+        return Unread(kind, "it has several frames")
+    found = read_kind(image, data)
+    if isinstance(found, str):
+        return Unread(kind, found)
+    if found.metadata.longest > MAX_METADATA:
+        return Unread(kind, f"its metadata are over {MAX_METADATA} bytes")
+    return found
 
 
 def _loaded(image: Image.Image) -> npt.NDArray[np.generic] | str:
     """Return the samples as Pillow has them, or how reading failed."""
     try:
         image.load()
-    except DAMAGE as error:
+    except READING as error:
         return f"its pixels cannot be read ({line(error)})"
     return np.asarray(image)
 
@@ -102,7 +110,7 @@ def _deep(decode: Callable[[], npt.NDArray[np.generic]]) -> npt.NDArray[np.gener
     """Return the samples as imagecodecs has them, or how reading failed."""
     try:
         return np.asarray(decode())
-    except (RuntimeError, ValueError) as error:
+    except READING as error:
         return f"its pixels cannot be read ({line(error)})"
 
 
@@ -120,6 +128,8 @@ def _picture(
     shape = (found.shape[0], width, kind.layout.channels)
     if found.size != shape[0] * shape[1] * shape[2]:
         return f"its pixels are read as {found.shape}"
+    if 8 * found.dtype.itemsize > kind.depth and not 0 <= int(found.max()) < 1 << kind.depth:
+        return f"its samples are more than {kind.depth} bits"
     pixels: Pixels = np.ascontiguousarray(found.astype(dtype, copy=False)).reshape(shape)
     return Picture(pixels, form, metadata, kind.layout, kind.depth)
 
@@ -167,9 +177,13 @@ _LOSSLESS = (1, 2, 3, 4, 5, 8, 32773, 32946, 34925, 50000)
 
 def _tiff(image: Image.Image, data: bytes) -> Picture | str:
     try:
-        tags = tiff.parse(data)
+        return _tagged(image, data, tiff.parse(data))
     except tiff.Unfit as error:
         return str(error)
+
+
+def _tagged(image: Image.Image, data: bytes, tags: tiff.Tags) -> Picture | str:
+    """Return the picture of a TIFF; raises `tiff.Unfit`."""
     bits, samples = set(tags.numbers(tiff.BITS) or (1,)), tags.number(tiff.SAMPLES, 1)
     photometric = tags.number(tiff.PHOTOMETRIC, -1)
     extra = tags.numbers(tiff.EXTRA)

@@ -71,16 +71,21 @@ class Tags:
     end: int = 0
 
     def numbers(self, tag: int) -> tuple[int, ...]:
-        """Return the whole numbers of a tag, none where it is missing or not of such."""
+        """Return the whole numbers of a tag, none where it is missing; raises Unfit for others."""
         value = self.directory.get(tag)
-        if value is None or value.type not in _CODES:
+        if value is None:
             return ()
+        if value.type not in _CODES:
+            raise Unfit(f"its tag {tag} is of type {value.type}")
         count = len(value.data) // _SIZES[value.type]
         return struct.unpack(f"{self.order}{count}{_CODES[value.type]}", value.data)
 
     def number(self, tag: int, default: int) -> int:
-        """Return the first number of a tag."""
-        return (*self.numbers(tag), default)[0]
+        """Return the one number of a tag; raises Unfit where there are others."""
+        found = self.numbers(tag)
+        if len(found) > 1:
+            raise Unfit(f"its tag {tag} has {len(found)} numbers")
+        return found[0] if found else default
 
     def rest(self, data: bytes) -> bytes:
         """Return the bytes of the file after all that its tags point to."""

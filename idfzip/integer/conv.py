@@ -26,6 +26,9 @@ LIMIT = grid.ACTIVATION_LIMIT
 Sums = npt.NDArray[np.int32]
 """Sums in units of 2**-14, int32 (height, width, outputs)."""
 
+MOST = 1 << 30
+"""Sums are below this in size."""
+
 BLOCK = 128
 """Positions multiplied at once, at least, where there are so many: their sums stay in a cache."""
 
@@ -56,12 +59,16 @@ class Conv:
             raise ModelError(f"weight of shape {shape}: (1 or 9, inputs, outputs) expected")
         if self.bias.shape != shape[2:]:
             raise ModelError(f"bias of shape {self.bias.shape}, {shape[2]} outputs")
-        size = np.abs(self.weight.astype(np.int64))
-        if size.max() > grid.WEIGHT_LIMIT:
+        if np.abs(self.weight.astype(np.int32)).max() > grid.WEIGHT_LIMIT:
             raise ModelError(f"a weight is over {grid.WEIGHT_LIMIT}")
-        reached = int((size.sum((0, 1)) * LIMIT + np.abs(self.bias.astype(np.int64))).max())
-        if reached >= 1 << 30:
-            raise ModelError(f"sums may reach {reached}, the limit is {1 << 30}")
+        check_reach(self.reach)
+
+    @property
+    def reach(self) -> npt.NDArray[np.int64]:
+        """How far from 0 the sums of each output may be, int64 (outputs,)."""
+        size = np.abs(self.weight.astype(np.int64)).sum((0, 1)) * LIMIT
+        found: npt.NDArray[np.int64] = size + np.abs(self.bias.astype(np.int64))
+        return found
 
     @property
     def inputs(self) -> int:
@@ -96,6 +103,12 @@ class Conv:
             Part(a, np.ascontiguousarray(wide[a:b]))
             for a, b in zip(starts, [*starts[1:], inputs], strict=True)
         )
+
+
+def check_reach(reach: npt.NDArray[np.int64]) -> None:
+    """Raise ModelError where sums that may be so far from 0 may leave int32."""
+    if reach.max() >= MOST:
+        raise ModelError(f"sums may reach {reach.max()}, the limit is {MOST}")
 
 
 def plane(height: int, width: int, channels: int) -> Floats:

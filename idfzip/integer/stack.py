@@ -9,6 +9,7 @@ arXiv:1609.05158). So no layer is strided, and every sum has the bound of a plai
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -89,6 +90,7 @@ class Stack:
             through = self.shortcut
             if (len(through.weight), through.inputs, through.outputs) != (1, *ends):
                 raise ModelError(f"shortcut of shape {through.weight.shape}, {ends} expected")
+        conv.check_reach(self.reach)
 
     @property
     def inputs(self) -> int:
@@ -101,6 +103,14 @@ class Stack:
         return self.blocks[-1].outputs
 
     @property
+    def reach(self) -> npt.NDArray[np.int64]:
+        """How far from 0 the last sums of each channel may be, int64 (outputs,)."""
+        last = [self.blocks[-1].convs[-1]] + ([self.shortcut] if self.shortcut else [])
+        reaches = [layer.reach.reshape(-1, self.outputs).max(0) for layer in last]
+        found: npt.NDArray[np.int64] = np.sum(reaches, 0)
+        return found
+
+    @property
     def convs(self) -> tuple[Conv, ...]:
         """All convolutions."""
         return tuple(layer for block in self.blocks for layer in block.convs)
@@ -108,12 +118,12 @@ class Stack:
     @property
     def squeezed(self) -> int:
         """The side of the squares that it takes together in all."""
-        return int(np.prod([block.squeeze for block in self.blocks]))
+        return prod(block.squeeze for block in self.blocks)
 
     @property
     def spread(self) -> int:
         """The side of the squares that it spreads in all."""
-        return int(np.prod([block.spread for block in self.blocks]))
+        return prod(block.spread for block in self.blocks)
 
     def shares(self) -> list[tuple[Conv, float]]:
         """Return each convolution and its places for one place of the input."""

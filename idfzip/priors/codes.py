@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from idfzip.coding import ans
 from idfzip.errors import ModelError
-from idfzip.integer import grid
+from idfzip.integer import conv, grid
 from idfzip.integer.conv import LIMIT, Conv, Sums
 from idfzip.integer.jit import inlined, kernel
 from idfzip.integer.log2 import log2
@@ -60,8 +60,8 @@ class CodePrior:
             raise ModelError(f"prior of {self.out.outputs} codes, the codebook has {entries}")
         if np.abs(self.near.astype(np.int32)).max() > grid.WEIGHT_LIMIT:
             raise ModelError(f"a weight is over {grid.WEIGHT_LIMIT}")
-        if np.abs(self._table).max(1).sum(0).max() >= 1 << 30:
-            raise ModelError("prior of codes: sums may leave 31 bits")
+        near = np.abs(self._table).max(1).sum(0)
+        conv.check_reach(near + self.known.reach)
 
     @property
     def operations(self) -> float:

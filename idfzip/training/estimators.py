@@ -19,7 +19,6 @@ is (N,), or (N, M) where each latent has a cost of its own, of all that it has a
 
 from __future__ import annotations
 
-import itertools
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 
@@ -259,12 +258,3 @@ class Quantised(Estimator):
         left = (scores - entries).square().mean((1, 2))
         found = _each(cost(straight_through(scores, entries)))
         return carrying(found, self._commitment * left)
-
-
-def enumerated(logits: Tensor, cost: Cost) -> Tensor:
-    """Return the expected cost of logits (M, K), a scalar: exact, over all K**M latents."""
-    count, kinds = logits.shape
-    every = torch.tensor(list(itertools.product(range(kinds), repeat=count)))
-    latents = one_hot(every, torch.zeros(len(every), count, kinds, dtype=logits.dtype))
-    chances = score(logits.expand_as(latents), latents).sum(1).exp()
-    return (chances * cost(latents)).sum()

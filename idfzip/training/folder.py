@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +13,7 @@ from PIL import Image
 
 from idfzip.errors import IdfzipError, TrainingError, UnsupportedImage
 from idfzip.images import reader
+from idfzip.images.damage import READING
 from idfzip.images.picture import GREY, RGB, Picture, Pixels, from_array
 
 HELD_OUT = 10
@@ -176,11 +176,12 @@ def _plain(picture: Picture) -> Pixels:
 
 def _converted(file: Path) -> Pixels:
     """Return the pixels of an image of any kind as RGB or grey of 8 bits."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    try:
         with Image.open(file) as image:
             grey = image.mode in ("1", "L", "LA")
             array = np.asarray(image.convert("L" if grey else "RGB"))
+    except (*READING, Image.DecompressionBombError):
+        raise UnsupportedImage("cannot be read") from None
     return from_array(array).pixels
 
 

@@ -113,8 +113,12 @@ class Prepared:
         """A digest of all that decides the outcome but the limit."""
         digest = hashlib.sha256(repr((self.recipe, self.plan.seed, self.plan.name)).encode())
         digest.update((self.start.identity if self.start else SCRATCH).encode())
-        for source in (*self.training, *self.held_out):
-            digest.update(source.digest)
+        painter = getattr(self.recipe, "painter", "")
+        digest.update((models.by_name(painter).identity if painter else "").encode())
+        for sources in (self.training, self.held_out):
+            digest.update(b"%d " % len(sources))
+            for source in sources:
+                digest.update(source.digest)
         return digest.hexdigest()
 
     @property

@@ -8,6 +8,7 @@ import os
 import stat
 import struct
 import zlib
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from PIL import Image
 from test_commands import folder, opened, pixels_of, run, save
 
 from idfzip.codecs.flagship import Learning
-from idfzip.container import block, index, model_file, sections
+from idfzip.container import block, idfz, index, model_file, sections
 from idfzip.container import models as registry
 from idfzip.container.archive import Archive, Writer
 from idfzip.container.index import Entry, Index
@@ -365,3 +366,42 @@ def test_salvage_of_an_archive_with_bytes_at_its_end(images, folder):
     assert "follow the end" in run("decompress", "set.idfz", "-o", "out", code=1).stderr
     run("decompress", "--salvage", "set.idfz", "-o", "out")
     assert_same(images, folder / "out")
+
+
+def test_a_damaged_block_whose_images_are_sound_is_told(images):
+    """A bit that no pixel hangs on: the last word's, which only fills up."""
+    run("compress", "-r", images, "-o", "set.idfz")
+    with open("set.idfz", "rb") as file:
+        box = Archive(file)
+        rows = [replace(row, crc=row.crc ^ (i == 1)) for i, row in enumerate(box.index.blocks)]
+        bodies = [box.block(i) for i in range(len(rows))]
+        wholes = [(one.entry, box.file(i)) for i, one in enumerate(box.index.files)]
+    writer = Writer(io.BytesIO(), io.BytesIO())
+    for name in ("photo", "grey"):
+        writer.place(registry.by_name(name))
+    for row, body in zip(rows, bodies, strict=True):
+        writer.add_block(row, body)
+    for one in wholes:
+        writer.add_file(*one)
+    with open("other.idfz", "wb") as out:
+        writer.finish(out)
+    assert "ok, 19 of 19 members" in run("test", "set.idfz").stderr
+    told = run("test", "other.idfz", code=1).stderr
+    assert "other.idfz: block 1 is damaged (checksum), its images are not" in told
+    assert "other.idfz: 19 of 19 members" in told
+    run("decompress", "other.idfz", "--output-dir", "back")
+    assert_same(images, images.parent / "back")
+
+
+def test_too_many_images_are_refused_before_the_work(images, monkeypatch):
+    monkeypatch.setattr("idfzip.cli.pack.MAX_MEMBERS", 18)
+    told = run("compress", "-r", images, "-o", "set.idfz", "--rm", code=1).stderr
+    assert "set.idfz: 19 files, an archive has at most 18 members: make several archives" in told
+    assert len(files_below(images)) == 20
+
+
+def test_images_beyond_the_usual_limit_go_in(images, monkeypatch):
+    """`--max-pixels` also goes with what was packed."""
+    monkeypatch.setattr(idfz.parse, "__defaults__", (20, False))
+    run("compress", "-r", images, "-o", "set.idfz")
+    monkeypatch.undo()

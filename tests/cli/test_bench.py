@@ -145,3 +145,9 @@ def test_tiles_of_a_mosaic_are_images(folder):
     found = run(folder / "0.png", "--codec", "png", "--tile", 10, "--repeat", 1)
     line = next(line for line in found.stdout.splitlines() if line.startswith("png"))
     assert line.split()[-2:] == ["4", "0"]
+
+
+@pytest.mark.parametrize("option", [("--tile", 8), ("--repeat", 3)])
+def test_what_lossy_codecs_do_not_heed_is_refused(folder, option):
+    told = run("--lossy", *option, folder, code=2).output
+    assert f"{option[0]} does not go with --lossy" in told

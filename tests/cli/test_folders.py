@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 from test_commands import folder, opened, pixels_of, run, save
 
+from idfzip.images import reader
+
 __all__ = ["folder"]
 
 
@@ -110,3 +112,21 @@ def test_output_dir_and_output_exclude_each_other(folder):
     save(folder / "a.png")
     run("compress", "a.png", "-o", "b.idfz", "--output-dir", "c", code=2)
     run("compress", "a.png", "-c", "--output-dir", "c", code=2)
+
+
+def test_what_pillow_trips_over_fails_alone(tree, monkeypatch):
+    """Readers raise all kinds of things for damaged files; here one that is no OSError."""
+    load = reader.opened
+
+    def trips(image, data, *limits):
+        if image.format == "TIFF":
+            raise TypeError("Missing dimensions")
+        return load(image, data, *limits)
+
+    monkeypatch.setattr(reader, "opened", trips)
+    told = run("compress", "-r", tree, code=1).stderr
+    assert "three.tif: damaged image (Missing dimensions)" in told
+    assert (tree / "one.png.idfz").is_file()
+    told = run("compress", "-r", tree, "-o", "set.idfz", code=1).stderr
+    assert "three.tif: damaged image (Missing dimensions)" in told
+    assert "set.idfz: " in told

@@ -9,12 +9,14 @@ import stat
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from conftest import make_flagship
 from test_commands import folder, run, save  # noqa: F401
 
+from idfzip import home
 from idfzip.cli import files
 from idfzip.container import model_file
 from idfzip.container import models as registry
@@ -249,3 +251,85 @@ def test_a_users_model_does_not_stand_for_the_packages(place, monkeypatch):
     assert "keep its file" in told
     (row,) = json.loads(run("info", "--json", "b.png.idfz").stdout)
     assert [model["hash"] for model in row["models"]] != [usual]
+
+
+def test_a_source_that_changes_meanwhile_is_kept(place, monkeypatch):
+    """What was packed is what was read; what came after it is nowhere else."""
+    write = files.write
+
+    def slowly(*arguments, **others):
+        write(*arguments, **others)
+        save(place / "b.png", content="noise")
+
+    monkeypatch.setattr(files, "write", slowly)
+    told = run("compress", "--rm", "b.png", code=1).stderr
+    assert "b.png: it was changed meanwhile, so it is kept" in told
+    assert (place / "b.png").is_file()
+    assert (place / "b.png.idfz").is_file()
+
+
+def test_a_packed_file_that_changes_meanwhile_is_kept(place, monkeypatch):
+    (place / "a.png").unlink()
+    stamp = files.stamp
+
+    def other(path):
+        found = stamp(path)
+        os.utime(path, ns=(0, found.changed + 5))
+        return found
+
+    monkeypatch.setattr(files, "stamp", other)
+    told = run("decompress", "--rm", "a.png.idfz", "set.idfz", code=1).stderr
+    assert told.count("it was changed meanwhile, so it is kept") == 2
+    assert (place / "set.idfz").is_file()
+    assert (place / "a.png.idfz").is_file()
+
+
+def test_sources_of_an_archive_that_change_meanwhile_are_kept(place, monkeypatch):
+    stamp = files.stamp
+    monkeypatch.setattr(files, "stamp", lambda path: replace(stamp(path), size=next(sizes)))
+    sizes = iter([1, 2, 1, 3])
+    told = run("compress", "--rm", "-f", "a.png", "b.png", "-o", "set.idfz", code=1).stderr
+    assert "b.png: it was changed meanwhile" in told
+    assert not (place / "a.png").exists()
+    assert (place / "b.png").is_file()
+
+
+@posix
+@pytest.mark.parametrize(("mode", "while_written"), [(0o640, 0o600), (None, 0o666 & ~0o027)])
+def test_nobody_reads_what_is_being_written(place, monkeypatch, mode, while_written):
+    before = os.umask(0o027)
+    try:
+        with files.created(place / "new", False, files.Look(mode)) as out:
+            (part,) = place.glob(".new.*.tmp")
+            assert stat.S_IMODE(part.stat().st_mode) == while_written
+            out.write(b"it")
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((place / "new").stat().st_mode) == (mode or while_written)
+
+
+def test_folders_mirrored_have_the_times_of_before_the_removal(place):
+    below = place / "set" / "below"
+    below.mkdir(parents=True)
+    for name in ("c.png", "d.png"):
+        save(below / name)
+    os.utime(below, (1e9, 1e9))
+    run("compress", "--rm", "-r", "set", "--output-dir", "out")
+    assert list(below.iterdir()) == []
+    assert (place / "out" / "below").stat().st_mtime == 1e9
+
+
+def test_a_user_without_a_home_has_the_packages_models(place, monkeypatch):
+    def no_home():
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.undo()
+    monkeypatch.chdir(place)
+    for name in ("XDG_DATA_HOME", "XDG_CACHE_HOME", "IDFZIP_MODELS"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(Path, "home", no_home)
+    assert len(registry.folders()) == 1
+    assert registry.by_name("photo").name == "photo"
+    told = run("models", "add", registry.folders()[-1] / "photo.idfm", code=1).stderr
+    assert "no home to install a model in" in told
+    assert home.folder("XDG_CACHE_HOME", ".cache") is None

@@ -10,7 +10,7 @@ from PIL import Image
 from test_commands import pixels_of, run
 
 from idfzip.codecs.flagship import Learning
-from idfzip.container import model_file, tiling
+from idfzip.container import idfz, model_file, tiling
 from idfzip.container import models as registry
 
 DATA = Path(__file__).parent.parent / "data"
@@ -247,3 +247,20 @@ def test_a_file_that_is_not_there(folder):
     assert run("preview", "none.idfz", code=1).output == (
         "idfzip: none.idfz: No such file or directory\n"
     )
+
+
+@pytest.mark.parametrize("fraction", ["1e-9", "0.001"])
+def test_a_part_within_the_header_is_said(folder, fraction):
+    run("compress", "--progressive", "x.bmp")
+    told = run("preview", "--fraction", fraction, "x.bmp.idfz", code=1).stderr
+    assert "end within the header: read more" in told
+
+
+def test_images_beyond_the_usual_limit_are_shown(folder, monkeypatch):
+    run("compress", "--progressive", "x.bmp")
+    for reads, defaults in ((idfz.begin, (9,)), (idfz.parse, (9, False))):
+        monkeypatch.setattr(reads, "__defaults__", defaults)
+    run("preview", "--max-pixels", 2000, "x.bmp.idfz")
+    told = run("preview", "--max-pixels", 1999, "x.bmp.idfz", "-f", code=1).stderr
+    assert "the limit is 1999 (--max-pixels)" in told
+    assert "50x40" in run("info", "x.bmp.idfz").output

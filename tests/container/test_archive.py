@@ -16,10 +16,9 @@ from idfzip.container import models as registry
 from idfzip.container.archive import Archive, Writer
 from idfzip.container.effort import Effort
 from idfzip.container.index import Entry
-from idfzip.container.metadata import MAX_METADATA
 from idfzip.container.sections import Section, number
 from idfzip.errors import FormatError, IdfzipError, ModelNotFound
-from idfzip.images.picture import Metadata, Picture
+from idfzip.images.picture import MAX_METADATA, Metadata, Picture
 
 
 @pytest.fixture(scope="module")
@@ -194,3 +193,32 @@ def test_what_an_encoder_makes_is_within_the_limits_of_a_reader(sizes):
             group.append(image)
     found = [image.size for image in group]
     assert not index.oversized(found, block._lockstep(found))
+
+
+@pytest.mark.parametrize("blocks", [True, False])
+def test_more_members_than_are_read_are_not_written(learning, monkeypatch, blocks):
+    monkeypatch.setattr(index, "MAX_MEMBERS", 5)
+    writer = Writer(io.BytesIO(), io.BytesIO())
+    row, body, _ = block.encode(images(pictures(4)), learning, writer.place(learning))
+    writer.add_block(row, body)
+    writer.add_file(Entry("x"), b"")
+    with pytest.raises(IdfzipError, match="at most 5 members: make several archives"):
+        writer.add_block(row, body) if blocks else writer.add_file(Entry("y"), b"")
+
+
+def test_an_index_larger_than_is_read_is_not_written(learning, monkeypatch):
+    writer = Writer(io.BytesIO(), io.BytesIO())
+    for i in range(9):
+        writer.add_file(Entry(f"{i}" * 200), b"")
+    monkeypatch.setattr(index, "MAX_INDEX", 1000)
+    with pytest.raises(IdfzipError, match="the limit is 1000: make several archives"):
+        writer.finish(io.BytesIO())
+
+
+def test_more_models_than_are_read_are_not_named(learning, monkeypatch):
+    monkeypatch.setattr(index, "MAX_MODELS", 1)
+    writer = Writer(io.BytesIO(), io.BytesIO())
+    assert writer.place(learning) == writer.place(learning) == 0
+    other = model_file.load(model_file.dump(make_flagship(3, 1), "other"), "test")
+    with pytest.raises(IdfzipError, match="at most 1 models"):
+        writer.place(other)

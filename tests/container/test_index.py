@@ -61,9 +61,11 @@ def test_a_damaged_index_raises_an_error_or_is_another_index(found, data):
     at = data.draw(st.integers(0, len(plain) - 1))
     plain[at] ^= data.draw(st.integers(1, 255))
     try:
-        index.unpack(zlib.compress(bytes(plain)))
+        other = index.unpack(zlib.compress(bytes(plain)))
     except FormatError:
         return
+    assert other != found
+    assert index.unpack(index.pack(other)) == other
 
 
 def row(channels=3, codec=FLAGSHIP, members=1, lockstep=1, rate=0):

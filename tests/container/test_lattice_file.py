@@ -31,6 +31,13 @@ def changed(data, tensors=None, facts=None):
     return safetensors.numpy.save(found, metadata)
 
 
+def farthest(offsets):
+    """Return offsets of which one is the least number, which has no positive counterpart."""
+    offsets = offsets.copy()
+    offsets[-1, 0] = -(1 << 63)
+    return offsets
+
+
 def test_a_model_comes_back(data):
     model = model_file.load(data, "x")
     assert model.architecture.name == "lattice"
@@ -49,6 +56,8 @@ def test_a_model_comes_back(data):
         ("neighbours of shape", {"design.neighbours": lambda a: a[:-1]}, {}),
         ("neighbours of shape", {"design.neighbours": lambda a: a[:9]}, {}),
         ("an offset is over 4", {"design.places": lambda a: a * 3}, {}),
+        ("an offset is over 4", {"design.places": lambda a: farthest(a)}, {}),
+        ("an offset is over 4", {"design.neighbours": lambda a: farthest(a)}, {}),
         ("inputs", {"design.places": lambda a: a[:-3]}, {}),
         ("phases.2.heads.1.bias is missing", {"phases.2.heads.1.bias": lambda a: None}, {}),
         ("over 1023", {"phases.1.trunk.0.weight": lambda a: a + np.int16(2000)}, {}),

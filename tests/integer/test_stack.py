@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from idfzip.errors import ModelError
 from idfzip.integer import stack
+from idfzip.integer.conv import Conv
 from idfzip.integer.stack import Block, Stack
 
 
@@ -84,3 +85,22 @@ def test_a_shortcut_of_another_shape_is_refused():
     rng = np.random.default_rng(0)
     with pytest.raises(ModelError, match="shortcut of shape"):
         Stack((Block((make_conv(9, 16, 8, rng),), squeeze=2),), make_conv(1, 4, 8, rng))
+
+
+def test_sums_with_a_shortcut_stay_in_reach():
+    """Each of both is in reach alone; of rounded sums it would wrap."""
+    weight = np.full((1, 2050, 1), 1023, np.int16)
+    layer = Conv(weight, np.zeros(1, np.int32))
+    assert layer.reach.max() < 1 << 30 < 2 * layer.reach.max()
+    Stack((Block((layer,)),))
+    with pytest.raises(ModelError, match="sums may reach"):
+        Stack((Block((layer,)),), layer)
+
+
+def test_squares_of_many_blocks_are_counted_exactly():
+    rng = np.random.default_rng(0)
+    block = Block((make_conv(1, 64, 64, rng),), squeeze=8, spread=1)
+    chain = [block, *[Block((make_conv(1, 64 * 64, 64, rng, 1),), squeeze=8)] * 2]
+    assert Stack(tuple(chain)).squeezed == 512
+    object.__setattr__(deep := Stack(tuple(chain)), "blocks", (block,) * 22)
+    assert deep.squeezed == 8**22

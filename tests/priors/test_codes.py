@@ -86,3 +86,18 @@ def test_intervals_fill_the_range(prior, tables):
 def test_what_does_not_fit_is_refused(prior, change, message):
     with pytest.raises(ModelError, match=message):
         dataclasses.replace(prior, **change(prior, np.random.default_rng(0)))
+
+
+def test_sums_of_what_is_known_and_of_codes_stay_in_reach(prior):
+    """Each of both is in reach alone."""
+    least = int(np.abs(prior._table).max(1).sum(0).max())
+    last = prior.known.blocks[-1].convs[-1]
+    bias = last.bias + np.int32((1 << 30) - 1 - last.reach.max())
+    assert np.abs(bias.astype(np.int64)).max() < 1 << 30
+    far = dataclasses.replace(last, bias=np.where(last.bias < 0, last.bias, bias))
+    assert (1 << 30) - least < far.reach.max() < 1 << 30
+    *blocks, end = prior.known.blocks
+    end = dataclasses.replace(end, convs=(*end.convs[:-1], far))
+    known = dataclasses.replace(prior.known, blocks=(*blocks, end), shortcut=None)
+    with pytest.raises(ModelError, match="sums may reach"):
+        dataclasses.replace(prior, known=known)

@@ -34,6 +34,9 @@ if not torch.cuda.is_available():  # must be said before triton is imported
 
     if triton.__version__ < "3.9" and np.lib.NumpyVersion(np.__version__) >= "2.4.0":
         pytest.skip("older interpreters do not know this numpy", allow_module_level=True)
+    import interpreter
+
+    interpreter.hasten()
 
 from idfzip.device import flagship as device  # noqa: E402
 from idfzip.device import fused as device_kernels  # noqa: E402

@@ -210,19 +210,23 @@ def decompress(
     part = _region(region)
     file = idfz.parse(data, max_pixels)
     found, _ = idfz.decompress(file, _model(model), _effort(threads, device), part=part)
-    return _image(found, as_array)
+    return _image(found, as_array, max_pixels)
 
 
 def _image(
-    found: Picture | idfz.Stored, as_array: bool
+    found: Picture | idfz.Stored, as_array: bool, max_pixels: int
 ) -> Image.Image | npt.NDArray[np.unsignedinteger[Any]]:
     """Return what was decoded, as Pillow's image or as an array."""
+    if as_array and isinstance(found, idfz.Stored):
+        read = reader.read(found.data, "the stored file", max_pixels)
+        if isinstance(read, reader.Unread):
+            kept = found.format or "file"
+            raise UnsupportedImage(f"a stored {kept}, its samples are not known: {read.reason}")
+        found = read
     if isinstance(found, Picture):
         if not as_array:
             return writer.to_image(found)
         return found.pixels[:, :, 0] if found.pixels.shape[2] == 1 else found.pixels
-    if as_array:
-        raise UnsupportedImage(f"a stored {found.format or 'file'}: its samples are not known here")
     try:
         image = Image.open(io.BytesIO(found.data))
         image.load()
@@ -241,9 +245,10 @@ def pack(
 ) -> bytes:
     """Return an archive of images by name; each as for `compress`, small ones in common blocks.
 
-    Raises FormatError for a name that is no relative path with `/`.
+    Raises FormatError for a name that is no relative path with `/`, or is a folder of another.
     """
     _check_level(level)
+    names.check_folders(images)
     given, effort = _model(model), _effort(threads, device)
     writer = archive.Writer(io.BytesIO(), io.BytesIO())
     groups: dict[str, tuple[Model, list[list[block.Image]]]] = {}
@@ -338,7 +343,7 @@ def unpack(
     for part in archive.decoded(box, given, effort, chosen, max_pixels=max_pixels):
         if isinstance(part.found, IdfzipError):
             raise type(part.found)(f"member {names.shown(part.entry.name)}: {part.found}")
-        found[part.entry.name] = _image(part.found, as_array)
+        found[part.entry.name] = _image(part.found, as_array, max_pixels)
     if member is not None and not found:
         raise FormatError(f"there is no member {names.shown(member)}")
     return found

@@ -96,7 +96,7 @@ def test_what_cannot_be_coded_is_said(shelf):
         codec.encode(swapped)
     with pytest.raises(ValueError, match="byte order"):
         codec.decode(codec.encode(swapped.astype("<u2")), out=swapped)
-    with pytest.raises(ModelError, match="channels"):
+    with pytest.raises(ModelError, match="codes grey"):
         Idfzip(model="grey").encode(CHUNKS["HWC"])
     data = bytearray(codec.encode(CHUNKS["NHWC"]))
     data[-30] ^= 1

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from idfzip.errors import BenchError, UnsupportedImage
-from idfzip.images import png, reader
+from idfzip.images import png, reader, webp
 from idfzip.images.damage import READING, line
 from idfzip.images.picture import Layout, Picture
 
@@ -180,7 +180,7 @@ def _obstacle(image: Image.Image, data: bytes) -> str:
         return f"{image.width}x{image.height} is over {reader.MAX_PIXELS} pixels"
     if getattr(image, "n_frames", 1) != 1:
         return "several frames are not compared"
-    lossy_webp = image.format == "WEBP" and not reader.is_lossless_webp(data)
+    lossy_webp = image.format == "WEBP" and not webp.is_lossless(data)
     if lossy_webp or image.info.get("compression") in _LOSSY_TIFF:
         return f"lossy {image.format} has lost something already"
     if image.mode not in _MODES:

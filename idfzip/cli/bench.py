@@ -13,7 +13,7 @@ import click
 from click.core import ParameterSource
 from PIL import Image
 
-from idfzip.cli import files, work
+from idfzip.cli import files, sources, talk, work
 from idfzip.images import reader
 
 if TYPE_CHECKING:
@@ -72,13 +72,16 @@ def bench(
     With --lossy, lossy codecs paint every image at a ladder of qualities instead (-m names lossy
     models): bits a pixel, PSNR and MS-SSIM, and --plot draws the curves.
     """
-    from idfzip.bench import codecs, report, run
+    from idfzip.bench import codecs, report, run, sample
     from idfzip.bench import plot as plots
 
-    for path in (as_json, as_csv, plot):
-        if path is not None:
-            files.check_free(path, force, paths)
-            files.check_folder(path)
+    inputs = sources.inputs([*sample.files(paths), *map(Path, models)])
+    written = [path for path in (as_json, as_csv, plot) if path is not None]
+    if len(set(written)) < len(written):
+        raise click.UsageError("--json, --csv and --plot need files of their own")
+    for path in written:
+        files.check_free(path, force, inputs)
+        files.check_folder(path)
     if plot is not None:
         plots.check(plot.suffix)
     Image.MAX_IMAGE_PIXELS = reader.MAX_PIXELS // 2
@@ -156,7 +159,7 @@ def _prepare(
 @contextmanager
 def _bar(pixels: int, quiet: bool) -> Iterator[Callable[[int], object] | None]:
     """Show a bar of pixels on a terminal, over all codecs and repeats."""
-    if quiet or not sys.stderr.isatty():
+    if quiet or not talk.is_terminal():
         yield None
         return
     from tqdm import tqdm

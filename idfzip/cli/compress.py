@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from idfzip.cli import files, painting, talk, tree, work
+from idfzip.cli import files, painting, sources, talk, tree, work
 from idfzip.cli.job import Job, check
 from idfzip.cli.tree import Outputs, Source
 from idfzip.container import choice, idfz, models
@@ -106,7 +106,8 @@ def compress(
         flag = "--lossy" if lossy else "--lossy-first"
         raise click.UsageError(f"{flag} does not go with archives: use --output-dir")
     reader.limit(max_pixels)
-    if remove and (no_verify or stdout or files.STANDARD in (*paths, output)):
+    piped = output is not None and (output == files.STANDARD or files.is_special(output))
+    if remove and (no_verify or stdout or piped or files.STANDARD in paths):
         raise click.UsageError("--rm needs files in and out, and the verification")
     if lossy:
         quality = quality or lossy_files.DEFAULT_QUALITY
@@ -118,6 +119,9 @@ def compress(
             "(--embed-model puts it into the output)",
             quiet,
         )
+    failures = work.Failures()
+    found = tree.find(paths, recursive, _left_out, failures)
+    read = [source.path for source in found.sources]
     job = Job(
         given,
         quality,
@@ -133,17 +137,15 @@ def compress(
         quiet,
         verbose,
         work.Warm(),
+        sources.inputs(read if model is None else [*read, Path(model)]),
     )
-
-    failures = work.Failures()
-    found = tree.find(paths, recursive, _left_out, failures)
     if output is not None and archive:
         from idfzip.cli import pack
 
         with failures.caught(output):
             pack.pack(found.sources, output, job, failures)
     else:
-        outputs = Outputs(output_dir)
+        outputs = Outputs(output_dir, job.inputs)
 
         def act(source: Source) -> None:
             with failures.caught(source.path):
@@ -166,14 +168,14 @@ def _left_out(path: Path) -> str:
 
 def _one(source: Source, outputs: Outputs, target: Path, job: Job) -> None:
     path = source.path
-    files.check_free(target, job.force, [path])
-    stamp = files.stamp(path) if job.remove else None
+    files.check_free(target, job.force, outputs.inputs)
+    stamp = sources.stamp(path) if job.remove else None
     before = files.read(path)
     data, note = encoded(path, before, trial.read(before, str(path), job.max_pixels), job)
     outputs.claim(target, source)
-    files.write(target, data, job.force, files.look(path), [path])
+    outputs.write(target, data, job.force, files.look(path))
     if stamp is not None:
-        files.remove(stamp)
+        sources.remove(stamp)
     share = 100 * len(data) / len(before)
     talk.say(f"{path}: {len(before)} -> {len(data)} bytes ({share:.1f}%), {note}", job.quiet)
 

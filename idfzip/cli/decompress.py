@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import BinaryIO
 
 import click
+from PIL import Image
 
-from idfzip.cli import files, talk, tree, unpack, work
+from idfzip.cli import files, sources, talk, tree, unpack, work
 from idfzip.cli.compress import SUFFIX
 from idfzip.cli.tree import Outputs, Source
 from idfzip.container import archive, idfz, models
@@ -95,7 +96,9 @@ def decompress(
     reader.limit(max_pixels)
     files.one_output(paths, output)
     tree.one_place(output, stdout, output_dir)
-    if remove and (stdout or salvage or members or part or form or files.STANDARD in paths):
+    piped = output is not None and (output == files.STANDARD or files.is_special(output))
+    piped = piped or stdout or files.STANDARD in paths
+    if remove and (piped or salvage or members or part or form):
         raise click.UsageError(
             "--rm needs files in and out; no --salvage, --member, --region, --format"
         )
@@ -103,49 +106,51 @@ def decompress(
     effort = work.effort(threads, device, max_batch, quiet)
     failures = work.Failures()
     found = tree.find(paths, recursive, _left_out, failures)
-    outputs = Outputs(output_dir)
+    read = [source.path for source in found.sources]
+    outputs = Outputs(output_dir, sources.inputs([*read, Path(model)] if model else read))
     job = unpack.Job(
         given,
         effort,
         force,
         salvage,
         max_pixels,
-        lambda found: _written(found, form),
+        lambda found: _written(found, form, max_pixels),
         quiet,
         work.Warm(),
         part,
+        outputs,
     )
 
     def act(source: Source) -> None:
-        stamp = files.stamp(source.path) if remove else None
+        stamp = sources.stamp(source.path) if remove else None
         with files.opened(source.path) as file:
             if archive.is_archive(file):
                 where = _members_place(source, outputs, output, stdout, output_dir, members, form)
                 done = unpack.extract(file, source.path, where, members, job, failures)
                 if done and stamp is not None:
-                    files.remove(stamp)
+                    sources.remove(stamp)
             elif members:
                 raise FormatError(f"{source.path}: one image, not an archive: no --member")
             else:
                 one(source, file, stamp)
 
-    def one(source: Source, opened: BinaryIO, stamp: files.Stamp | None) -> None:
+    def one(source: Source, opened: BinaryIO, stamp: sources.Stamp | None) -> None:
         path = source.path
         target = _target(source, outputs, output, stdout, form)
-        files.check_free(target, force, [path])
+        files.check_free(target, force, outputs.inputs)
         file = idfz.parse(files.whole(opened), max_pixels, salvage)
         _warm(file, job)
         start = time.perf_counter()
         with work.progress_bar(path.name, _work(file, part), quiet) as progress:
             found, failed = idfz.decompress(file, given, effort, progress, salvage, part)
         seconds = time.perf_counter() - start
-        data = _written(found, form)
+        data = _written(found, form, max_pixels)
         outputs.claim(target, source)
-        files.write(target, data, force, files.look(path), [path])
+        outputs.write(target, data, force, files.look(path))
         if failed:
             raise FormatError(f"{path}: grey in {target}: damaged tiles {_numbers(failed)}")
         if stamp is not None:
-            files.remove(stamp)
+            sources.remove(stamp)
         pixels = part.width * part.height if part else _pixels(file)
         note = f"{pixels / 1e6 / seconds:.2f} MP/s" if _pixels(file) else "stored"
         if verbose and isinstance(file.head, ImageHeader):
@@ -161,12 +166,12 @@ def decompress(
     failures.exit()
 
 
-def _written(found: Picture | idfz.Stored, form: str | None) -> bytes:
+def _written(found: Picture | idfz.Stored, form: str | None, max_pixels: int) -> bytes:
     """Return the bytes of the file to write, of a format or of the source's own."""
     if form is None or found.format == form.upper():
         return writer.write(found) if isinstance(found, Picture) else found.data
     if isinstance(found, idfz.Stored):
-        read = reader.read(found.data, "the stored file")
+        read = reader.read(found.data, "the stored file", max_pixels)
         if not isinstance(read, Picture):
             raise UnsupportedImage(
                 f"a stored {found.format or 'file'} ({read.reason}): without --format it comes back"
@@ -193,8 +198,11 @@ def _target(
 
 
 def _ending(path: Path, form: str | None) -> Path:
-    """Return a name that ends as a format's files do."""
-    return path.with_suffix(convert.SUFFIXES[form.upper()]) if form else path
+    """Return a name that ends as a format's files do, in place of how it ends as an image's."""
+    if not form:
+        return path
+    is_images = path.suffix.lower() in Image.registered_extensions()
+    return path.with_name((path.stem if is_images else path.name) + convert.SUFFIXES[form.upper()])
 
 
 def _stem(path: Path) -> str:

@@ -7,7 +7,7 @@ import os
 import secrets
 import stat
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,9 +15,13 @@ from typing import BinaryIO
 
 import click
 
+from idfzip.cli import sources
+from idfzip.cli.sources import Inputs
 from idfzip.errors import IdfzipError, OutputExists, UnsupportedImage
 
 STANDARD = Path("-")
+
+NONE: Inputs = frozenset()
 
 INPUT = click.Path(path_type=Path, readable=False)
 """The type of a file to read: one that cannot be is that file's failure, and not the usage's."""
@@ -59,10 +63,10 @@ def whole(file: BinaryIO) -> bytes:
     return file.read()
 
 
-def check_free(path: Path, force: bool, sources: Iterable[Path] = ()) -> None:
+def check_free(path: Path, force: bool, inputs: Inputs = NONE) -> None:
     """Raise an error where the output may not be written; before the work, to save it.
 
-    One of the `sources` may not be, whatever `force` says; a device or a pipe may.
+    One of the `inputs` may not be, whatever `force` says; a device or a pipe may.
     """
     if path == STANDARD:
         if sys.stdout is None:
@@ -71,8 +75,8 @@ def check_free(path: Path, force: bool, sources: Iterable[Path] = ()) -> None:
             raise IdfzipError("binary data is not written to a terminal; use -o or a pipe")
     elif path.is_dir():
         raise OutputExists(f"{path}: a directory")
-    elif os.path.lexists(path) and not _is_special(path):
-        if any(_is_same(path, source) for source in sources):
+    elif os.path.lexists(path) and not is_special(path):
+        if sources.number(path) in inputs:
             raise OutputExists(f"{path}: the output is an input as well: name another")
         if not force:
             raise OutputExists(f"{path}: exists already (-f overwrites it)")
@@ -84,16 +88,9 @@ def check_folder(path: Path) -> None:
         raise IdfzipError(f"{path}: cannot be written (No such file or directory)")
 
 
-def _is_special(path: Path) -> bool:
+def is_special(path: Path) -> bool:
     """Return whether there is a device, a pipe or a socket, which is written to as it is."""
     return path.exists() and not path.is_file()
-
-
-def _is_same(path: Path, source: Path) -> bool:
-    try:
-        return source != STANDARD and os.path.samefile(path, source)
-    except OSError:  # one of them is not there
-        return False
 
 
 @dataclass(frozen=True)
@@ -112,69 +109,45 @@ def look(path: Path) -> Look:
     return Look(stat.S_IMODE(found.st_mode), (found.st_atime_ns, found.st_mtime_ns))
 
 
-@dataclass(frozen=True)
-class Stamp:
-    """Which file was read, and when it had changed last."""
-
-    path: Path
-    device: int
-    number: int
-    size: int
-    changed: int
-
-
-def stamp(path: Path) -> Stamp:
-    """Return that of a file, before it is read."""
-    found = path.stat()
-    return Stamp(path, found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns)
-
-
-def remove(source: Stamp) -> None:
-    """Remove a file that was read; raises IdfzipError where it is another one by now."""
-    if stamp(source.path) != source:
-        raise IdfzipError(f"{source.path}: it was changed meanwhile, so it is kept")
-    os.unlink(source.path)
-
-
 def write(
     path: Path,
     data: bytes,
     force: bool,
     like: Look | None = None,
-    sources: Iterable[Path] = (),
+    inputs: Inputs = NONE,
 ) -> None:
     """Write a file at once or not at all, as `created` does."""
-    with created(path, force, like, sources) as file:
+    with created(path, force, like, inputs) as file:
         file.write(data)
 
 
 @contextmanager
 def created(
-    path: Path, force: bool, like: Look | None = None, sources: Iterable[Path] = ()
+    path: Path, force: bool, like: Look | None = None, inputs: Inputs = NONE
 ) -> Iterator[BinaryIO]:
     """Yield a file that comes into being at once or not at all.
 
     It is a temporary file beside it, flushed, then renamed, with times and permissions of `like`.
     `-` is standard output. Raises OutputExists as `check_free` does.
     """
-    check_free(path, force, sources)
+    check_free(path, force, inputs)
     if path == STANDARD:
         yield sys.stdout.buffer
         sys.stdout.buffer.flush()
         return
     try:
-        if _is_special(path):
+        if is_special(path):
             with path.open("wb") as file:
                 yield file
             return
-        with _replaced(path, force, like or Look(), sources) as file:
+        with _replaced(path, force, like or Look(), inputs) as file:
             yield file
     except OSError as error:
         raise IdfzipError(f"{path}: cannot be written ({error.strerror})") from None
 
 
 @contextmanager
-def _replaced(path: Path, force: bool, like: Look, sources: Iterable[Path]) -> Iterator[BinaryIO]:
+def _replaced(path: Path, force: bool, like: Look, inputs: Inputs) -> Iterator[BinaryIO]:
     start = os.fsencode(path.name)[:100].decode(errors="ignore")
     temporary = path.with_name(f".{start}.{secrets.token_hex(4)}.tmp")
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
@@ -186,7 +159,7 @@ def _replaced(path: Path, force: bool, like: Look, sources: Iterable[Path]) -> I
             file.flush()
             dress(temporary, like)
             os.fsync(file.fileno())
-        check_free(path, force, sources)
+        check_free(path, force, inputs)
         _place(temporary, path, force)
     except BaseException:
         temporary.unlink(missing_ok=True)

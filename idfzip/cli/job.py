@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from idfzip.cli import work
+from idfzip.cli.sources import Inputs
 from idfzip.container import idfz
 from idfzip.container.effort import Effort
 from idfzip.container.model_file import Model
@@ -35,6 +36,7 @@ class Job:
     quiet: bool
     verbose: bool
     warm: work.Warm
+    inputs: Inputs
 
 
 def check(found: Picture | idfz.Stored, expected: Picture | idfz.Stored) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import logging
 import signal
 import sys
 import threading
@@ -85,3 +86,4 @@ def _ended_by(*names: str) -> Iterator[None]:
 def main() -> None:
     """Lossless image compression with learned models; the same pixels on every machine."""
     warnings.filterwarnings("ignore", module=r"PIL\.")  # of files that are odd, lines tell
+    logging.getLogger("PIL").setLevel(logging.CRITICAL)

@@ -13,6 +13,7 @@ from typing import IO, BinaryIO, cast
 
 from idfzip.cli import compress, files, talk, work
 from idfzip.cli.job import Job, check
+from idfzip.cli.sources import Stamp, remove, stamp
 from idfzip.cli.tree import Source
 from idfzip.container import block, idfz, models, names
 from idfzip.container.archive import LARGE, Writer
@@ -60,15 +61,15 @@ _Work = Callable[[], _Coded]
 
 def pack(sources: Sequence[Source], target: Path, job: Job, failures: work.Failures) -> None:
     """Write an archive of all sources that can be read; others are noted as failures."""
-    paths = [source.path for source in sources]
-    files.check_free(target, job.force, paths)
+    files.check_free(target, job.force, job.inputs)
     if len(sources) > MAX_MEMBERS:
         most = f"an archive has at most {MAX_MEMBERS} members"
         raise IdfzipError(f"{target}: {len(sources)} files, {most}: {SPLIT}")
     made: list[Source] = []
     with ExitStack() as stack:
         # Without names, so that nothing is left behind however this ends.
-        near = None if target == files.STANDARD else target.parent
+        piped = target == files.STANDARD or files.is_special(target)
+        near = None if piped else target.parent
         spools = [stack.enter_context(_spool(near, target)) for _ in range(2)]
         writer = Writer(*cast(list[BinaryIO], spools))
         advance = stack.enter_context(work.count_bar(len(sources), job.quiet))
@@ -78,12 +79,12 @@ def pack(sources: Sequence[Source], target: Path, job: Job, failures: work.Failu
             advance(len(coded.sources))
         if not made:
             raise IdfzipError(f"{target}: no image to put in; nothing was written")
-        with files.created(target, job.force, sources=paths) as out:
+        with files.created(target, job.force, inputs=job.inputs) as out:
             writer.finish(out, job.embed)
     if job.remove:
         for source in made:
             with failures.caught(source.path):
-                files.remove(packer.stamps[source])
+                remove(packer.stamps[source])
     if target != files.STANDARD:
         size, before = target.stat().st_size, packer.bytes
         talk.say(
@@ -102,6 +103,11 @@ def _spool(folder: Path | None, target: Path) -> IO[bytes]:
         raise IdfzipError(f"{target}: cannot be written ({error.strerror})") from None
 
 
+def _mode(mode: int | None) -> int:
+    """Return a member's permissions; 0 stands for unknown ones, so of none one is kept."""
+    return 0 if mode is None else mode & 0o777 or 0o400
+
+
 class _Packer:
     """Turns sources into work for threads, and takes the results."""
 
@@ -111,7 +117,7 @@ class _Packer:
         self._open: dict[str, tuple[Model, list[_Item]]] = {}
         self._large = threading.Lock()
         self._names: set[str] = set()
-        self.stamps: dict[Source, files.Stamp] = {}
+        self.stamps: dict[Source, Stamp] = {}
         self.bytes = self.small = self.blocks = 0
 
     def jobs(self, sources: Sequence[Source]) -> Iterator[_Work]:
@@ -125,7 +131,7 @@ class _Packer:
     def _add(self, source: Source) -> Iterator[_Work]:
         entry = self._entry(source)
         if self._job.remove:
-            self.stamps[source] = files.stamp(source.path)
+            self.stamps[source] = stamp(source.path)
         data = files.read(source.path)
         found = trial.read(data, str(source.path), self._job.max_pixels)
         item = _Item(source, entry, data, found)
@@ -147,7 +153,7 @@ class _Packer:
         self._names.add(name)
         look = files.look(source.path)
         seconds = look.times[1] // 1_000_000_000 if look.times else 0
-        return Entry(name, min(max(seconds, 0), (1 << 35) - 1), (look.mode or 0) & 0o777)
+        return Entry(name, min(max(seconds, 0), (1 << 35) - 1), _mode(look.mode))
 
     def _gather(self, item: _Item, model: Model) -> Iterator[_Work]:
         """Put a picture into the open block of its model; yield the block once it is full."""

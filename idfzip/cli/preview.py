@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from idfzip.cli import files, talk, work
+from idfzip.cli import files, sources, talk, work
 from idfzip.cli.compress import SUFFIX
 from idfzip.container import idfz, models
 from idfzip.container import preview as previews
@@ -61,7 +61,8 @@ def preview(
     target = output or files.STANDARD
     if output is None and path != files.STANDARD:
         target = path.with_name(path.name.removesuffix(SUFFIX) + ".preview.png")
-    files.check_free(target, force, [path])
+    inputs = sources.inputs([path, Path(model)] if model else [path])
+    files.check_free(target, force, inputs)
 
     effort = work.effort(threads, device, max_batch, quiet)
 
@@ -72,7 +73,7 @@ def preview(
         shown = _shown(start, sample, model, effort, quiet)
         rest = "all values" if shown.share == 1 else f"{100 * shown.share:.1f}% of the values"
         read = f"{len(data)} of {size} bytes read, {rest}; {head.width}x{head.height}"
-        files.write(target, writer.write(shown.picture), force, sources=[path])
+        files.write(target, writer.write(shown.picture), force, inputs=inputs)
         talk.say(f"{path}: {read} in {target}, not verified", quiet)
 
     work.each([path], show)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import click
@@ -18,7 +19,7 @@ _MOST = 1024
 def _size(context: click.Context, option: click.Parameter, value: str) -> tuple[int, int]:
     """Return height and width of HxW."""
     height, _, width = value.partition("x")
-    if not (height.isdecimal() and width.isdecimal()):
+    if not re.fullmatch("[0-9]{1,9}x[0-9]{1,9}", value):
         raise click.BadParameter(f"{value}: HxW expected, as 64x64")
     if not (0 < int(height) <= _MOST and 0 < int(width) <= _MOST):
         raise click.BadParameter(f"{value}: sides of 1 to {_MOST} expected")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import click
 
 _CONTROLS = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160))}
@@ -15,7 +17,13 @@ def say(text: str, quiet: bool = False) -> None:
 
 def tell(text: str) -> None:
     """Print a line of what was asked for, on standard output."""
-    click.echo(_tame(text))
+    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+    click.echo(_tame(text).encode(encoding, "backslashreplace").decode(encoding))
+
+
+def is_terminal() -> bool:
+    """Return whether talk is read on a terminal; it may be closed."""
+    return sys.stderr is not None and sys.stderr.isatty()
 
 
 def _tame(text: str) -> str:

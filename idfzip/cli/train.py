@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from idfzip.cli import files, talk, work
+from idfzip.cli import files, sources, talk, work
 from idfzip.container import model_file
 from idfzip.errors import TrainingError
 
@@ -43,7 +43,9 @@ INTERRUPTED = 130
 @click.option("--lossy-sources", is_flag=True, help="Use JPEG and other lossy files as well.")
 @click.option("--grey", is_flag=True, help="Turn colour images into grey ones.")
 @click.option("--device", default="auto", help="auto, cpu, cuda or cuda:N.")
-@click.option("--seed", type=click.IntRange(0), default=0, help="Seed of all that is random.")
+@click.option(
+    "--seed", type=click.IntRange(0, (1 << 63) - 1), default=0, help="Seed of all that is random."
+)
 @click.option("--resume", is_flag=True, help="Go on from the last checkpoint.")
 @click.option("--json", "as_json", is_flag=True, help="Print each measurement as a line of JSON.")
 @work.threads_option
@@ -59,7 +61,8 @@ def train(folders: tuple[Path, ...], **options: Any) -> None:
     """
     if options["minutes"] and options["steps"]:
         raise click.UsageError("give --minutes or --steps, not both")
-    files.check_free(options["output"], options["force"] or options["resume"])
+    inputs = sources.inputs(file for folder in folders for file in (folder, *folder.rglob("*")))
+    files.check_free(options["output"], options["force"] or options["resume"], inputs)
     files.check_folder(options["output"])
     name = options["name"]
     options["name"] = model_file.check_name(name) if name else model_file.name_of(options["output"])
@@ -176,7 +179,7 @@ def _reports(quiet: bool, as_json: bool, unit: str) -> Iterator[Callable[[Report
     from tqdm import tqdm
 
     bar = None
-    if not quiet and not as_json and sys.stderr.isatty():
+    if not quiet and not as_json and talk.is_terminal():
         form = "{percentage:3.0f}% |{bar}| {elapsed}<{remaining} {postfix}"
         bar = tqdm(total=1.0, bar_format=form, leave=True)
     last = [""]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -12,7 +14,8 @@ from pathlib import Path
 import click
 from PIL import Image, UnidentifiedImageError
 
-from idfzip.cli import files
+from idfzip.cli import files, sources
+from idfzip.cli.sources import Inputs, Number
 from idfzip.cli.talk import say
 from idfzip.cli.work import Failures
 from idfzip.container.effort import HELD, Effort
@@ -74,9 +77,9 @@ def find(
     are not followed. With several folders each one's name comes before the names below it.
     """
     found = Found([], {})
-    folders = sum(path != files.STANDARD and path.is_dir() for path in paths)
+    folders = sum(path != files.STANDARD and os.path.isdir(path) for path in paths)
     for path in paths:
-        if not recursive or path == files.STANDARD or not path.is_dir():
+        if not recursive or path == files.STANDARD or not os.path.isdir(path):
             found.sources.append(Source(path, path.name))
             continue
         lead = f"{path.resolve().name}/" if folders > 1 else ""
@@ -97,12 +100,20 @@ def _below(top: Path, found: Found, failures: Failures) -> Iterator[tuple[str, .
         failures.note(f"{error.filename}: {error.strerror}")
 
     for folder, folders, names in os.walk(top, onerror=failed):
-        links = sum(Path(folder, name).is_symlink() for name in folders)
+        links = sum(os.path.islink(Path(folder, name)) for name in folders)
         if links:
             found.leave_out("links to folders", links)
         for name in names:
-            if Path(folder, name).is_file():
-                yield Path(folder, name).relative_to(top).parts
+            file = Path(folder, name)
+            try:
+                is_file = stat.S_ISREG(file.stat().st_mode)
+            except OSError as error:
+                is_file = False
+                if error.errno not in (errno.ENOENT, errno.ELOOP):
+                    failed(error)
+                    continue
+            if is_file:
+                yield file.relative_to(top).parts
             else:
                 found.leave_out("broken links and special files")
 
@@ -136,8 +147,10 @@ class Outputs:
     Folders that are made get the times and permissions of those they mirror in the end.
     """
 
-    def __init__(self, folder: Path | None) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path | None, inputs: Inputs) -> None:
+        """Begin; none of the `inputs` is written to, whatever is forced."""
+        self.folder, self.inputs = folder, inputs
+        self._written: set[Number | None] = set()
         self._made: dict[Path, files.Look] = {}
         self._taken: set[Path] = set()
         self._lock = threading.Lock()
@@ -151,16 +164,29 @@ class Outputs:
         return self.folder / Path(source.name).with_name(name)
 
     def claim(self, target: Path, source: Source) -> None:
-        """Make the folder of a result; raises OutputExists where another one went there before."""
-        with self._lock:
-            self._claim(target, source)
+        """Make the folder of a result; raises OutputExists as `reserve` does."""
+        self.reserve(target, str(source.path))
+        if self.folder is not None:
+            with self._lock:
+                self._make_folders(target, source)
 
-    def _claim(self, target: Path, source: Source) -> None:
-        if target in self._taken:
-            raise OutputExists(f"{source.path}: {target} is the output of another input")
-        self._taken.add(target)
-        if self.folder is None:
-            return
+    def reserve(self, target: Path, whose: str) -> None:
+        """Note where a result goes; raises OutputExists where another one does."""
+        with self._lock:
+            if target in self._taken:
+                raise OutputExists(f"{whose}: {target} is the output of another input")
+            self._taken.add(target)
+
+    def write(self, target: Path, data: bytes, force: bool, like: files.Look) -> None:
+        """Write a result as `files.write`, but over none of before: some systems ignore case."""
+        with self._lock:
+            if force and sources.number(target) in self._written - {None}:
+                raise OutputExists(f"{target}: it is the output of another input")
+        files.write(target, data, force, like, self.inputs)
+        with self._lock:
+            self._written.add(sources.number(target))
+
+    def _make_folders(self, target: Path, source: Source) -> None:
         missing = [folder for folder in target.parents if not folder.exists()]
         for folder in reversed(missing):
             folder.mkdir(exist_ok=True)

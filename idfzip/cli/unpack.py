@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from idfzip.cli import files, talk, work
+from idfzip.cli.tree import Outputs
 from idfzip.container import archive, idfz, models, names
 from idfzip.container.archive import Archive, Member
 from idfzip.container.effort import Effort
@@ -33,6 +34,7 @@ class Job:
     quiet: bool
     warm: work.Warm
     region: Region | None = None
+    outputs: Outputs = field(default_factory=lambda: Outputs(None, files.NONE))
 
 
 def inside(folder: Path, ending: Callable[[Path], Path]) -> Callable[[Entry], Path]:
@@ -77,22 +79,19 @@ def extract(
             if entry.name in targets:
                 raise FormatError(f"member {names.shown(entry.name)}: the name is there twice")
             target = place(entry)
-            files.check_free(target, job.force, [path])
+            files.check_free(target, job.force, job.outputs.inputs)
+            job.outputs.reserve(target, f"{path}: {names.shown(entry.name)}")
             targets[entry.name] = target
-    written: set[str] = set()
     done = 0
     for member in _decoded(box, job, targets):
         with failures.caught(f"{path}: {names.shown(member.entry.name)}"):
-            # On some systems names of different case are one file.
-            again = member.entry.name.casefold() in written
-            written.add(member.entry.name.casefold())
-            _write(member, targets[member.entry.name], job, job.force and not again, path)
+            _write(member, targets[member.entry.name], job)
             done += 1
     talk.say(f"{path}: {done} of {len(known)} members written", job.quiet)
     return failures.count == before
 
 
-def _write(member: Member, target: Path, job: Job, force: bool, source: Path) -> None:
+def _write(member: Member, target: Path, job: Job) -> None:
     found, entry = member.found, member.entry
     if isinstance(found, IdfzipError):
         raise found
@@ -101,7 +100,7 @@ def _write(member: Member, target: Path, job: Job, force: bool, source: Path) ->
         target.parent.mkdir(parents=True, exist_ok=True)
     at = entry.modified * 1_000_000_000
     look = files.Look(entry.mode & 0o777 or None, (at, at) if at else None)
-    files.write(target, data, force, look, [source])
+    job.outputs.write(target, data, job.force, look)
     if member.failed:
         raise FormatError(f"grey in {target}: {len(member.failed)} damaged tiles")
 

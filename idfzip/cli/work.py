@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import math
+import re
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -13,7 +14,7 @@ from typing import Any
 
 import click
 
-from idfzip.cli.talk import say
+from idfzip.cli.talk import is_terminal, say
 from idfzip.codecs import flagship
 from idfzip.codecs.flagship import Flagship
 from idfzip.container import devices
@@ -102,7 +103,7 @@ class RegionType(click.ParamType[Region]):
         if isinstance(value, Region):
             return value
         fields = str(value).split(",")
-        if len(fields) != 4 or not all(f.isascii() and f.isdigit() for f in fields):
+        if len(fields) != 4 or not all(re.fullmatch("[0-9]{1,10}", field) for field in fields):
             self.fail(f"{value!r}: four whole numbers X,Y,W,H expected", param, context)
         found = Region(*map(int, fields))
         if not (found.width and found.height):
@@ -236,7 +237,7 @@ class Warm:
 @contextmanager
 def progress_bar(name: str, pixels: int, quiet: bool) -> Iterator[Progress | None]:
     """Show a bar of pixels on a terminal; yield what to call with their numbers."""
-    if quiet or not sys.stderr.isatty() or pixels < 250_000:
+    if quiet or not is_terminal() or pixels < 250_000:
         yield None
         return
     from tqdm import tqdm
@@ -254,7 +255,7 @@ def progress_bar(name: str, pixels: int, quiet: bool) -> Iterator[Progress | Non
 @contextmanager
 def count_bar(count: int, quiet: bool) -> Iterator[Callable[[int], object]]:
     """Show a bar of images on a terminal; yield what to call with their numbers."""
-    if quiet or not sys.stderr.isatty():
+    if quiet or not is_terminal():
         yield lambda done: None
         return
     from tqdm import tqdm

@@ -17,7 +17,7 @@ from idfzip.container import block, header, idfz, index, model_file, models, sec
 from idfzip.container.effort import Effort
 from idfzip.container.header import ImageHeader, ModelName, StoredHeader
 from idfzip.container.idfz import Stored
-from idfzip.container.index import Block, Entry, Index, Whole
+from idfzip.container.index import Block, Entry, Index, Small, Whole
 from idfzip.container.model_file import Model
 from idfzip.container.region import Region, cropped
 from idfzip.container.sections import Section
@@ -182,9 +182,16 @@ def decoded(
         row = archive.index.blocks[i]
         model = models.for_file(archive.index.models[row.model], known)
         pictures = block.decode(row, archive.block(i), model, device=effort.device)
-        lost = FormatError("it is damaged (checksum)")
+
+        def found(member: Small, picture: Picture | None) -> Picture | IdfzipError:
+            if member.height * member.width > max_pixels:
+                return header.too_large(member.width, member.height, max_pixels)
+            if picture is None:
+                return FormatError("it is damaged (checksum)")
+            return _cut(picture, part)
+
         return [
-            Member(member.entry, _cut(picture, part) if picture else lost)
+            Member(member.entry, found(member, picture))
             for member, picture in zip(row.members, pictures, strict=True)
             if chosen(member.entry)
         ]

@@ -186,9 +186,7 @@ def unpack(data: bytes, streams: int | None, max_pixels: int = MAX_PIXELS) -> He
     kind = _kind(first)
     width, height = reader.number(), reader.number()
     if not (0 < width < MAX_SIDE and 0 < height < MAX_SIDE) or width * height > max_pixels:
-        raise FormatError(
-            f"image of {width}x{height} pixels: the limit is {max_pixels} (--max-pixels)"
-        )
+        raise too_large(width, height, max_pixels)
     if packing >= len(PACKINGS) or form >= len(FORMATS):
         raise FormatError(f"packing {packing} of format {form} is not known to this release")
     if not convert.holds(source, kind):
@@ -198,6 +196,13 @@ def unpack(data: bytes, streams: int | None, max_pixels: int = MAX_PIXELS) -> He
         _check_end(length, streams)
         return PackedHeader(source, kind, height, width, PACKINGS[packing], length, crc)
     return _image(reader, source, kind, height, width, streams)
+
+
+def too_large(width: int, height: int, max_pixels: int) -> FormatError:
+    """Return the error of an image that is over a reader's limit."""
+    return FormatError(
+        f"image of {width}x{height} pixels: the limit is {max_pixels} (--max-pixels)"
+    )
 
 
 def _kind(byte: int) -> Kind:

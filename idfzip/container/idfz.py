@@ -43,7 +43,7 @@ class File:
     """The parts of an `.idfz` file.
 
     `sizes` are those of the representations that were tried; `levels` those of a progressive file,
-    else 0.
+    else 0. Of a stored file no more than `max_pixels` are decoded.
     """
 
     head: Header
@@ -53,6 +53,7 @@ class File:
     sizes: Sizes = field(default_factory=dict)
     palette: Section | None = None
     levels: int = 0
+    max_pixels: int = header.MAX_PIXELS
 
 
 @dataclass(frozen=True)
@@ -202,7 +203,9 @@ def _file(
     tried = (section for section in parts if section.tag == representations.TAG)
     sizes = next(map(representations.unpack, tried), {})
     coded = next((section for section in parts if section.tag == palette.TAG), None)
-    return File(head, unpack_metadata(parts[:-1]), streams, known, sizes, coded), table
+    metadata = unpack_metadata(parts[:-1])
+    file = File(head, metadata, streams, known, sizes, coded, max_pixels=max_pixels)
+    return file, table
 
 
 def needed_models(file: File, given: Model | None) -> list[Model]:
@@ -246,7 +249,7 @@ def decompress(
         if zlib.crc32(file.streams) != head.crc:
             raise FormatError("the stored file is damaged (checksum)")
         if part is not None:
-            return region.of_stored(file.streams, head.format, part), []
+            return region.of_stored(file.streams, head.format, part, file.max_pixels), []
         return Stored(file.streams, head.format), []
     if part is not None:
         part.check(head.height, head.width)

@@ -31,6 +31,7 @@ from idfzip.container.samples import checksum, crc32
 from idfzip.container.tiling import Coded
 from idfzip.errors import ModelError, UnsupportedImage
 from idfzip.flows import colour
+from idfzip.images import pnm
 from idfzip.images.picture import Layout, Picture, Pixels
 
 Paint = Callable[..., tuple[list[bytes], Planes]]
@@ -98,6 +99,11 @@ def compress(
     pictures that are neither grey nor colour of 8 bits.
     """
     codec = check(picture, model)
+    if (
+        picture.format == "PPM"
+        and pnm.maximum(picture.metadata.head, picture.kind) != vqvae.VALUES - 1
+    ):
+        raise UnsupportedImage("samples of a PNM whose maximum is not 255 cannot be lossy")
     wanted, paint = plan(codec, quality), _painter(model, codec, effort.device)
 
     def code(whole: Planes, sides: Sides) -> tuple[Parts, Planes]:

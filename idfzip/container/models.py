@@ -82,7 +82,7 @@ def _open(path: Path, changed: int, size: int) -> Model:
 def by_name(name: str) -> Model:
     """Return the model of a path, a name or a hash (8 digits or more of it)."""
     path = Path(name)
-    if path.suffix == SUFFIX or path.is_file():
+    if path.suffix == SUFFIX or path.name != name:
         return open_file(path)
     for file in files():
         if file.stem == name:
@@ -92,6 +92,8 @@ def by_name(name: str) -> Model:
             model = open_file(file)
             if model.identity.startswith(name):
                 return model
+    if path.is_file():  # last, so that none in the working folder stands for an installed one
+        return open_file(path)
     known = ", ".join(sorted({f.stem for f in files()})) or "none"
     raise ModelNotFound(f"model {name}: no such file or name (installed: {known})")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterable
 
 from idfzip.errors import FormatError
 
@@ -47,6 +48,17 @@ def check(name: str) -> str:
     if fault:
         raise FormatError(f"member {shown(name)}: the name is refused: {fault}")
     return name
+
+
+def check_folders(listed: Iterable[str]) -> None:
+    """Raise FormatError where one name is a folder of another."""
+    known = set(listed)
+    for name in known:
+        parts = name.split("/")
+        for i in range(1, len(parts)):
+            folder = "/".join(parts[:i])
+            if folder in known:
+                raise FormatError(f"member {shown(folder)}: it is a folder of {shown(name)}")
 
 
 def shown(name: str) -> str:

@@ -56,7 +56,12 @@ def plan(
             )
         parts.append(Part(group, found, usable, colours))
     if model and not any(m is model for part in parts for m in part.models):
-        raise ModelError(
-            f"model {model.name} codes {model.codec.channels} channels, the image is {picture.kind}"
-        )
+        raise ModelError(f"model {model.name} codes {_said(model)}, the image is {picture.kind}")
     return parts
+
+
+def _said(model: Model) -> str:
+    """Return what a model codes, in words."""
+    if model.architecture.categories:
+        return "palettes and bilevel images"
+    return "grey" if model.codec.channels == 1 else "colour"

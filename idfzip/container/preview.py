@@ -22,6 +22,7 @@ from idfzip.container.samples import sample_type, samples
 from idfzip.errors import FormatError, UnsupportedImage
 from idfzip.flows import colour
 from idfzip.flows.alphabet import Integers
+from idfzip.images import pnm
 from idfzip.images.picture import Kind, Layout, Picture, Pixels
 
 _SEED = 0
@@ -112,6 +113,7 @@ def preview(
         seen = plane[there]
         plane[~there] = np.rint(seen.mean()) if len(seen) else _blank(head.kind, c)
     read = sum(tile.share * tile.samples.size for tile in tiles)
+    pixels = pnm.spread(pixels, head.kind, start.file.metadata.head)  # a PNG has no maximum
     picture = Picture(pixels, layout=head.kind.layout, depth=head.kind.depth)
     return Preview(picture, read / pixels.size)
 

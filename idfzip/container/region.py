@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from idfzip.errors import RegionError, UnsupportedImage
-from idfzip.images import damage, png, pnm, reader, tiff
+from idfzip.images import damage, heads, png, reader, tiff
 from idfzip.images.picture import Metadata, Picture, Pixels
 
 Box = tuple[int, int, int, int]
@@ -68,7 +68,7 @@ class Region:
         with damage.in_metadata():
             tags = _tags(metadata.tags) if metadata.tags else b""
         chunks, last = (_chunks(part) for part in (metadata.chunks, metadata.last_chunks))
-        head = pnm.resized(metadata.head, self.height, self.width)
+        head = heads.resized(metadata.head, self.height, self.width)
         return replace(metadata, chunks=chunks, last_chunks=last, tags=tags, head=head)
 
 
@@ -83,12 +83,12 @@ def cropped(picture: Picture, region: Region) -> Picture:
     return replace(picture, pixels=region.of(picture.pixels), metadata=metadata)
 
 
-def of_stored(data: bytes, form: str, region: Region) -> Picture:
+def of_stored(data: bytes, form: str, region: Region, max_pixels: int) -> Picture:
     """Return the region of a stored file's picture, where it is one that can be read exactly.
 
     Raises RegionError and UnsupportedImage.
     """
-    found = reader.read(data, "the stored file")
+    found = reader.read(data, "the stored file", max_pixels)
     if not isinstance(found, Picture):
         raise UnsupportedImage(
             f"a stored {form or 'file'} ({found.reason}): it comes back as a whole, no region of it"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import struct
 import zlib
+from collections.abc import Mapping
 from dataclasses import replace
 from fractions import Fraction
 
@@ -15,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from idfzip.errors import UnsupportedImage
-from idfzip.images import damage, png, pnm, tiff
+from idfzip.images import bmp, damage, png, pnm, tiff
 from idfzip.images.picture import RGB, Kind, Layout, Metadata, Picture
 
 SUFFIXES = {"PNG": ".png", "TIFF": ".tif", "WEBP": ".webp", "BMP": ".bmp", "PPM": ".ppm"}
@@ -23,7 +24,12 @@ SUFFIXES = {"PNG": ".png", "TIFF": ".tif", "WEBP": ".webp", "BMP": ".bmp", "PPM"
 
 _RGBA = Kind(Layout.RGBA, 8)
 _INCH = 0.0254
-_XMP = b"XML:com.adobe.xmp\0\0\0\0\0"
+_XMP_KEYWORD = b"XML:com.adobe.xmp"
+_XMP = _XMP_KEYWORD + bytes(5)
+_SRGB_GAMMA = struct.pack(">I", 45455)
+_SRGB_COLOURS = struct.pack(">8I", 31270, 32900, 64000, 33000, 30000, 60000, 15000, 6000)
+"""What the chunks gAMA and cHRM hold for sRGB (PNG, third edition, section 11.3.2.5)."""
+
 _ABOUT = (270, 271, 272, tiff.ORIENTATION, 305, 306, 315, 33432, tiff.EXIF, tiff.GPS)
 """TIFF's tags that EXIF has as well."""
 
@@ -71,8 +77,17 @@ def _neutral(picture: Picture) -> tuple[Metadata, Palette | None]:
         return _of_png(metadata, picture.kind)
     if picture.format == "TIFF":
         return _of_tiff(metadata, picture.kind)
+    if picture.format == "BMP":
+        return _of_bmp(metadata), None
     exif = metadata.exif.removeprefix(b"Exif\0\0")
     return replace(metadata, exif=exif, head=b""), None
+
+
+def _of_bmp(metadata: Metadata) -> Metadata:
+    profile = bmp.profile(metadata.head)
+    if profile is None:
+        raise UnsupportedImage("only BMP holds colours that are told as it does")
+    return Metadata(icc=profile, dpi=metadata.dpi or bmp.resolution(metadata.head))
 
 
 def _of_png(metadata: Metadata, kind: Kind) -> tuple[Metadata, Palette | None]:
@@ -83,11 +98,11 @@ def _of_png(metadata: Metadata, kind: Kind) -> tuple[Metadata, Palette | None]:
     if b"pHYs" in chunks:
         x, y, unit = struct.unpack(">IIB", chunks[b"pHYs"])
         dpi = (x * _INCH, y * _INCH) if unit == 1 else None
-    xmp = chunks.get(b"iTXt", b"")
+    _check_colours(chunks)
     found = Metadata(
         icc=zlib.decompress(chunks[b"iCCP"].split(b"\0", 1)[1][1:]) if b"iCCP" in chunks else b"",
         exif=chunks.get(b"eXIf", b""),
-        xmp=xmp.removeprefix(_XMP) if xmp.startswith(_XMP) else b"",
+        xmp=_xmp(metadata),
         dpi=dpi,
     )
     if kind.layout != Layout.PALETTE:
@@ -95,9 +110,38 @@ def _of_png(metadata: Metadata, kind: Kind) -> tuple[Metadata, Palette | None]:
     return found, np.frombuffer(chunks[b"PLTE"], np.uint8).reshape(-1, 3)
 
 
+def _check_colours(chunks: Mapping[bytes, bytes]) -> None:
+    """Raise UnsupportedImage for chunks by which colours are others than those of sRGB.
+
+    A profile comes before them, except for cICP (PNG, third edition, section 4.3).
+    """
+    if b"cICP" in chunks:
+        raise UnsupportedImage("only PNG holds the chunk cICP, which tells what its colours are")
+    if b"iCCP" in chunks or b"sRGB" in chunks:
+        return
+    for tag, usual in ((b"gAMA", _SRGB_GAMMA), (b"cHRM", _SRGB_COLOURS)):
+        if chunks.get(tag, usual) != usual:
+            raise UnsupportedImage(f"only PNG holds the chunk {tag.decode()}, and not that of sRGB")
+
+
+def _xmp(metadata: Metadata) -> bytes:
+    """Return the XMP among a PNG's texts (XMP specification, part 3, section 1.1.5)."""
+    for tag, data in png.contents(metadata.chunks + metadata.last_chunks):
+        keyword, _, rest = data.partition(b"\0")
+        if tag == b"iTXt" and keyword == _XMP_KEYWORD:
+            text = rest[2:].split(b"\0", 2)[2]
+            return zlib.decompress(text) if rest[0] else text
+    return b""
+
+
 def _of_tiff(metadata: Metadata, kind: Kind) -> tuple[Metadata, Palette | None]:
     tags = tiff.parse(metadata.tags) if metadata.tags else tiff.Tags("<", {})
     held = tags.directory
+    if kind.layout in (Layout.GREY_ALPHA, Layout.RGBA) and tags.numbers(tiff.EXTRA) not in (
+        (),
+        (2,),
+    ):
+        raise UnsupportedImage("only TIFF holds alpha that colours were multiplied by, or its like")
     about = {tag: held[tag] for tag in _ABOUT if tag in held}
     dpi = None
     if tiff.XRES in held and tiff.YRES in held and tags.number(tiff.UNIT, 2) in (2, 3):

@@ -119,6 +119,12 @@ def plain(data: bytes) -> bytes:
     return MAGIC + b"".join(whole for tag, whole in _chunks(data) if tag in _PIXELS)
 
 
+def bare(data: bytes) -> bytes:
+    """Return a PNG with the chunks alone that readers need for its pixels."""
+    needed = (*_PIXELS, b"PLTE", b"tRNS")
+    return MAGIC + b"".join(whole for tag, whole in _chunks(data) if tag in needed)
+
+
 def other_chunks(data: bytes) -> Metadata:
     """Return all chunks that do not hold pixels, before and after the pixels."""
     before: list[bytes] = []

@@ -79,6 +79,14 @@ def maximum(head: bytes, kind: Kind) -> int:
     return int(found.group(7)) if found and found.group(7) else (1 << kind.depth) - 1
 
 
+def spread(pixels: Pixels, kind: Kind, head: bytes) -> Pixels:
+    """Return samples whose maximum is a header's as of all values of their kind."""
+    most, full = maximum(head, kind), (1 << kind.depth) - 1
+    if most == full:
+        return pixels
+    return np.rint(pixels / most * full).clip(0, full).astype(pixels.dtype)
+
+
 def write(pixels: Pixels, kind: Kind, head: bytes) -> bytes:
     """Return the file of grey, RGB or bilevel pixels; raises ValueError for another's header."""
     height, width = pixels.shape[:2]

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import importlib.util
 import io
-import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -19,7 +18,7 @@ import numpy.typing as npt
 from PIL import Image, UnidentifiedImageError
 
 from idfzip.errors import UnsupportedImage
-from idfzip.images import png, pnm, tiff
+from idfzip.images import bmp, png, pnm, tiff, webp
 from idfzip.images.damage import READING, line
 from idfzip.images.picture import MAX_METADATA, Kind, Layout, Metadata, Picture, Pixels
 
@@ -29,7 +28,6 @@ MAX_PIXELS = 500_000_000
 GET = "16-bit colour is read by imagecodecs: pip install 'idfzip[deep]'"
 
 _HARMLESS = {
-    "BMP": {"compression"},
     "WEBP": {"loop", "background", "timestamp", "duration"},
 }
 _KEPT = {"icc_profile", "exif", "xmp", "dpi"}
@@ -65,7 +63,7 @@ def read(data: bytes, name: str, max_pixels: int = MAX_PIXELS) -> Picture | Unre
     `name` is for messages. Raises UnsupportedImage where the bytes are no image.
     """
     try:
-        return opened(Image.open(io.BytesIO(data)), data, max_pixels)
+        return opened(_open(data), data, max_pixels)
     except Image.DecompressionBombError:
         return Unread("", f"it is over {max_pixels} pixels")
     except UnidentifiedImageError:
@@ -74,6 +72,15 @@ def read(data: bytes, name: str, max_pixels: int = MAX_PIXELS) -> Picture | Unre
         raise UnsupportedImage(f"{name}: not an image that Pillow knows") from None
     except READING as error:
         raise UnsupportedImage(f"{name}: damaged image ({line(error)})") from None
+
+
+def _open(data: bytes) -> Image.Image:
+    try:
+        return Image.open(io.BytesIO(data))
+    except ValueError:  # of a PNG with a text or profile larger than Pillow inflates
+        if not data.startswith(png.MAGIC):
+            raise
+        return Image.open(io.BytesIO(png.bare(data)))
 
 
 def opened(image: Image.Image, data: bytes, max_pixels: int = MAX_PIXELS) -> Picture | Unread:
@@ -119,14 +126,18 @@ def _here() -> bool:
 
 
 def _picture(
-    found: npt.NDArray[np.generic] | str, kind: Kind, form: str, metadata: Metadata, width: int
+    found: npt.NDArray[np.generic] | str,
+    kind: Kind,
+    form: str,
+    metadata: Metadata,
+    size: tuple[int, int],
 ) -> Picture | str:
-    """Return the picture of samples, (height, width) or (height, width, C), of a kind."""
+    """Return the picture of samples of a kind and of that height and width."""
     if isinstance(found, str):
         return found
     dtype = np.uint16 if kind.depth == 16 else np.uint8
-    shape = (found.shape[0], width, kind.layout.channels)
-    if found.size != shape[0] * shape[1] * shape[2]:
+    shape = (*size, kind.layout.channels)
+    if found.shape != shape and (*found.shape, 1) != shape:
         return f"its pixels are read as {found.shape}"
     if 8 * found.dtype.itemsize > kind.depth and not 0 <= int(found.max()) < 1 << kind.depth:
         return f"its samples are more than {kind.depth} bits"
@@ -164,7 +175,7 @@ def _png(image: Image.Image, data: bytes) -> Picture | str:
     reason = png.damaged_rows(data)
     if reason:
         return reason
-    return _picture(png_pixels(image, data), kind, "PNG", metadata, image.width)
+    return _picture(png_pixels(image, data), kind, "PNG", metadata, (image.height, image.width))
 
 
 def _ppm(image: Image.Image, data: bytes) -> Picture | str:
@@ -189,8 +200,8 @@ def _tagged(image: Image.Image, data: bytes, tags: tiff.Tags) -> Picture | str:
     extra = tags.numbers(tiff.EXTRA)
     if tags.number(tiff.COMPRESSION, 1) not in _LOSSLESS:
         return "its pixels are compressed with loss, or in a way of their own"
-    if _is_more(tags.rest(data)):
-        return "bytes follow its end"
+    if any(map(_is_more, tags.rest(data))):
+        return "it has bytes to which no tag points"
     layout = _LAYOUTS.get((photometric, samples, len(extra)))
     formats = set(tags.numbers(tiff.FORMAT) or (1,))
     if layout is None or len(bits) != 1 or formats != {1}:
@@ -204,8 +215,9 @@ def _tagged(image: Image.Image, data: bytes, tags: tiff.Tags) -> Picture | str:
         or (layout == Layout.PALETTE and kind.depth == 1)
     ):
         return f"TIFF of {kind} has no model"
+    size = tags.number(tiff.HEIGHT, 0), tags.number(tiff.WIDTH, 0)
     found = _tiff_pixels(image, data, kind, tags)
-    return _picture(found, kind, "TIFF", Metadata(tags=tiff.kept(tags)), tags.number(256, 0))
+    return _picture(found, kind, "TIFF", Metadata(tags=tiff.kept(tags)), size)
 
 
 _LAYOUTS = {
@@ -237,38 +249,23 @@ def _tiff_pixels(
     import imagecodecs
 
     found = _deep(lambda: imagecodecs.tiff_decode(data))
-    return (1 << kind.depth) - 1 - found if white_is_zero and not isinstance(found, str) else found
+    if isinstance(found, str):
+        return found
+    if found.ndim == 3 and tags.number(tiff.PLANAR, 1) == 2:  # (C, height, width)
+        found = np.moveaxis(found, 0, 2)
+    return (1 << kind.depth) - 1 - found if white_is_zero else found
 
 
 def _webp(image: Image.Image, data: bytes) -> Picture | str:
-    if not is_lossless_webp(data):
-        return "lossy WebP is kept as it is"
-    (size,) = struct.unpack_from("<I", data, 4)
-    return "bytes follow its end" if len(data) > 8 + size + (size & 1) else _by_pillow(image)
-
-
-def is_lossless_webp(data: bytes) -> bool:
-    """Return whether the pixels of a WebP file were coded without loss."""
-    at = 12
-    while at + 8 <= len(data):
-        tag, length = struct.unpack_from("<4sI", data, at)
-        if tag == b"VP8L":
-            return True
-        at += 8 + length + (length & 1)
-    return False
+    return webp.reason(data) or _by_pillow(image)
 
 
 def _bmp(image: Image.Image, data: bytes) -> Picture | str:
-    depth = struct.unpack_from("<H", data, 28)[0] if len(data) > 30 else 0
-    if depth != 24:
-        return f"BMP of {depth} bits a pixel has no model"
-    (start,) = struct.unpack_from("<I", data, 10)
-    rest = data[start + image.height * (-(-3 * image.width // 4) * 4) :]
-    return "bytes follow its pixels" if _is_more(rest) else _by_pillow(image)  # a profile, say
+    return bmp.read(data)
 
 
 def _is_more(rest: bytes) -> bool:
-    """Return whether bytes at the end of a file are more than what fills its last word."""
+    """Return whether bytes that nothing tells of are more than what fills a word."""
     return len(rest) > 3 or any(rest)
 
 
@@ -287,7 +284,7 @@ def _by_pillow(image: Image.Image) -> Picture | str:
         xmp=image.info.get("xmp") or b"",
         dpi=(float(dpi[0]), float(dpi[1])) if dpi else None,
     )
-    return _picture(_loaded(image), Kind(Layout[image.mode], 8), form, metadata, image.width)
+    return _picture(_loaded(image), Kind(Layout[image.mode], 8), form, metadata, image.size[::-1])
 
 
 _READERS: dict[str, Callable[[Image.Image, bytes], Picture | str]] = {

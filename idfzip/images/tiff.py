@@ -64,11 +64,11 @@ Directory = dict[int, Value]
 
 @dataclass(frozen=True)
 class Tags:
-    """A file's order of bytes, `<` or `>`, its first directory, and where the tags end."""
+    """A file's order of bytes, `<` or `>`, its first directory, and which bytes its tags take."""
 
     order: str
     directory: Directory
-    end: int = 0
+    spans: tuple[tuple[int, int], ...] = ()
 
     def numbers(self, tag: int) -> tuple[int, ...]:
         """Return the whole numbers of a tag, none where it is missing; raises Unfit for others."""
@@ -87,14 +87,19 @@ class Tags:
             raise Unfit(f"its tag {tag} has {len(found)} numbers")
         return found[0] if found else default
 
-    def rest(self, data: bytes) -> bytes:
-        """Return the bytes of the file after all that its tags point to."""
+    def rest(self, data: bytes) -> list[bytes]:
+        """Return the parts of the file to which no tag points, between others and at its end."""
         pixels = [
-            at + count
+            (at, at + count)
             for offsets, counts in ((OFFSETS, COUNTS), (_TILE_OFFSETS, _TILE_COUNTS))
             for at, count in zip(self.numbers(offsets), self.numbers(counts), strict=False)
         ]
-        return data[max([self.end, *pixels]) :]
+        found, reached = [], 8
+        for start, end in [*sorted([*self.spans, *pixels]), (len(data), len(data))]:
+            if start > reached:
+                found.append(data[reached:start])
+            reached = max(reached, end)
+        return found
 
 
 def parse(data: bytes) -> Tags:
@@ -104,16 +109,19 @@ def parse(data: bytes) -> Tags:
         raise Unfit("it is a BigTIFF or none")
     try:
         (start,) = struct.unpack_from(f"{order}I", data, 4)
-        return Tags(order, *_directory(data, order, start, 0))
+        spans: list[tuple[int, int]] = []
+        return Tags(order, _directory(data, order, start, spans, 0), tuple(spans))
     except struct.error:
         raise Unfit("its tags are cut") from None
 
 
-def _directory(data: bytes, order: str, at: int, depth: int) -> tuple[Directory, int]:
-    """Return the directory at a place, and where it and all values of it end."""
+def _directory(
+    data: bytes, order: str, at: int, spans: list[tuple[int, int]], depth: int
+) -> Directory:
+    """Return the directory at a place; what it and its values take is added to `spans`."""
     found: Directory = {}
     (count,) = struct.unpack_from(f"{order}H", data, at)
-    end = at + 2 + 12 * count + 4
+    spans.append((at, at + 2 + 12 * count + 4))
     for i in range(count):
         tag, kind, length = struct.unpack_from(f"{order}HHI", data, at + 2 + 12 * i)
         size = length * _SIZES.get(kind, 0)
@@ -125,16 +133,15 @@ def _directory(data: bytes, order: str, at: int, depth: int) -> tuple[Directory,
         if place + size > len(data):
             raise Unfit(f"its tag {tag} is cut")
         value = Value(kind, data[place : place + size])
-        end = max(end, place + size)
+        spans.append((place, place + size))
         if tag in _DIRECTORIES:
             if depth == 2 or kind != LONG or length != 1:
                 raise Unfit(f"its tag {tag} is no directory")
             (start,) = struct.unpack(f"{order}I", value.data)
-            below, last = _directory(data, order, start, depth + 1)
-            end = max(end, last)
+            below = _directory(data, order, start, spans, depth + 1)
             value = Value(kind, b"", below)
         found[tag] = value
-    return found, end
+    return found
 
 
 def kept(tags: Tags) -> bytes:

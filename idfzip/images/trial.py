@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from idfzip.errors import UnsupportedImage
-from idfzip.images import pnm, reader, writer
+from idfzip.images import heads, reader, writer
 from idfzip.images.picture import Picture
 from idfzip.images.reader import Unread
 
@@ -30,7 +30,7 @@ def tried(found: Picture | Unread) -> Picture | Unread:
 
 def _lost(picture: Picture) -> str:
     """Return why a file written anew would not hold what this one does, or an empty string."""
-    metadata = replace(picture.metadata, head=pnm.resized(picture.metadata.head, 1, 1))
+    metadata = replace(picture.metadata, head=heads.resized(picture.metadata.head, 1, 1))
     dot = replace(picture, pixels=np.zeros_like(picture.pixels[:1, :1]), metadata=metadata)
     try:
         data = writer.write(dot)

@@ -9,13 +9,10 @@ from typing import Any
 from PIL import Image
 
 from idfzip.errors import UnsupportedImage
-from idfzip.images import damage, png, pnm, scanlines, tiff
+from idfzip.images import bmp, damage, heads, png, pnm, scanlines, tiff
 from idfzip.images.picture import Metadata, Picture
 
-_OPTIONS: dict[str, dict[str, Any]] = {
-    "WEBP": {"lossless": True, "quality": 80, "method": 4, "exact": True},
-    "BMP": {"dpi": (0, 0)},  # none, where Pillow would say 96
-}
+_WEBP: dict[str, Any] = {"lossless": True, "quality": 80, "method": 4, "exact": True}
 
 
 def to_image(picture: Picture) -> Image.Image:
@@ -32,10 +29,11 @@ def to_image(picture: Picture) -> Image.Image:
     pixels = picture.pixels[:, :, 0] if picture.pixels.shape[2] == 1 else picture.pixels
     if picture.kind.depth in (2, 4) and mode == "L":
         pixels = pixels * (255 // ((1 << picture.kind.depth) - 1))  # as Pillow reads them
+    pixels = pnm.spread(pixels, picture.kind, picture.metadata.head)  # likewise
     if mode == "1":
         pixels = pixels.astype(bool)
     image = Image.fromarray(pixels) if mode not in ("P", "CMYK") else Image.fromarray(pixels, mode)
-    head = pnm.resized(picture.metadata.head, 1, 1)
+    head = heads.resized(picture.metadata.head, 1, 1)
     one = replace(
         picture, pixels=picture.pixels[:1, :1], metadata=replace(picture.metadata, head=head)
     )
@@ -43,6 +41,12 @@ def to_image(picture: Picture) -> Image.Image:
         dot = Image.open(io.BytesIO(write(one)))
         if mode == "P" and dot.palette is not None:
             image.putpalette(dot.palette)
+        if picture.format == "TIFF" and picture.metadata.tags:
+            turned = tiff.parse(picture.metadata.tags).number(tiff.ORIENTATION, 1)
+            if turned != 1:  # Pillow has it from a file alone, where it turns the pixels by it
+                exif = Image.Exif()
+                exif[tiff.ORIENTATION] = turned
+                image.info["exif"] = exif.tobytes()
     image.info.update(dot.info)
     return image
 
@@ -64,9 +68,10 @@ def _written(picture: Picture) -> bytes:
         return tiff.write(pixels, kind, metadata.tags)
     if picture.format == "PPM":
         return pnm.write(pixels, kind, metadata.head)
+    if picture.format == "BMP":
+        return bmp.write(pixels, kind, metadata)
     out = io.BytesIO()
-    options = _OPTIONS[picture.format] | _arguments(metadata)
-    Image.fromarray(pixels).save(out, picture.format, **options)
+    Image.fromarray(pixels).save(out, "WEBP", **_WEBP, **_arguments(metadata))
     return out.getvalue()
 
 
@@ -78,6 +83,4 @@ def _arguments(metadata: Metadata) -> dict[str, Any]:
         found["exif"] = metadata.exif
     if metadata.xmp:
         found["xmp"] = metadata.xmp
-    if metadata.dpi:
-        found["dpi"] = metadata.dpi
     return found

@@ -113,7 +113,7 @@ def read(folders: Sequence[Path], channels: int = 0, options: Options | None = N
         except UnsupportedImage as error:
             found.skip(str(error).removeprefix(f"{file}: "))
             continue
-        except (IdfzipError, OSError, ValueError, EOFError):
+        except (IdfzipError, OSError, ValueError, EOFError, MemoryError):
             found.skip("cannot be read")
             continue
         if isinstance(images, str):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import shlex
 import signal
 import stat
 import subprocess
@@ -17,8 +19,8 @@ from conftest import make_flagship
 from test_commands import folder, run, save  # noqa: F401
 
 from idfzip import home
-from idfzip.cli import files
-from idfzip.container import model_file
+from idfzip.cli import files, pack, sources
+from idfzip.container import idfz, model_file
 from idfzip.container import models as registry
 from idfzip.errors import IdfzipError, OutputExists
 
@@ -270,14 +272,14 @@ def test_a_source_that_changes_meanwhile_is_kept(place, monkeypatch):
 
 def test_a_packed_file_that_changes_meanwhile_is_kept(place, monkeypatch):
     (place / "a.png").unlink()
-    stamp = files.stamp
+    stamp = sources.stamp
 
     def other(path):
         found = stamp(path)
         os.utime(path, ns=(0, found.changed + 5))
         return found
 
-    monkeypatch.setattr(files, "stamp", other)
+    monkeypatch.setattr(sources, "stamp", other)
     told = run("decompress", "--rm", "a.png.idfz", "set.idfz", code=1).stderr
     assert told.count("it was changed meanwhile, so it is kept") == 2
     assert (place / "set.idfz").is_file()
@@ -285,8 +287,9 @@ def test_a_packed_file_that_changes_meanwhile_is_kept(place, monkeypatch):
 
 
 def test_sources_of_an_archive_that_change_meanwhile_are_kept(place, monkeypatch):
-    stamp = files.stamp
-    monkeypatch.setattr(files, "stamp", lambda path: replace(stamp(path), size=next(sizes)))
+    stamp = sources.stamp
+    for place_of in (pack, sources):
+        monkeypatch.setattr(place_of, "stamp", lambda path: replace(stamp(path), size=next(sizes)))
     sizes = iter([1, 2, 1, 3])
     told = run("compress", "--rm", "-f", "a.png", "b.png", "-o", "set.idfz", code=1).stderr
     assert "b.png: it was changed meanwhile" in told
@@ -333,3 +336,199 @@ def test_a_user_without_a_home_has_the_packages_models(place, monkeypatch):
     told = run("models", "add", registry.folders()[-1] / "photo.idfm", code=1).stderr
     assert "no home to install a model in" in told
     assert home.folder("XDG_CACHE_HOME", ".cache") is None
+
+
+@posix
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("compress", "--rm", "b.png", "-o", "/dev/null"),
+        ("compress", "--rm", "-r", ".", "-o", "/dev/null"),
+        ("decompress", "--rm", "a.png.idfz", "-o", "/dev/null"),
+        ("decompress", "--rm", "a.png.idfz", "-o", "-"),
+    ],
+)
+def test_nothing_is_removed_for_what_is_on_no_disk(place, arguments):
+    before = sorted(place.iterdir())
+    assert "--rm needs files in and out" in run(*arguments, code=2).output
+    assert sorted(place.iterdir()) == before
+
+
+@posix
+def test_a_pipe_is_not_removed(place):
+    os.mkfifo("pipe")
+    told = run("compress", "--rm", "pipe", "-o", "x.idfz", code=1).stderr
+    assert "pipe: no regular file, which --rm would remove" in told
+    assert Path("pipe").exists()
+
+
+def test_no_other_input_is_written_to(place):
+    """Also not one that comes later, or the model."""
+    (place / "a.png").rename("a.png.idfz.png")
+    run("compress", "a.png.idfz.png")
+    Path("a.png.idfz").write_bytes(Path("b.png").read_bytes())  # its name lies
+    before = {path: path.read_bytes() for path in place.iterdir()}
+    model = registry.by_name("photo")
+    Path("my.idfm").write_bytes(model_file.dump(model.codec, "my"))
+    for arguments in (
+        ("decompress", "-f", "a.png.idfz.png.idfz", "set.idfz", "a.png.idfz.png"),
+        ("compress", "-f", "b.png", "a.png.idfz.png", "a.png.idfz", "-o", "set.idfz", "set.idfz"),
+        ("compress", "-f", "-m", "my.idfm", "b.png", "-o", "my.idfm"),
+        ("decompress", "-f", "-m", "my.idfm", "a.png.idfz.png.idfz", "-o", "my.idfm"),
+        ("preview", "-f", "-m", "my.idfm", "a.png.idfz.png.idfz", "-o", "my.idfm"),
+    ):
+        assert "the output is an input as well" in run(*arguments, code=1).stderr
+    for path, data in before.items():
+        assert path.read_bytes() == data
+    assert Path("my.idfm").stat().st_size > 1000
+
+
+def test_members_of_two_archives_do_not_go_to_one_place(place):
+    for name in ("a", "b"):
+        run("compress", f"{name}.png", "-r", "-o", f"{name}.idfz")
+        Path(f"{name}.png").rename("x.png")
+        run("compress", "x.png", "-r", "-o", f"{name}x.idfz")
+        Path("x.png").unlink()
+    told = run("decompress", "-f", "--rm", "ax.idfz", "bx.idfz", "--output-dir", "o", code=1).stderr
+    assert "bx.idfz: x.png: o/x.png is the output of another input" in told
+    assert not Path("ax.idfz").exists()
+    assert Path("bx.idfz").is_file()
+
+
+def test_members_whose_names_become_one_do_not_go_to_one_place(place):
+    Path("in").mkdir()
+    for name in ("a.png", "a.tif", "x.1", "x.2", "noext", "v1.5"):
+        save(Path("in", name), format="TIFF" if name.endswith("tif") else "PNG")
+    run("compress", "-r", "in", "-o", "s.idfz")
+    told = run("decompress", "-f", "s.idfz", "--format", "png", "--output-dir", "o", code=1).stderr
+    assert "s.idfz: a.tif: o/a.png is the output of another input" in told
+    assert "5 of 6 members written" in told
+    found = sorted(path.name for path in Path("o").iterdir())
+    assert found == ["a.png", "noext.png", "v1.5.png", "x.1.png", "x.2.png"]
+
+
+@posix
+def test_members_whose_names_differ_in_case_are_two(place):
+    Path("in").mkdir()
+    for name in ("A", "a"):
+        save(Path("in", name), format="PNG")
+    run("compress", "-r", "in", "-o", "s.idfz")
+    for force in ([], ["-f"]):
+        told = run("decompress", *force, "s.idfz", "--output-dir", "o").stderr
+        assert "2 of 2 members written" in told
+
+
+def test_members_that_are_one_file_there_are_told(place, monkeypatch):
+    """As on systems that ignore case: there the first is found at the name of the second."""
+    Path("in").mkdir()
+    Path("o").mkdir()
+    for name in ("A", "a"):
+        save(Path("in", name), format="PNG")
+    run("compress", "-r", "in", "-o", "s.idfz")
+    one = sources.number
+    monkeypatch.setattr(sources, "number", lambda path: one(path.with_name(path.name.upper())))
+    told = run("decompress", "-f", "s.idfz", "--output-dir", "o", code=1).stderr
+    assert "it is the output of another input" in told
+    assert "1 of 2 members written" in told
+
+
+@posix
+def test_an_archive_goes_into_a_pipe(place):
+    os.mkfifo("pipe.idfz")
+    read = []
+    pipe = Path("pipe.idfz")
+    reading = threading.Thread(target=lambda: read.append(pipe.read_bytes()), daemon=True)
+    reading.start()
+    run("compress", "a.png", "b.png", "-o", pipe)
+    reading.join()
+    assert read == [Path("set.idfz").read_bytes()]
+
+
+def test_a_path_that_cannot_be_looked_at_stops_no_other(place, monkeypatch):
+    long = "x" * 300 + ".png"
+    told = run("compress", long, "b.png", code=1).stderr
+    assert "File name too long" in told
+    assert Path("b.png.idfz").is_file()
+    Path("b.png.idfz").unlink()
+    Path("in").mkdir()
+    for name in ("c.png", "d.png"):
+        save(Path("in", name))
+    stat_of = Path.stat
+
+    def refused(self, **options):
+        if self.name == "c.png":
+            raise PermissionError(errno.EACCES, "Permission denied", str(self))
+        return stat_of(self, **options)
+
+    monkeypatch.setattr(Path, "stat", refused)
+    told = run("compress", "-r", "in", "b.png", code=1).stderr
+    assert "c.png: Permission denied" in told
+    assert Path("in", "d.png.idfz").is_file()
+    assert Path("b.png.idfz").is_file()
+
+
+@posix
+def test_talk_that_nobody_can_read_is_no_error(place):
+    for command in ("compress b.png", "test b.png.idfz", "decompress -f b.png.idfz -o c.png"):
+        line = shlex.join([sys.executable, "-m", "idfzip", *command.split()])
+        assert subprocess.run(f"{line} 2>&-", shell=True, check=False).returncode == 0
+    assert Path("c.png").is_file()
+
+
+@posix
+def test_a_name_that_no_terminal_shows_is_told_in_digits(place):
+    name = os.fsdecode(b"\xff.idfz")
+    Path("a.png.idfz").rename(name)
+    env = {**os.environ, "PYTHONIOENCODING": "utf-8:strict"}
+    line = [sys.executable, "-m", "idfzip", "info", name]
+    done = subprocess.run(line, env=env, capture_output=True, text=True, check=True)
+    assert "\\udcff.idfz: lossless PNG" in done.stdout
+
+
+def test_a_file_of_the_working_folder_does_not_stand_for_a_model(place):
+    Path("photo").write_text("no model")
+    run("compress", "-m", "photo", "b.png")
+    assert "photo: " in run("compress", "-f", "-m", "./photo", "b.png", code=1).stderr
+
+
+@posix
+def test_permissions_that_nobody_has_do_not_widen(place):
+    Path("in").mkdir()
+    save(Path("in", "c.png"))
+    Path("in", "c.png").chmod(0)
+    if not os.access("in/c.png", os.R_OK):
+        pytest.skip("only root reads it")
+    run("compress", "-r", "in", "-o", "s.idfz")
+    run("decompress", "s.idfz", "--output-dir", "o")
+    assert stat.S_IMODE(Path("o", "c.png").stat().st_mode) == 0o400
+
+
+def test_limits_hold_in_blocks_and_in_what_is_stored(place):
+    told = run("test", "--max-pixels", "1999", "set.idfz", code=1).stderr
+    assert told.count("the limit is 1999 (--max-pixels)") == 2
+    run("test", "--max-pixels", "2000", "set.idfz")
+    Path("noise.idfz").write_bytes(idfz.store(Path("a.png").read_bytes(), "PNG"))
+    for more in (["--region", "0,0,1,1"], ["--format", "tiff"]):
+        line = ["decompress", "noise.idfz", *more, "-o", "x.tif", "-f"]
+        assert "over 1999 pixels" in run(*line, "--max-pixels", "1999", code=1).stderr
+        run(*line, "--max-pixels", "2000")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("decompress", "a.png.idfz", "--region", "0,0," + "9" * 5000 + ",1"),
+        ("sample", "--size", "9" * 5000 + "x3"),
+        ("train", ".", "-o", "x.idfm", "--seed", "9" * 23),
+        ("bench", ".", "--json", "x", "--csv", "x"),
+    ],
+)
+def test_numbers_beyond_all_bounds_are_wrong_usage(place, arguments):
+    assert "Error: " in run(*arguments, code=2).output
+
+
+def test_training_and_comparing_write_over_no_image(place):
+    told = run("train", ".", "-o", "a.png", "-f", "--name", "x", code=1).stderr
+    assert "the output is an input as well" in told
+    told = run("bench", ".", "-f", "--codec", "png", "--csv", "a.png", code=1).stderr
+    assert "the output is an input as well" in told

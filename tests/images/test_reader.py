@@ -220,7 +220,8 @@ def test_bytes_after_the_end_are_kept(form):
     read(data)
     assert isinstance(reader.read(data + bytes(2), "x"), Picture) == (form != "WEBP")
     for more in (b"x", bytes(36)):
-        assert "bytes follow its" in reader.read(data + more, "x").reason
+        reason = reader.read(data + more, "x").reason
+        assert ("no tag points" if form == "TIFF" else "bytes follow its") in reason
 
 
 @pytest.mark.parametrize("dots", [0, 3000])

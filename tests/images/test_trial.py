@@ -6,6 +6,7 @@ import io
 import struct
 import sys
 import warnings
+import zlib
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -21,10 +22,10 @@ from idfzip.images.reader import Unread
 PIXELS = bytes(range(3, 9))
 
 
-def tagged(tags, body=PIXELS, after=0):
+def tagged(tags, body=PIXELS, after=0, gap=b""):
     """Return a TIFF of grey of 3x2 with these tags in place of the usual ones.
 
-    `after` is the place of the next picture.
+    `after` is the place of the next picture; `gap` is between the pixels and the tags.
     """
     usual = {
         tiff.WIDTH: (3, "H", 3),
@@ -37,13 +38,19 @@ def tagged(tags, body=PIXELS, after=0):
         tiff.COUNTS: (4, "I", len(body)),
     }
     made = sorted((usual | tags).items())
+    body += gap
     at = 8 + len(body) + len(body) % 2
     out = b"II*\0" + struct.pack("<I", at) + body.ljust(at - 8, b"\0")
     out += struct.pack("<H", len(made))
-    for tag, (kind, code, *values) in made:
-        data = struct.pack(f"<{len(values)}{code}", *values).ljust(4, b"\0")
-        out += struct.pack("<HHI", tag, kind, len(values)) + data
-    return out + struct.pack("<I", after)
+    values = b""
+    for tag, (kind, code, *numbers) in made:
+        data = struct.pack(f"<{len(numbers)}{code}", *numbers)
+        if len(data) > 4:
+            place = at + 2 + 12 * len(made) + 4 + len(values)
+            values += data
+            data = struct.pack("<I", place)
+        out += struct.pack("<HHI", tag, kind, len(numbers)) + data.ljust(4, b"\0")
+    return out + struct.pack("<I", after) + values
 
 
 def test_the_usual_tags_are_read():
@@ -170,3 +177,56 @@ def test_threads_leave_the_filters_of_warnings_alone(monkeypatch):
     finally:
         sys.setswitchinterval(interval)
     assert list(warnings.filters) == before
+
+
+@pytest.mark.parametrize("samples", [3, 4])
+@pytest.mark.parametrize("height", [2, 3, 4])
+def test_planes_are_not_taken_for_rows(samples, height):
+    """Where there are as many rows as channels, (C, H, W) is as large as (H, C, W)."""
+    pytest.importorskip("imagecodecs")
+    planes = np.random.default_rng(0).integers(0, 1 << 16, (samples, height, 5)).astype("<u2")
+    body = planes.tobytes()
+    count = 2 * height * 5
+    tags = {
+        tiff.WIDTH: (3, "H", 5),
+        tiff.HEIGHT: (3, "H", height),
+        tiff.BITS: (3, "H", *[16] * samples),
+        tiff.PHOTOMETRIC: (3, "H", 2),
+        tiff.SAMPLES: (3, "H", samples),
+        tiff.PLANAR: (3, "H", 2),
+        tiff.OFFSETS: (4, "I", *[8 + i * count for i in range(samples)]),
+        tiff.COUNTS: (4, "I", *[count] * samples),
+    }
+    if samples == 4:
+        tags[tiff.EXTRA] = (3, "H", 2)
+    found = trial.read(tagged(tags, body), "a.tif")
+    assert isinstance(found, Picture), found
+    np.testing.assert_array_equal(found.pixels, np.moveaxis(planes, 0, 2))
+
+
+def test_bytes_to_which_no_tag_points_keep_the_file():
+    """Some programs' tags hold places, as numbers: what is there would be lost."""
+    assert isinstance(trial.read(tagged({}, PIXELS, gap=b"\0\0"), "a.tif"), Picture)
+    found = trial.read(tagged({}, PIXELS, gap=b"calibration"), "a.tif")
+    assert found == Unread("TIFF", "it has bytes to which no tag points")
+
+
+@pytest.mark.parametrize("tag", [b"ABCD", b"EXIF"])
+def test_chunks_of_webp_that_are_not_known_keep_the_file(tag):
+    out = io.BytesIO()
+    exif = Image.Exif()
+    exif[270] = "it"
+    Image.fromarray(picture("smooth", 4, 5, 3)).save(out, "WEBP", lossless=True, exif=exif)
+    data = out.getvalue()
+    assert isinstance(trial.read(data, "a.webp"), Picture)
+    more = tag + struct.pack("<I", 4) + b"text"
+    data = data[:4] + struct.pack("<I", len(data) - 8 + len(more)) + data[8:] + more
+    assert f"it carries chunks '{tag.decode()}'" in trial.read(data, "a.webp").reason
+
+
+def test_a_large_text_of_png_is_kept_like_any_other():
+    """Pillow refuses to inflate it."""
+    text = png.chunk(b"zTXt", b"Comment\0\0" + zlib.compress(bytes(3 << 20)))
+    found = Picture(picture("smooth", 4, 5, 3), "PNG", reader.Metadata(chunks=text))
+    data = writer.write(found)
+    assert trial.read(data, "a.png").metadata == found.metadata

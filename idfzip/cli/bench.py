@@ -97,7 +97,7 @@ def bench(
     total = sum(i.count for images in run.held(result, survey).values() for i in images)
     with _bar(total * len(result.codecs) * repeat, quiet) as advance:
         run.run(result, survey, repeat, advance)
-    click.echo(report.to_text(result, per_image))
+    _tell(report.to_text(result, per_image), written)
     _write(result, as_json, as_csv, plot, per_image, force)
     if result.interrupted:
         sys.exit(INTERRUPTED)
@@ -124,7 +124,7 @@ def _lossy(
     here = [p for p in chosen if isinstance(p, painters.Painter)]
     work.warm_up([model for painter in here for model in painter.models], True)
     result = lossy.run(paths, chosen)
-    click.echo(lossy.to_text(result))
+    _tell(lossy.to_text(result), [as_json, as_csv, plot])
     if as_json is not None:
         text = json.dumps(lossy.to_json(result, per_image), indent=1)
         files.write(as_json, f"{text}\n".encode(), force=True)
@@ -136,6 +136,11 @@ def _lossy(
         sys.exit(INTERRUPTED)
     if result.failures or any(missing.name in names for missing in result.missing):
         sys.exit(1)
+
+
+def _tell(text: str, written: Sequence[Path | None]) -> None:
+    """Print a table, on standard error where the standard output is for a file."""
+    click.echo(text, err=files.STANDARD in written)
 
 
 def _prepare(

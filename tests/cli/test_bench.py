@@ -151,3 +151,9 @@ def test_tiles_of_a_mosaic_are_images(folder):
 def test_what_lossy_codecs_do_not_heed_is_refused(folder, option):
     told = run("--lossy", *option, folder, code=2).output
     assert f"{option[0]} does not go with --lossy" in told
+
+
+def test_what_goes_to_a_pipe_is_alone_there(folder):
+    result = run(*BASE, "--json", "-", "--repeat", 1, folder)
+    assert json.loads(result.stdout)
+    assert "bpd" in result.stderr

@@ -264,3 +264,11 @@ def test_images_beyond_the_usual_limit_are_shown(folder, monkeypatch):
     told = run("preview", "--max-pixels", 1999, "x.bmp.idfz", "-f", code=1).stderr
     assert "the limit is 1999 (--max-pixels)" in told
     assert "50x40" in run("info", "x.bmp.idfz").output
+
+
+def test_a_preview_of_another_maximum_is_as_bright(folder):
+    pixels = picture("smooth", 40, 50, 1) >> 4
+    Path("x.pgm").write_bytes(b"P5\n50 40\n15\n" + pixels.tobytes())
+    run("compress", "-m", "small-grey", "x.pgm")
+    run("preview", "x.pgm.idfz")
+    np.testing.assert_array_equal(pixels_of("x.pgm.preview.png"), pixels * 17)

@@ -121,3 +121,14 @@ def test_the_released_model_is_installed():
     model = installed.by_name(installed.LOSSY)
     assert model.architecture.lossy
     assert installed.is_released(model)
+
+
+def test_a_maximum_that_painted_samples_may_pass_is_refused(lossy_models):
+    dark = picture("smooth", 9, 11, 1) >> 4
+    for head, fits in ((b"P5\n11 9\n15\n", False), (b"P5 # it\n11 9\n255\n", True)):
+        source = Picture(dark, "PPM", Metadata(head=head))
+        if fits:
+            lossy.compress(source, lossy_models[1], 80)
+            continue
+        with pytest.raises(UnsupportedImage, match="whose maximum is not 255"):
+            lossy.compress(source, lossy_models[1], 80)

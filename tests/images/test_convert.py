@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import io
+import struct
+import zlib
 
 import numpy as np
 import pytest
@@ -9,8 +11,8 @@ from PIL import Image
 from test_reader import image_of, read, saved
 
 from idfzip.errors import UnsupportedImage
-from idfzip.images import convert, writer
-from idfzip.images.picture import Picture
+from idfzip.images import convert, png, tiff, writer
+from idfzip.images.picture import Kind, Layout, Metadata, Picture
 
 EXIF = Image.Exif()
 EXIF[271] = "a maker"
@@ -65,3 +67,53 @@ def test_deep_colour_goes_from_png_to_tiff_and_back():
     tiff = convert.converted(found, "TIFF")
     np.testing.assert_array_equal(convert.converted(tiff, "PNG").pixels, pixels)
     assert writer.write(tiff)[:2] == b"II"
+
+
+def with_chunks(*chunks):
+    made = b"".join(png.chunk(tag, data) for tag, data in chunks)
+    return Picture(picture("smooth", 5, 7, 3), "PNG", Metadata(chunks=made))
+
+
+GAMMA, SRGB_GAMMA = (struct.pack(">I", n) for n in (100000, 45455))
+
+
+@pytest.mark.parametrize(
+    ("chunks", "kept"),
+    [
+        ([(b"gAMA", SRGB_GAMMA)], True),
+        ([(b"sRGB", b"\0"), (b"gAMA", GAMMA)], True),
+        ([(b"gAMA", GAMMA), (b"iCCP", b"p\0\0" + zlib.compress(b"profile"))], True),
+        ([(b"gAMA", GAMMA)], False),
+        ([(b"cHRM", bytes(32))], False),
+        ([(b"cICP", bytes(4)), (b"sRGB", b"\0")], False),
+    ],
+)
+@pytest.mark.parametrize("form", ["TIFF", "WEBP", "BMP"])
+def test_colours_are_those_of_srgb_or_of_a_profile(chunks, kept, form):
+    found = with_chunks(*chunks)
+    if kept:
+        convert.converted(found, form)
+        return
+    with pytest.raises(UnsupportedImage, match="only PNG holds the chunk"):
+        convert.converted(found, form)
+
+
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize("order", [1, -1])
+def test_xmp_is_found_among_texts(packed, order):
+    text = b"<x:xmpmeta/>"
+    head = b"XML:com.adobe.xmp\0" + bytes([packed, 0]) + b"\0\0"
+    texts = [(b"iTXt", head + (zlib.compress(text) if packed else text))]
+    texts.append((b"iTXt", b"Title\0\0\0\0\0it"))
+    found = convert.converted(with_chunks(*texts[::order]), "WEBP")
+    assert found.metadata.xmp == text
+
+
+@pytest.mark.parametrize("extra", [(0,), (1,)])
+def test_alpha_of_another_kind_is_not_taken_for_the_usual_one(extra):
+    tags = tiff.needed(Kind(Layout.RGBA, 8), "<") | {
+        tiff.EXTRA: tiff.numbers("<", tiff.SHORT, *extra)
+    }
+    found = Picture(picture("smooth", 5, 7, 4), "TIFF", Metadata(tags=tiff.of_tags("<", tags)))
+    with pytest.raises(UnsupportedImage, match="only TIFF holds alpha"):
+        convert.converted(found, "PNG")

@@ -71,18 +71,21 @@ def _encoding(flagship: Flagship, group: Group, alphabet: int) -> int:
 def _decoding(flagship: Flagship, group: Group, alphabet: int) -> int:
     n = len(flagship.design.regressors) + flagship.channels
     item = 8 if alphabets.alphabet(alphabet).deep else 4
-    tiles, height, width, slots = _extent(group)
-    step = slots * (_pixel(flagship, alphabet) + 3 * 4 * (n + 1) * n)
+    tiles, height, width = _extent(group)
+    # Tiles of a step have as many slots as the largest.
+    step = (
+        tiles * min(height, (width + 1) >> 1) * (_pixel(flagship, alphabet) + 3 * 4 * (n + 1) * n)
+    )
     ring = tiles * height * 8 * item * _terms(flagship)
     planes = tiles * _plane(height, width) * flagship.channels * 2 * item * 2
     return step + ring + planes + _network(flagship)
 
 
-def _extent(group: Group) -> tuple[int, int, int, int]:
-    """Return the most tiles of a run, their largest sides, and the most pixels of a step."""
+def _extent(group: Group) -> tuple[int, int, int]:
+    """Return the most tiles of a run, and their largest sides."""
     tiles = max(map(len, group.runs))
     height, width = (max(sides) for sides in zip(*group.sizes, strict=True))
-    return tiles, height, width, tiles * min(height, (width + 1) // 2)
+    return tiles, height, width
 
 
 def _plane(height: int, width: int) -> int:
@@ -105,11 +108,11 @@ def _fused(flagship: Flagship, group: Group, alphabet: int, encoding: bool) -> i
     c, learns = flagship.channels, flagship.learning.rate > 0
     n = len(flagship.design.regressors) + c
     item = 8 if alphabets.alphabet(alphabet).deep else 4
-    tiles, height, width, most = _extent(group)
+    tiles, height, width = _extent(group)
     row = item * _terms(flagship) + 8 * (6 + 8 * c + c * c)
     row += activations(flagship.network, SEEN_INPUTS * c, learns)
     row += mixtures(flagship.network.components, c, item)
-    rows = most + ALIGNED + PERIOD * learns
+    rows = group.abreast + ALIGNED + PERIOD * learns
     height, width = aligned(height), aligned(width + 2 * MARGIN)
     ring = tiles * height * SLOTS * item * (2 * _terms(flagship) + n + 1 + c)
     planes = tiles * _plane(height, width) * c * item * 3

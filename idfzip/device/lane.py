@@ -70,11 +70,6 @@ class Lane:
         """About how long it takes."""
         return sum(max(w + 2 * h for h, w in run) for run in self.group.runs)
 
-    @property
-    def slots(self) -> int:
-        """About how many pixels it has side by side."""
-        return max(sum(min(h, (w + 1) >> 1) for h, w in run) for run in self.group.runs)
-
 
 def encoding(machine: Machine, model: Known, codec: Any, tile: Planes, alphabet: int) -> Lane:
     """Return a tile whose stream is wanted, in parts."""

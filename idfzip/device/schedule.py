@@ -41,6 +41,11 @@ class Group:
         """Number of pixels."""
         return sum(h * w for h, w in self.sizes)
 
+    @property
+    def abreast(self) -> int:
+        """Most pixels that it may have in a step."""
+        return max(sum(min(h, (w + 1) >> 1) for h, w in run) for run in self.runs)
+
 
 @dataclass(frozen=True)
 class Run:

@@ -205,7 +205,7 @@ class Worker:
         callers = list(dict.fromkeys(one.caller for one in lanes))[:CALLERS]
         taken = set(callers)
         lanes = [one for one in lanes if one.caller in taken]
-        full = len(callers) == CALLERS or sum(one.slots for one in lanes) >= FULL
+        full = len(callers) == CALLERS or sum(one.group.abreast for one in lanes) >= FULL
         return lanes, full
 
     def _all(self) -> list[Lane]:

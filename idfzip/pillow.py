@@ -70,6 +70,8 @@ class IdfzImageFile(ImageFile.ImageFile):
         """Decode the pixels on first use; raises OSError where they are damaged."""
         if self.tile:
             file: Any = self.fp
+            if file is None:
+                raise ValueError("Operation on closed image")
             file.seek(0)
             try:
                 found = api.decompress(file.read())

@@ -265,3 +265,11 @@ def test_a_name_that_is_a_folder_of_another_is_refused():
     image = picture("smooth", 3, 4, 1)
     with pytest.raises(FormatError, match="member a/b: it is a folder of a/b/c"):
         idfzip.pack({"a/b": image, "a/c": image, "a/b/c": image})
+
+
+def test_masked_values_are_not_dropped():
+    pixels = np.ma.masked_equal(picture("smooth", 3, 4, 1), picture("smooth", 3, 4, 1)[0, 0, 0])
+    with pytest.raises(UnsupportedImage, match="masked values"):
+        idfzip.compress(pixels)
+    whole = np.ma.array(picture("smooth", 3, 4, 1))
+    assert idfzip.decompress(idfzip.compress(whole)).size == (4, 3)

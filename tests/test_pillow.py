@@ -127,3 +127,12 @@ def test_what_is_not_opened():
     stored[-20] ^= 1
     with pytest.raises(OSError, match="damaged"):
         Image.open(io.BytesIO(stored)).load()
+
+
+def test_a_closed_image_is_told_as_pillow_does(tmp_path):
+    path = tmp_path / "x.idfz"
+    make_image().save(path)
+    with Image.open(path) as image:
+        pass
+    with pytest.raises(ValueError, match="closed image"):
+        image.load()

@@ -120,15 +120,17 @@ def _threads(asked: int) -> int:
 
 
 def _train(plan: Plan, joined: Any, stopped: Callable[[], bool], options: dict[str, Any]) -> None:
-    from idfzip.training import session
-    from idfzip.training.journal import Journal
+    from idfzip.training import checkpoint, session
+    from idfzip.training.journal import CHECKPOINT, Journal
     from idfzip.training.lattice import Lattices
     from idfzip.training.pixels import Pixels
 
     output, quiet = options["output"], options["quiet"] or not joined.leads
+    folder = output.with_name(output.name.removesuffix(".idfm") + ".train")
+    if options["resume"] and joined.leads:
+        checkpoint.check(folder / CHECKPOINT)
     prepared = session.prepare(plan)
     _say_found(prepared, quiet)
-    folder = output.with_name(output.name.removesuffix(".idfm") + ".train")
     talk.say("preparing samples ...", quiet)
     task = session.make_task(prepared, joined)
     journal = Journal(folder, options["resume"], task.unit) if joined.leads else None

@@ -128,6 +128,8 @@ def from_array(array: npt.NDArray[np.generic]) -> Picture:
 
     Raises UnsupportedImage for others.
     """
+    if np.ma.is_masked(array):
+        raise UnsupportedImage("array with masked values, which no file holds: fill them first")
     pixels = np.asarray(array)
     if pixels.ndim == 2:
         pixels = pixels[:, :, None]

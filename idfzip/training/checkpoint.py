@@ -61,10 +61,15 @@ def save(path: Path, state: State[Any], purpose: str) -> None:
         raise TrainingError(f"{path}: cannot be written ({error.strerror})") from None
 
 
-def load(path: Path, state: State[Any], purpose: str) -> None:
-    """Bring `state` to where a checkpoint stands; raises TrainingError where it does not fit."""
+def check(path: Path) -> None:
+    """Raise TrainingError where there is no checkpoint; before the work that comes first."""
     if not path.is_file():
         raise TrainingError(f"{path}: no checkpoint to resume from")
+
+
+def load(path: Path, state: State[Any], purpose: str) -> None:
+    """Bring `state` to where a checkpoint stands; raises TrainingError where it does not fit."""
+    check(path)
     try:
         with safetensors.safe_open(path, "pt") as file:
             metadata = file.metadata() or {}

@@ -220,3 +220,9 @@ def test_two_processes_do_what_one_does_with_twice_the_pixels(folder):
     run("train", folder, "-o", "half.idfm", "--recipe", "half.toml", *tail)
     two, one, half = (weights(folder.parent / f"{name}.train") for name in ("two", "one", "half"))
     assert np.abs(two - one).mean() < 0.02 * np.abs(half - one).mean()
+
+
+def test_without_a_checkpoint_nothing_is_prepared(folder):
+    told = run("train", "images", "-o", "x.idfm", "--resume", code=1).stderr
+    assert "no checkpoint to resume from" in told
+    assert not (folder.parent / "x.train").exists()

@@ -14,10 +14,9 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, PngImagePlugin, TiffImagePlugin
 
-from idfzip.container import archive, block, choice, devices, idfz, models, names
+from idfzip.container import archive, block, choice, devices, header, idfz, models, names
 from idfzip.container import lossy as painting
 from idfzip.container.effort import Effort, all_cores
-from idfzip.container.header import MAX_PIXELS
 from idfzip.container.index import Entry
 from idfzip.container.model_file import Model
 from idfzip.container.plan import plan
@@ -142,6 +141,10 @@ def _region(asked: Sequence[int] | None) -> Region | None:
 
 def _picture(image: Image.Image) -> Picture | bytes:
     """Return the picture of a Pillow image, or, of a kind that is not coded, a TIFF of it."""
+    if image.mode in ("I;16B", "I;16L"):
+        native = Image.fromarray(np.asarray(image).astype(np.uint16))
+        native.info = image.info
+        image = native
     kept = {key: image.info[key] for key in _KEPT if key in image.info}
     form = "PNG" if image.mode in _PNG_MODES else "TIFF"
     options: dict[str, Any] = {"compress_level": 1} if form == "PNG" else {}
@@ -193,7 +196,7 @@ def decompress(
     model: str | Path | None = None,
     threads: int | None = None,
     device: str = devices.CPU,
-    max_pixels: int = MAX_PIXELS,
+    max_pixels: int = header.MAX_PIXELS,
     as_array: bool = False,
     region: tuple[int, int, int, int] | None = None,
 ) -> Image.Image | npt.NDArray[np.unsignedinteger[Any]]:
@@ -228,7 +231,9 @@ def _image(
             return writer.to_image(found)
         return found.pixels[:, :, 0] if found.pixels.shape[2] == 1 else found.pixels
     try:
-        image = Image.open(io.BytesIO(found.data))
+        image = reader.open_image(found.data)
+        if image.width * image.height > max_pixels:
+            raise header.too_large(image.width, image.height, max_pixels)
         image.load()
     except (*READING, Image.DecompressionBombError) as error:
         raise UnsupportedImage(f"a stored {found.format or 'file'}: {line(error)}") from None
@@ -326,7 +331,7 @@ def unpack(
     model: str | Path | None = None,
     threads: int | None = None,
     device: str = devices.CPU,
-    max_pixels: int = MAX_PIXELS,
+    max_pixels: int = header.MAX_PIXELS,
     as_array: bool = False,
 ) -> Any:
     """Return the images of an archive by name, or one of them alone; each as `decompress` does.

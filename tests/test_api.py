@@ -273,3 +273,19 @@ def test_masked_values_are_not_dropped():
         idfzip.compress(pixels)
     whole = np.ma.array(picture("smooth", 3, 4, 1))
     assert idfzip.decompress(idfzip.compress(whole)).size == (4, 3)
+
+
+def test_what_is_stored_and_too_large_is_not_decoded():
+    out = io.BytesIO()
+    Image.new("L", (30, 40)).save(out, "GIF")
+    data = idfz.store(out.getvalue(), "GIF")
+    assert idfzip.decompress(data, max_pixels=1200).size == (30, 40)
+    with pytest.raises(FormatError, match="the limit is 1199"):
+        idfzip.decompress(data, max_pixels=1199)
+
+
+def test_deep_grey_of_another_order_of_bytes_comes_back():
+    pixels = (picture("smooth", 9, 11, 1)[..., 0] * np.uint16(200)).astype(">u2")
+    image = Image.frombytes("I;16B", (11, 9), pixels.tobytes())
+    back = idfzip.decompress(idfzip.compress(image))
+    np.testing.assert_array_equal(np.asarray(back), pixels)

@@ -90,7 +90,7 @@ def check_folder(path: Path) -> None:
 
 def is_special(path: Path) -> bool:
     """Return whether there is a device, a pipe or a socket, which is written to as it is."""
-    return path.exists() and not path.is_file()
+    return path.exists() and not path.is_file() and not path.is_dir()
 
 
 @dataclass(frozen=True)

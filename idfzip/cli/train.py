@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from idfzip.cli import files, sources, talk, work
-from idfzip.container import model_file
+from idfzip.container import model_file, models
 from idfzip.errors import TrainingError
 
 if TYPE_CHECKING:
@@ -61,8 +61,9 @@ def train(folders: tuple[Path, ...], **options: Any) -> None:
     """
     if options["minutes"] and options["steps"]:
         raise click.UsageError("give --minutes or --steps, not both")
-    inputs = sources.inputs(file for folder in folders for file in (folder, *folder.rglob("*")))
-    files.check_free(options["output"], options["force"] or options["resume"], inputs)
+    files.check_free(
+        options["output"], options["force"] or options["resume"], _inputs(folders, options)
+    )
     files.check_folder(options["output"])
     name = options["name"]
     options["name"] = model_file.check_name(name) if name else model_file.name_of(options["output"])
@@ -92,6 +93,14 @@ def train(folders: tuple[Path, ...], **options: Any) -> None:
     )
     with group.joined(options["device"]) as joined, _interrupts() as stopped:
         _train(plan, joined, stopped, options)
+
+
+def _inputs(folders: tuple[Path, ...], options: dict[str, Any]) -> sources.Inputs:
+    """Return what is read: images, and a recipe; a model may lie among them, which goes on."""
+    given = [*folders, *filter(None, [options["validation"]])]
+    found = [file for folder in given for file in (folder, *folder.rglob("*"))]
+    images = [file for file in found if file.suffix != models.SUFFIX]
+    return sources.inputs([*images, Path(options["recipe"] or "")])
 
 
 def _train_indexed(folders: tuple[Path, ...], options: dict[str, Any]) -> bool:

@@ -150,7 +150,7 @@ class Outputs:
     def __init__(self, folder: Path | None, inputs: Inputs) -> None:
         """Begin; none of the `inputs` is written to, whatever is forced."""
         self.folder, self.inputs = folder, inputs
-        self._written: set[Number | None] = set()
+        self._written: set[Number] = set()
         self._made: dict[Path, files.Look] = {}
         self._taken: set[Path] = set()
         self._lock = threading.Lock()
@@ -180,11 +180,14 @@ class Outputs:
     def write(self, target: Path, data: bytes, force: bool, like: files.Look) -> None:
         """Write a result as `files.write`, but over none of before: some systems ignore case."""
         with self._lock:
-            if force and sources.number(target) in self._written - {None}:
+            there = sources.number(target) if force else None
+            if there is not None and there in self._written:
                 raise OutputExists(f"{target}: it is the output of another input")
         files.write(target, data, force, like, self.inputs)
+        there = sources.number(target)
         with self._lock:
-            self._written.add(sources.number(target))
+            if there is not None:
+                self._written.add(there)
 
     def _make_folders(self, target: Path, source: Source) -> None:
         missing = [folder for folder in target.parents if not folder.exists()]

@@ -80,7 +80,8 @@ def extract(
                 raise FormatError(f"member {names.shown(entry.name)}: the name is there twice")
             target = place(entry)
             files.check_free(target, job.force, job.outputs.inputs)
-            job.outputs.reserve(target, f"{path}: {names.shown(entry.name)}")
+            if target != files.STANDARD:
+                job.outputs.reserve(target, f"{path}: {names.shown(entry.name)}")
             targets[entry.name] = target
     done = 0
     for member in _decoded(box, job, targets):

@@ -37,9 +37,9 @@ def cache() -> Path | None:
 
 @lru_cache(maxsize=1)
 def _sources() -> str:
-    """Return a digest of what runs on devices."""
+    """Return a digest of this package."""
     digest = hashlib.sha256()
-    for file in sorted(Path(__file__).parent.rglob("*.py")):
+    for file in sorted(Path(__file__).parent.parent.rglob("*.py")):
         digest.update(file.read_bytes())
     return digest.hexdigest()[:16]
 

@@ -26,7 +26,8 @@ _METRE = 39.3701
 def read(data: bytes) -> Picture | str:
     """Return the picture of a file, or why its bytes must be kept.
 
-    A file comes back byte for byte, except for three bytes of 0 that may follow its end.
+    A file comes back byte for byte, except for bytes that fill up its rows, which become 0, and for
+    three bytes of 0 that may follow its end.
     """
     if len(data) < _FIRST + _INFO:
         return "its header is cut"
@@ -37,13 +38,13 @@ def read(data: bytes) -> Picture | str:
         return f"BMP of {bits} bits a pixel, with a header of {size} bytes, has no model"
     height, across = abs(rows), _across(width)
     end = start + across * height
-    if width < 1 or height < 1 or start < _FIRST + size or end > len(data):
+    filling = across - 3 * width
+    if width < 1 or height < 1 or start < _FIRST + size or end - filling > len(data):
         return "its pixels are cut"
     if len(data) > end + 3 or any(data[end:]):
         return "bytes follow its pixels"
-    lines = np.frombuffer(data, np.uint8, across * height, start).reshape(height, across)
-    if lines[:, 3 * width :].any():
-        return "bytes that fill up its rows are not 0"
+    body = data[start:end].ljust(across * height, b"\0")  # the last row may lack what fills it up
+    lines = np.frombuffer(body, np.uint8).reshape(height, across)
     pixels = lines[:, : 3 * width].reshape(height, width, 3)[:, :, ::-1]
     head = data[:start]
     found = resolution(head)

@@ -1,7 +1,8 @@
 """A picture as one of another file format: the same samples, and what metadata both hold.
 
-Colour profile, EXIF, XMP, resolution and palette go along. What decides how pixels look, and what
-the other format cannot hold, is an error; other metadata (text, time, ...) are left behind.
+Colour profile, EXIF, XMP, resolution and palette go along where the other format has a place for
+them: BMP and PPM have none for a profile and for an orientation. What else decides how pixels look,
+and what the other format cannot hold, is an error; other metadata (text, time, ...) stay behind.
 """
 
 from __future__ import annotations
@@ -26,9 +27,12 @@ _RGBA = Kind(Layout.RGBA, 8)
 _INCH = 0.0254
 _XMP_KEYWORD = b"XML:com.adobe.xmp"
 _XMP = _XMP_KEYWORD + bytes(5)
-_SRGB_GAMMA = struct.pack(">I", 45455)
-_SRGB_COLOURS = struct.pack(">8I", 31270, 32900, 64000, 33000, 30000, 60000, 15000, 6000)
-"""What the chunks gAMA and cHRM hold for sRGB (PNG, third edition, section 11.3.2.5)."""
+_SRGB_GAMMA = (45455,)
+_SRGB_COLOURS = (31270, 32900, 64000, 33000, 30000, 60000, 15000, 6000)
+"""What the chunks gAMA and cHRM hold for sRGB (PNG, third edition, section 11.3.2.5).
+
+Writers round: 5% of the gamma, and half a hundredth of the colours, are no difference.
+"""
 
 _ABOUT = (270, 271, 272, tiff.ORIENTATION, 305, 306, 315, 33432, tiff.EXIF, tiff.GPS)
 """TIFF's tags that EXIF has as well."""
@@ -119,8 +123,10 @@ def _check_colours(chunks: Mapping[bytes, bytes]) -> None:
         raise UnsupportedImage("only PNG holds the chunk cICP, which tells what its colours are")
     if b"iCCP" in chunks or b"sRGB" in chunks:
         return
-    for tag, usual in ((b"gAMA", _SRGB_GAMMA), (b"cHRM", _SRGB_COLOURS)):
-        if chunks.get(tag, usual) != usual:
+    for tag, usual, apart in ((b"gAMA", _SRGB_GAMMA, 2273), (b"cHRM", _SRGB_COLOURS, 500)):
+        form = f">{len(usual)}I"
+        told = struct.unpack(form, chunks[tag]) if tag in chunks else usual
+        if any(abs(a - b) > apart for a, b in zip(told, usual, strict=True)):
             raise UnsupportedImage(f"only PNG holds the chunk {tag.decode()}, and not that of sRGB")
 
 

@@ -15,8 +15,11 @@ DAMAGE = (
 )
 """What damaged bytes make raise."""
 
-READING = (*DAMAGE, TypeError, AttributeError, RuntimeError, AssertionError)
-"""What Pillow and imagecodecs raise for damaged files, in which all kinds of things are missing."""
+READING = (*DAMAGE, TypeError, AttributeError, RuntimeError, AssertionError, Warning)
+"""What Pillow and imagecodecs raise for damaged files, in which all kinds of things are missing.
+
+Also warnings, where a program has them raised.
+"""
 
 
 def line(error: Exception) -> str:

@@ -63,8 +63,8 @@ def read(data: bytes, name: str, max_pixels: int = MAX_PIXELS) -> Picture | Unre
     `name` is for messages. Raises UnsupportedImage where the bytes are no image.
     """
     try:
-        return opened(_open(data), data, max_pixels)
-    except Image.DecompressionBombError:
+        return opened(open_image(data), data, max_pixels)
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         return Unread("", f"it is over {max_pixels} pixels")
     except UnidentifiedImageError:
         if data[:4] in tiff.MAGICS:
@@ -74,7 +74,8 @@ def read(data: bytes, name: str, max_pixels: int = MAX_PIXELS) -> Picture | Unre
         raise UnsupportedImage(f"{name}: damaged image ({line(error)})") from None
 
 
-def _open(data: bytes) -> Image.Image:
+def open_image(data: bytes) -> Image.Image:
+    """Return Pillow's image of a file; raises `READING` and what else Pillow does."""
     try:
         return Image.open(io.BytesIO(data))
     except ValueError:  # of a PNG with a text or profile larger than Pillow inflates
@@ -159,6 +160,8 @@ def png_pixels(image: Image.Image, data: bytes) -> npt.NDArray[np.generic] | str
 
         return _deep(lambda: imagecodecs.png_decode(png.plain(data)))
     found = _loaded(image)
+    if isinstance(found, str):  # perhaps for what follows the pixels
+        found = _loaded(Image.open(io.BytesIO(png.bare(data))))
     if isinstance(found, str) or kind.layout != Layout.GREY or kind.depth not in (2, 4):
         return found
     return np.asarray(found, np.uint8) // (255 // ((1 << kind.depth) - 1))  # Pillow spreads them
@@ -200,7 +203,7 @@ def _tagged(image: Image.Image, data: bytes, tags: tiff.Tags) -> Picture | str:
     extra = tags.numbers(tiff.EXTRA)
     if tags.number(tiff.COMPRESSION, 1) not in _LOSSLESS:
         return "its pixels are compressed with loss, or in a way of their own"
-    if any(map(_is_more, tags.rest(data))):
+    if tags.is_more(data):
         return "it has bytes to which no tag points"
     layout = _LAYOUTS.get((photometric, samples, len(extra)))
     formats = set(tags.numbers(tiff.FORMAT) or (1,))
@@ -262,11 +265,6 @@ def _webp(image: Image.Image, data: bytes) -> Picture | str:
 
 def _bmp(image: Image.Image, data: bytes) -> Picture | str:
     return bmp.read(data)
-
-
-def _is_more(rest: bytes) -> bool:
-    """Return whether bytes that nothing tells of are more than what fills a word."""
-    return len(rest) > 3 or any(rest)
 
 
 def _by_pillow(image: Image.Image) -> Picture | str:

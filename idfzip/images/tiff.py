@@ -87,19 +87,34 @@ class Tags:
             raise Unfit(f"its tag {tag} has {len(found)} numbers")
         return found[0] if found else default
 
-    def rest(self, data: bytes) -> list[bytes]:
-        """Return the parts of the file to which no tag points, between others and at its end."""
+    def is_more(self, data: bytes) -> bool:
+        """Return whether the file has bytes, not 0, to which no tag points.
+
+        The one that puts what follows on an even place may be anything: libtiff skips it.
+        """
         pixels = [
             (at, at + count)
             for offsets, counts in ((OFFSETS, COUNTS), (_TILE_OFFSETS, _TILE_COUNTS))
             for at, count in zip(self.numbers(offsets), self.numbers(counts), strict=False)
         ]
-        found, reached = [], 8
-        for start, end in [*sorted([*self.spans, *pixels]), (len(data), len(data))]:
-            if start > reached:
-                found.append(data[reached:start])
+        reached = 8
+        for start, end in sorted([*self.spans, *pixels, *self._plain_strips()]):
+            if any(data[reached:start]) and not (start == reached + 1 and start % 2 == 0):
+                return True
             reached = max(reached, end)
-        return found
+        return any(data[reached:])
+
+    def _plain_strips(self) -> list[tuple[int, int]]:
+        """Return where strips are that are not compressed, whatever their counts say."""
+        starts, bits = self.numbers(OFFSETS), self.numbers(BITS)
+        if self.number(COMPRESSION, 1) != 1 or not starts:
+            return []
+        height, samples = self.number(HEIGHT, 0), self.number(SAMPLES, 1)
+        per, planes = self.number(ROWS, height), self.number(PLANAR, 1)
+        row = self.number(WIDTH, 0) * max(bits, default=1) * (samples if planes == 1 else 1)
+        count = max(1, -(-height // max(per, 1)))
+        rows = [min(per, height - i % count * per) for i in range(len(starts))]
+        return [(at, at + n * -(-row // 8)) for at, n in zip(starts, rows, strict=True)]
 
 
 def parse(data: bytes) -> Tags:

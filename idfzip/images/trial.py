@@ -40,7 +40,12 @@ def _lost(picture: Picture) -> str:
     if isinstance(again, Unread):
         return f"a file written anew would not be read: {again.reason}"
     same = again.kind == dot.kind and again.format == dot.format and not again.pixels.any()
-    # A header that is the usual one at this size is not told.
-    if not same or (again.metadata != metadata and writer.write(again) != data):
+    if not same or not (again.metadata == metadata or _alike(again, dot, data)):
         return "a file written anew would not be read as this one is"
     return ""
+
+
+def _alike(again: Picture, dot: Picture, data: bytes) -> bool:
+    """Return whether only the header is told otherwise: that is the usual one at this size."""
+    one, other = (replace(p.metadata, head=b"", dpi=None) for p in (again, dot))
+    return one == other and writer.write(again) == data

@@ -9,7 +9,7 @@ from typing import Any
 from PIL import Image
 
 from idfzip.errors import UnsupportedImage
-from idfzip.images import bmp, damage, heads, png, pnm, scanlines, tiff
+from idfzip.images import bmp, damage, heads, png, pnm, reader, scanlines, tiff
 from idfzip.images.picture import Metadata, Picture
 
 _WEBP: dict[str, Any] = {"lossless": True, "quality": 80, "method": 4, "exact": True}
@@ -38,7 +38,7 @@ def to_image(picture: Picture) -> Image.Image:
         picture, pixels=picture.pixels[:1, :1], metadata=replace(picture.metadata, head=head)
     )
     with damage.in_metadata():
-        dot = Image.open(io.BytesIO(write(one)))
+        dot = reader.open_image(write(one))
         if mode == "P" and dot.palette is not None:
             image.putpalette(dot.palette)
         if picture.format == "TIFF" and picture.metadata.tags:

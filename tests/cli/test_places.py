@@ -23,6 +23,7 @@ from idfzip.cli import files, pack, sources
 from idfzip.container import idfz, model_file
 from idfzip.container import models as registry
 from idfzip.errors import IdfzipError, OutputExists
+from idfzip.training import recipe as recipes
 
 posix = pytest.mark.skipif(os.name != "posix", reason="devices, pipes and links of Unix")
 
@@ -532,3 +533,38 @@ def test_training_and_comparing_write_over_no_image(place):
     assert "the output is an input as well" in told
     told = run("bench", ".", "-f", "--codec", "png", "--csv", "a.png", code=1).stderr
     assert "the output is an input as well" in told
+
+
+def test_members_of_two_archives_go_to_one_pipe(place):
+    for name in ("a", "b"):
+        run("compress", "-r", f"{name}.png", "-o", f"{name}.idfz")
+    arguments = ("decompress", "-c", "a.idfz", "b.idfz", "--member", "a.png", "--member", "a.png")
+    told = run(*arguments, code=1)
+    assert told.stdout_bytes.startswith(b"\x89PNG")
+    assert "b.idfz: there is no member a.png" in told.stderr
+    Path("b.png").rename("a.png")
+    run("compress", "-f", "-r", "a.png", "-o", "b.idfz")
+    told = run("decompress", "-c", "a.idfz", "b.idfz", "--member", "a.png")
+    assert told.stdout_bytes.count(b"\x89PNG") == 2
+
+
+def test_a_folder_is_no_output(place):
+    Path("out").mkdir()
+    assert "out: a directory" in run("compress", "--rm", "b.png", "-o", "out", code=1).stderr
+
+
+def test_a_training_may_go_on_in_its_folder(place):
+    pytest.importorskip("torch")
+    Path("in").mkdir()
+    for i in range(3):
+        save(Path("in", f"{i}.png"))
+    Path("r.toml").write_text(
+        Path(recipes.__file__).with_name("recipes").joinpath("tiny.toml").read_text()
+    )
+    line = ("train", "in", "-o", "in/m.idfm", "--recipe", "r.toml", "-T", 1, "--steps")
+    run(*line, 1)
+    run(*line, 2, "--resume")
+    run(*line, 1, "-f")
+    for output in ("r.toml", "a.png"):
+        told = run(*line[:2], "-o", output, *line[4:], 1, "-f", "--val", ".", "--name", "x", code=1)
+        assert "the output is an input as well" in told.stderr

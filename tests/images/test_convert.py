@@ -83,6 +83,18 @@ GAMMA, SRGB_GAMMA = (struct.pack(">I", n) for n in (100000, 45455))
         ([(b"gAMA", SRGB_GAMMA)], True),
         ([(b"sRGB", b"\0"), (b"gAMA", GAMMA)], True),
         ([(b"gAMA", GAMMA), (b"iCCP", b"p\0\0" + zlib.compress(b"profile"))], True),
+        ([(b"gAMA", struct.pack(">I", 45000))], True),
+        (
+            [
+                (
+                    b"cHRM",
+                    struct.pack(
+                        ">8I", 31269, 32899, 63999, 33001, 3 * 10**4, 6 * 10**4, 15000, 5999
+                    ),
+                )
+            ],
+            True,
+        ),
         ([(b"gAMA", GAMMA)], False),
         ([(b"cHRM", bytes(32))], False),
         ([(b"cICP", bytes(4)), (b"sRGB", b"\0")], False),

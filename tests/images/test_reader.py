@@ -220,8 +220,11 @@ def test_bytes_after_the_end_are_kept(form):
     read(data)
     assert isinstance(reader.read(data + bytes(2), "x"), Picture) == (form != "WEBP")
     for more in (b"x", bytes(36)):
-        reason = reader.read(data + more, "x").reason
-        assert ("no tag points" if form == "TIFF" else "bytes follow its") in reason
+        found = reader.read(data + more, "x")
+        if form == "TIFF" and not any(more):  # writers leave room
+            assert isinstance(found, Picture)
+        else:
+            assert ("no tag points" if form == "TIFF" else "bytes follow its") in found.reason
 
 
 @pytest.mark.parametrize("dots", [0, 3000])

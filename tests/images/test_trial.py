@@ -206,9 +206,41 @@ def test_planes_are_not_taken_for_rows(samples, height):
 
 def test_bytes_to_which_no_tag_points_keep_the_file():
     """Some programs' tags hold places, as numbers: what is there would be lost."""
-    assert isinstance(trial.read(tagged({}, PIXELS, gap=b"\0\0"), "a.tif"), Picture)
-    found = trial.read(tagged({}, PIXELS, gap=b"calibration"), "a.tif")
-    assert found == Unread("TIFF", "it has bytes to which no tag points")
+    for data in (tagged({}, PIXELS, gap=b"calibration"), tagged({}, PIXELS) + b"x"):
+        found = trial.read(data, "a.tif")
+        assert found == Unread("TIFF", "it has bytes to which no tag points")
+
+
+@pytest.mark.parametrize(
+    ("tags", "body", "gap"),
+    [
+        ({}, PIXELS, bytes(64)),
+        (
+            {tiff.WIDTH: (3, "H", 1), tiff.HEIGHT: (3, "H", 3), tiff.COUNTS: (4, "I", 3)},
+            b"abc",
+            b"?",
+        ),
+        ({tiff.COUNTS: (4, "I", 0)}, PIXELS, b""),
+        ({tiff.COUNTS: (4, "I", 4)}, PIXELS, b""),
+        (
+            {tiff.ROWS: (3, "H", 1), tiff.OFFSETS: (4, "I", 8, 11), tiff.COUNTS: (4, "I", 3, 3)},
+            PIXELS,
+            b"",
+        ),
+    ],
+    ids=["room", "even places", "no count", "short count", "strips"],
+)
+def test_gaps_that_writers_leave_are_no_bytes(tags, body, gap):
+    """Tifffile aligns pixels with zeros; libtiff skips a byte of whatever was in memory."""
+    data = tagged(tags, body, gap=gap)
+    for more in (b"", bytes(64)):
+        assert not tiff.parse(data + more).is_more(data + more)
+
+
+def test_a_file_as_tifffile_writes_it_is_coded():
+    found = trial.read(tagged({}, PIXELS, gap=bytes(16)) + bytes(9), "a.tif")
+    assert isinstance(found, Picture)
+    assert found.pixels.tobytes() == PIXELS
 
 
 @pytest.mark.parametrize("tag", [b"ABCD", b"EXIF"])
@@ -230,3 +262,31 @@ def test_a_large_text_of_png_is_kept_like_any_other():
     found = Picture(picture("smooth", 4, 5, 3), "PNG", reader.Metadata(chunks=text))
     data = writer.write(found)
     assert trial.read(data, "a.png").metadata == found.metadata
+    assert writer.to_image(found).tobytes() == found.pixels.tobytes()
+    later = Picture(found.pixels, "PNG", reader.Metadata(last_chunks=text))
+    assert trial.read(writer.write(later), "a.png").metadata == later.metadata
+
+
+def test_exif_of_webp_that_would_come_back_shorter_keeps_the_file():
+    out = io.BytesIO()
+    exif = Image.Exif()
+    exif[270] = "it"
+    Image.fromarray(picture("smooth", 4, 5, 3)).save(out, "WEBP", lossless=True, exif=exif)
+    data = out.getvalue()
+    at = data.index(b"EXIF") + 4
+    (size,) = struct.unpack_from("<I", data, at)
+    whole = b"Exif\0\0" + data[at + 4 : at + 4 + size]
+    data = data[:at] + struct.pack("<I", len(whole)) + whole + bytes(len(whole) % 2)
+    data = data[:4] + struct.pack("<I", len(data) - 8) + data[8:]
+    found = trial.read(data, "a.webp")
+    assert (
+        isinstance(found, Unread)
+        or found.metadata == reader.read(writer.write(found), "b").metadata
+    )
+
+
+@pytest.mark.filterwarnings("error")
+def test_warnings_that_are_raised_are_no_tracebacks(monkeypatch):
+    data = writer.write(Picture(picture("smooth", 30, 40, 1), "PNG"))
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
+    assert isinstance(reader.read(data, "a.png"), Unread)

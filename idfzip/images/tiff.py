@@ -99,10 +99,11 @@ class Tags:
         ]
         reached = 8
         for start, end in sorted([*self.spans, *pixels, *self._plain_strips()]):
-            if any(data[reached:start]) and not (start == reached + 1 and start % 2 == 0):
+            is_filling = start == reached + 1 and start % 2 == 0
+            if data[reached:start].strip(b"\0") and not is_filling:
                 return True
             reached = max(reached, end)
-        return any(data[reached:])
+        return bool(data[reached:].strip(b"\0"))
 
     def _plain_strips(self) -> list[tuple[int, int]]:
         """Return where strips are that are not compressed, whatever their counts say."""

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import importlib
 import logging
+import os
 import signal
 import sys
 import threading
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import click
@@ -64,6 +65,21 @@ class _Group(click.Group):
             name = "" if error.filename is None else f"{error.filename}: "
             say(f"idfzip: {name}{error.strerror or error}")
             sys.exit(1)
+        finally:
+            _drop_rest()
+
+
+def _drop_rest() -> None:
+    """Drop what could not be written, which was said: all that is printed is flushed at once.
+
+    The interpreter would try to write it once more as it ends, and complain.
+    """
+    try:
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except (OSError, ValueError):
+        with suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 @contextmanager

@@ -156,7 +156,7 @@ def _picture(image: Image.Image) -> Picture | bytes:
         same = writer.to_image(found) if isinstance(found, Picture) else file
         if same.mode != image.mode or same.tobytes() != image.tobytes():
             raise ValueError("it comes back as another one")
-    except (*READING, Image.DecompressionBombError) as error:
+    except READING as error:
         raise UnsupportedImage(
             f"image of mode {image.mode}: no file holds it as it is ({line(error)}); convert it, "
             "or leave out what goes with it"
@@ -235,7 +235,7 @@ def _image(
         if image.width * image.height > max_pixels:
             raise header.too_large(image.width, image.height, max_pixels)
         image.load()
-    except (*READING, Image.DecompressionBombError) as error:
+    except READING as error:
         raise UnsupportedImage(f"a stored {found.format or 'file'}: {line(error)}") from None
     return image
 

@@ -106,7 +106,7 @@ def compress(
         flag = "--lossy" if lossy else "--lossy-first"
         raise click.UsageError(f"{flag} does not go with archives: use --output-dir")
     reader.limit(max_pixels)
-    piped = output is not None and (output == files.STANDARD or files.is_special(output))
+    piped = output is not None and files.is_piped(output)
     if remove and (no_verify or stdout or piped or files.STANDARD in paths):
         raise click.UsageError("--rm needs files in and out, and the verification")
     if lossy:

@@ -96,7 +96,7 @@ def decompress(
     reader.limit(max_pixels)
     files.one_output(paths, output)
     tree.one_place(output, stdout, output_dir)
-    piped = output is not None and (output == files.STANDARD or files.is_special(output))
+    piped = output is not None and files.is_piped(output)
     piped = piped or stdout or files.STANDARD in paths
     if remove and (piped or salvage or members or part or form):
         raise click.UsageError(

@@ -88,6 +88,11 @@ def check_folder(path: Path) -> None:
         raise IdfzipError(f"{path}: cannot be written (No such file or directory)")
 
 
+def is_piped(path: Path) -> bool:
+    """Return whether what is written there goes to the standard output, a device or a pipe."""
+    return path == STANDARD or is_special(path)
+
+
 def is_special(path: Path) -> bool:
     """Return whether there is a device, a pipe or a socket, which is written to as it is."""
     return path.exists() and not path.is_file() and not path.is_dir()

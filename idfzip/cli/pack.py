@@ -15,13 +15,13 @@ from idfzip.cli import compress, files, talk, work
 from idfzip.cli.job import Job, check
 from idfzip.cli.sources import Stamp, remove, stamp
 from idfzip.cli.tree import Source
-from idfzip.container import block, idfz, models, names
+from idfzip.container import archive, block, idfz, models, names
 from idfzip.container.archive import LARGE, Writer
 from idfzip.container.block import Image
 from idfzip.container.effort import Effort
 from idfzip.container.header import ImageHeader
 from idfzip.container.idfz import Stored
-from idfzip.container.index import MAX_MEMBERS, SPLIT, Block, Entry
+from idfzip.container.index import Block, Entry
 from idfzip.container.model_file import Model
 from idfzip.container.threads import in_order
 from idfzip.errors import FormatError, IdfzipError
@@ -62,14 +62,11 @@ _Work = Callable[[], _Coded]
 def pack(sources: Sequence[Source], target: Path, job: Job, failures: work.Failures) -> None:
     """Write an archive of all sources that can be read; others are noted as failures."""
     files.check_free(target, job.force, job.inputs)
-    if len(sources) > MAX_MEMBERS:
-        most = f"an archive has at most {MAX_MEMBERS} members"
-        raise IdfzipError(f"{target}: {len(sources)} files, {most}: {SPLIT}")
+    archive.check_members(len(sources))
     made: list[Source] = []
     with ExitStack() as stack:
         # Without names, so that nothing is left behind however this ends.
-        piped = target == files.STANDARD or files.is_special(target)
-        near = None if piped else target.parent
+        near = None if files.is_piped(target) else target.parent
         spools = [stack.enter_context(_spool(near, target)) for _ in range(2)]
         writer = Writer(*cast(list[BinaryIO], spools))
         advance = stack.enter_context(work.count_bar(len(sources), job.quiet))

@@ -67,9 +67,7 @@ class Writer:
         self._wholes.append(Whole(entry, len(data)))
 
     def _count(self, more: int) -> None:
-        if self.members + more > index.MAX_MEMBERS:
-            most = index.MAX_MEMBERS
-            raise IdfzipError(f"an archive has at most {most} members: {index.SPLIT}")
+        check_members(self.members + more)
         self.members += more
 
     def finish(self, out: BinaryIO, embed: bool = False) -> None:
@@ -84,6 +82,13 @@ class Writer:
         for spool in (self._blocks, self._files):
             spool.seek(0)
             shutil.copyfileobj(spool, out, 1 << 20)
+
+
+def check_members(count: int) -> None:
+    """Raise IdfzipError for more members than are read again."""
+    if count > index.MAX_MEMBERS:
+        most = f"an archive has at most {index.MAX_MEMBERS} members"
+        raise IdfzipError(f"{most}, not {count}: {index.SPLIT}")
 
 
 def is_archive(file: BinaryIO) -> bool:

@@ -7,6 +7,8 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from PIL import Image
+
 from idfzip.errors import UnsupportedImage
 
 DAMAGE = (
@@ -15,10 +17,13 @@ DAMAGE = (
 )
 """What damaged bytes make raise."""
 
-READING = (*DAMAGE, TypeError, AttributeError, RuntimeError, AssertionError, Warning)
+READING = (
+    *(*DAMAGE, TypeError, AttributeError, RuntimeError, AssertionError, Warning),
+    Image.DecompressionBombError,
+)
 """What Pillow and imagecodecs raise for damaged files, in which all kinds of things are missing.
 
-Also warnings, where a program has them raised.
+Also what it says of files that are too large, and warnings, where a program has them raised.
 """
 
 

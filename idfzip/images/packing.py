@@ -71,7 +71,7 @@ def unpack(data: bytes, packing: str, kind: Kind, height: int, width: int) -> Pi
         else:
             found = np.asarray(image.convert("RGBA" if channels in (2, 4) else "RGB"))
             found = found[:, :, {1: [0], 2: [0, 3]}.get(channels, slice(None))]
-    except (*damage.READING, Image.DecompressionBombError) as error:
+    except damage.READING as error:
         found = str(error)
     if isinstance(found, str):
         raise FormatError(f"packed image is damaged ({found})")

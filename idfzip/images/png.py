@@ -114,15 +114,10 @@ def kind(data: bytes) -> Kind | None:
     return found if found.known else None
 
 
-def plain(data: bytes) -> bytes:
-    """Return a PNG with its pixels' chunks alone."""
-    return MAGIC + b"".join(whole for tag, whole in _chunks(data) if tag in _PIXELS)
-
-
-def bare(data: bytes) -> bytes:
-    """Return a PNG with the chunks alone that readers need for its pixels."""
-    needed = (*_PIXELS, b"PLTE", b"tRNS")
-    return MAGIC + b"".join(whole for tag, whole in _chunks(data) if tag in needed)
+def plain(data: bytes, *more: bytes) -> bytes:
+    """Return a PNG with its pixels' chunks alone, and with those of `more` tags."""
+    kept = (*_PIXELS, *more)
+    return MAGIC + b"".join(whole for tag, whole in _chunks(data) if tag in kept)
 
 
 def other_chunks(data: bytes) -> Metadata:

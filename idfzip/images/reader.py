@@ -81,7 +81,11 @@ def open_image(data: bytes) -> Image.Image:
     except ValueError:  # of a PNG with a text or profile larger than Pillow inflates
         if not data.startswith(png.MAGIC):
             raise
-        return Image.open(io.BytesIO(png.bare(data)))
+        return _plain_png(data)
+
+
+def _plain_png(data: bytes) -> Image.Image:
+    return Image.open(io.BytesIO(png.plain(data, b"PLTE", b"tRNS")))
 
 
 def opened(image: Image.Image, data: bytes, max_pixels: int = MAX_PIXELS) -> Picture | Unread:
@@ -161,7 +165,7 @@ def png_pixels(image: Image.Image, data: bytes) -> npt.NDArray[np.generic] | str
         return _deep(lambda: imagecodecs.png_decode(png.plain(data)))
     found = _loaded(image)
     if isinstance(found, str):  # perhaps for what follows the pixels
-        found = _loaded(Image.open(io.BytesIO(png.bare(data))))
+        found = _loaded(_plain_png(data))
     if isinstance(found, str) or kind.layout != Layout.GREY or kind.depth not in (2, 4):
         return found
     return np.asarray(found, np.uint8) // (255 // ((1 << kind.depth) - 1))  # Pillow spreads them

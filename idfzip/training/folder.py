@@ -180,7 +180,7 @@ def _converted(file: Path) -> Pixels:
         with Image.open(file) as image:
             grey = image.mode in ("1", "L", "LA")
             array = np.asarray(image.convert("L" if grey else "RGB"))
-    except (*READING, Image.DecompressionBombError):
+    except READING:
         raise UnsupportedImage("cannot be read") from None
     return from_array(array).pixels
 

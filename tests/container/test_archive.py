@@ -202,7 +202,7 @@ def test_more_members_than_are_read_are_not_written(learning, monkeypatch, block
     row, body, _ = block.encode(images(pictures(4)), learning, writer.place(learning))
     writer.add_block(row, body)
     writer.add_file(Entry("x"), b"")
-    with pytest.raises(IdfzipError, match="at most 5 members: make several archives"):
+    with pytest.raises(IdfzipError, match=r"at most 5 members, not [69]: make several archives"):
         writer.add_block(row, body) if blocks else writer.add_file(Entry("y"), b"")
 
 

@@ -74,6 +74,16 @@ def test_later_headers_come_back_byte_for_byte(more, gap):
     assert bool(again.metadata.chunks) == bool(gap)
 
 
+@pytest.mark.parametrize("upwards", [True, False])
+def test_a_region_has_its_rows_in_the_same_order(upwards):
+    data, pixels = made(upwards=upwards, told=False)
+    part = writer.write(cropped(trial.read(data, "a.bmp"), Region(1, 2, 3, 2)))
+    assert struct.unpack_from("<i", part, 22)[0] == (2 if upwards else -2)
+    assert struct.unpack_from("<I", part, 34)[0] == 0
+    with Image.open(io.BytesIO(part)) as image:
+        np.testing.assert_array_equal(np.asarray(image), pixels[2:4, 1:4])
+
+
 @pytest.mark.parametrize("more", [colours(0, gamma=1 << 15), colours(0x4C494E4B), colours(MINE)])
 def test_colours_that_no_other_file_tells_so_are_not_converted(more):
     """Calibrated; by a profile elsewhere; by one that is not there."""

@@ -142,6 +142,13 @@ def test_samples_of_more_bits_than_are_told_keep_the_file(monkeypatch):
     assert "more than 1 bits" in reader.read(data, "a.png").reason
 
 
+def test_samples_of_another_shape_keep_the_file(monkeypatch):
+    """Also where they are as many."""
+    data = writer.write(Picture(picture("smooth", 3, 5, 3), "PNG"))
+    monkeypatch.setattr(reader, "png_pixels", lambda *one: np.zeros((3, 3, 5), np.uint8))
+    assert "its pixels are read as (3, 3, 5)" in reader.read(data, "a.png").reason
+
+
 def test_large_files_of_ones_own_are_unpacked(monkeypatch):
     """How large an image may be was asked before."""
     pixels = picture("smooth", 30, 40, 1)
